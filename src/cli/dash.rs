@@ -11,6 +11,7 @@ use crate::cli::follow_logs::follow_logs;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
+use crate::cli::units::UnitReader;
 use crate::cli::{CliError, earlier, figures, history, init, left, silence, themes, trends};
 use crate::dash::{
     Background, DashEnd, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from, recall,
@@ -105,6 +106,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         let around = init::around::tell(Arc::clone(&fleet), Arc::clone(&runner), messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(around));
     }
+    let units = UnitReader::new(Arc::clone(&runner), messages.clone());
     let runtime = Runtime {
         fleet: Arc::clone(&fleet),
         runs,
@@ -114,6 +116,8 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         logs,
         log_screen,
         runner,
+        remote: remote.clone(),
+        units,
         passwords: SudoPasswords::default(),
     };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));

@@ -4,16 +4,19 @@ use crate::cli::generations::difference;
 use crate::cli::logs::{LogScreen, where_log_is};
 use crate::cli::silence::SilenceError;
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
-use crate::cli::{over_time, verify};
-use crate::dash::{Effect, LogsInView, Msg, dead_words};
+use crate::cli::units::UnitReader;
+use crate::cli::viewer::{self, Viewer};
+use crate::cli::{over_time, shell, verify};
+use crate::dash::{Effect, LogsInView, Msg, TerminalProgram, dead_words};
 use crate::fleet::{Fleet, HostKey, OverTimeOf, RunId, Silence, StoreDepth, StorePath, TimeSpan};
 use crate::probe::{Handle, generations};
 use crate::record::{KeptSilences, Runs, Word, state_home};
-use crate::remote::{ScriptRunner, accept_host_key, host_keys};
+use crate::remote::{Remote, ScriptRunner, accept_host_key, host_keys};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
@@ -30,6 +33,8 @@ pub(super) struct Runtime {
     /// What reads the logs that can be scrolled.
     pub(super) log_screen: LogScreen,
     pub(super) runner: Arc<dyn ScriptRunner>,
+    pub(super) remote: Remote,
+    pub(super) units: UnitReader,
     /// What was typed for sudo since the dashboard was opened.
     pub(super) passwords: SudoPasswords,
 }
@@ -68,6 +73,8 @@ impl Runtime {
                     self.start(args, vec![run.0]).await;
                 }
                 Effect::ListGenerations { host } => self.list_generations(host),
+                Effect::ListUnits { host } => self.units.list(host),
+                Effect::ReadJournal(wanted) => self.units.read_journal(wanted),
                 Effect::CompareGenerations { host, generation, old, new } => {
                     self.compare_generations(host, generation, old, new);
                 }
@@ -88,6 +95,13 @@ impl Runtime {
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
                 Effect::Order { run, order } => self.say(&run, Word::Order(order)).await,
                 Effect::Probe { hosts } => self.probe(&hosts),
+                Effect::EditHostsFile => {
+                    if let Some(file) = &self.fleet.file {
+                        let program = Box::new(edited_hosts_file(file));
+                        drop(self.messages.send(Msg::Program(program)).await);
+                    }
+                }
+                Effect::OpenShell { host } => shell::open(&self.remote, host, &self.messages),
                 Effect::LookClosely { hosts } => self.look_closely(hosts),
                 Effect::Verify { tier } => self.verify(tier),
                 Effect::ViewLogs(logs) => drop(self.logs.send_replace(logs)),
@@ -104,7 +118,9 @@ impl Runtime {
                 Effect::Terminal(_)
                 | Effect::ShowLogs(_)
                 | Effect::CopyRows { .. }
-                | Effect::SaveRows { .. } => {}
+                | Effect::SaveRows { .. }
+                | Effect::PageRows { .. }
+                | Effect::EditRows { .. } => {}
             }
         }
     }
@@ -335,6 +351,12 @@ impl Runtime {
     async fn notice(&self, text: String) {
         drop(self.messages.send(Msg::Notice(text)).await);
     }
+}
+
+/// Returns the person's editor with `hosts.toml`.
+fn edited_hosts_file(file: &Path) -> TerminalProgram {
+    let then = "hosts.toml is read when nixdash starts: quit and start it to see what changed";
+    viewer::program(Viewer::Editor, "hosts.toml", file, None, None).then_told(then)
 }
 
 /// Returns the arguments that let protected hosts take part.

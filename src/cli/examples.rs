@@ -113,6 +113,18 @@ Examples:
   nixdash generations samsung diff 75 77    What differs between two of them
   nixdash generations samsung diff booted running --json  For programs";
 
+pub(super) const SHELL: &str = "\
+Examples:
+  nixdash shell samsung                     A shell there; exit leads back
+  nixdash shell samsung -- journalctl -f    Runs one command there";
+
+pub(super) const UNITS: &str = "\
+Examples:
+  nixdash units samsung                     Units that failed, then the services that run
+  nixdash units samsung --json              For programs
+  nixdash units samsung sshd.service        The newest 200 lines of the journal of one
+  nixdash units samsung sshd.service --follow  And those that come";
+
 pub(super) const WAKE: &str = "\
 Examples:
   nixdash wake p620                         Wakes it and waits until it answers

@@ -47,6 +47,7 @@ mod run_row;
 mod runs;
 mod say;
 mod selectors;
+mod shell;
 mod show;
 mod silence;
 mod status;
@@ -56,8 +57,10 @@ mod themes;
 mod trends;
 mod trust;
 mod trust_host;
+mod units;
 mod verify;
 mod view_run;
+mod viewer;
 mod wait;
 mod wake;
 mod words;
@@ -142,6 +145,12 @@ enum CliCommand {
     /// Lists the generations of a host, and says what differs between two of them
     #[command(after_help = examples::GENERATIONS)]
     Generations(generations::GenerationsArgs),
+    /// Opens a shell on a host, or runs a command there, over the connection that nixdash makes
+    #[command(after_help = examples::SHELL)]
+    Shell(shell::ShellArgs),
+    /// Lists the units of a host, those that failed first, or prints the journal of one
+    #[command(after_help = examples::UNITS)]
+    Units(units::UnitsArgs),
     /// Wakes sleeping hosts by Wake-on-LAN, and waits until they answer
     #[command(after_help = examples::WAKE)]
     Wake(wake::WakeArgs),
@@ -201,6 +210,7 @@ impl CliCommand {
             Self::Retry(_) => Some("`nixdash retry` changes hosts"),
             Self::Build(_) => Some("`nixdash build` builds on hosts"),
             Self::Reattach(_) => Some("`nixdash reattach` goes on with a run that changes hosts"),
+            Self::Shell(_) => Some("`nixdash shell` opens a shell, in which a host can be changed"),
             Self::Wake(_) => Some("`nixdash wake` wakes hosts"),
             Self::Say(_) => Some("`nixdash say` changes what a run does"),
             Self::Trust(_) => Some("`nixdash trust` changes what may be run"),
@@ -216,6 +226,7 @@ impl CliCommand {
             | Self::Runs(_)
             | Self::Logs(_)
             | Self::Generations(_)
+            | Self::Units(_)
             | Self::Scripts(_)
             | Self::Caches(_)
             | Self::Exporter(_)
@@ -256,6 +267,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Generations(args)) => {
             generations::run(load::load_trusted(hosts)?, args).await
         }
+        Some(CliCommand::Shell(args)) => shell::run(load::load_trusted(hosts)?, &args).await,
+        Some(CliCommand::Units(args)) => units::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Wake(args)) => wake::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Say(args)) => say::run(&args),
         Some(CliCommand::Silence(args)) => silence::run(&load::load_saying(hosts)?, &args),

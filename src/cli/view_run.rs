@@ -52,10 +52,15 @@ pub(super) async fn show_run(
                 Effect::ShowLogs(_)
                 | Effect::CopyRows { .. }
                 | Effect::SaveRows { .. }
+                | Effect::PageRows { .. }
+                | Effect::EditRows { .. }
+                | Effect::EditHostsFile
                 | Effect::StartRun { .. }
                 | Effect::RollBack { .. }
                 | Effect::Retry { .. }
                 | Effect::ListGenerations { .. }
+                | Effect::ListUnits { .. }
+                | Effect::ReadJournal(_)
                 | Effect::CompareGenerations { .. }
                 | Effect::ReadOverTime { .. }
                 | Effect::ReadPast { .. }
@@ -71,6 +76,7 @@ pub(super) async fn show_run(
                 | Effect::Verify { .. }
                 | Effect::Silence(_)
                 | Effect::EndSilence(_)
+                | Effect::OpenShell { .. }
                 | Effect::Terminal(_) => {}
             }
         }

@@ -12,15 +12,15 @@
 //!
 //! | floor | job |
 //! |---|---|
-//! | `colour` `background` `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
+//! | `colour` `background` `theme` `look` `key` `input` `filter` `program` | colours by role, keys, a line that is typed, what a filter lets through, a program that gets the terminal |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` `sorting` | what the rows of each list are matched against when a filter is typed, and how they are put in order |
-//! | `generations` `silencing` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `generations` `silencing` `units` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
 //! | `over_time` `past` | what panes of the past know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
 //! | `model` `lists` `fleet_rows` | the world and how it is looked at; the rows that filters let through |
 //! | `command` | the one table of commands, and where each means something |
-//! | `layout` `moves` `begin` `run_orders` | where the parts of the screen are; what several views do alike |
+//! | `layout` `moves` `begin` `run_orders` `shell` | where the parts of the screen are; what several views do alike |
 //! | `look_back` | opens what the history knows |
 //! | `widgets` | what several views are drawn with |
 //! | `words` `status_line` | hosts, tiers and runs in words |
@@ -57,12 +57,15 @@ mod overlays;
 mod panes;
 mod past;
 mod practice;
+mod program;
 mod run_orders;
+mod shell;
 mod silencing;
 mod sorting;
 mod status_line;
 mod terminal;
 mod theme;
+mod units;
 mod update;
 mod view;
 mod widgets;
@@ -86,7 +89,7 @@ pub use input::LineInput;
 pub use key::Key;
 pub use look::{Look, ascii, ascii_from, depth_from};
 pub use model::{Model, Screen, Toast};
-pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
+pub use msg::{Effect, JournalNews, LogOf, LogsInView, Msg, Trend, Wish};
 pub use over_time::OverTimePane;
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
 pub use panes::caches::{CachesPane, TierSort};
@@ -102,11 +105,13 @@ pub use panes::logs::{
 };
 pub use panes::sort_at;
 pub use past::PastPane;
+pub use program::{KeptFile, ProgramEnd, TerminalProgram};
 pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;
 pub use terminal::{DashEnd, DashError, run};
 pub use theme::{FOLLOWING, Role, THEMES, Theme, ThemeError, ThemePair};
+pub use units::{JournalPane, UnitsPane};
 pub use update::{recall, update, view_logs};
 pub use view::view;
 pub use words::tiers::dead_words;

@@ -104,6 +104,11 @@ pub struct Model {
     pub(super) last_key: Option<Timestamp>,
     /// Whether the terminal has the focus.
     pub focused: bool,
+    /// The screen as it was when it was frozen, which is drawn instead; its own [`Self::frozen_since`]
+    /// says when that was.
+    pub(super) still: Option<Box<Model>>,
+    /// Since when the screen stands, in a screen that does.
+    pub(super) frozen_since: Option<Timestamp>,
     /// Whether something visible changed since it was last taken.
     pub(super) dirty: bool,
     /// What the ages on the screen said when they were last looked at.
@@ -136,6 +141,8 @@ impl Model {
             size: (80, 24),
             last_key: None,
             focused: true,
+            still: None,
+            frozen_since: None,
             dirty: true,
             ages: 0,
         };
@@ -181,6 +188,7 @@ impl Model {
     pub fn animates(&self) -> bool {
         let at_work = |run: &RunView| run.is_active() && !run.waits;
         self.focused
+            && self.still.is_none()
             && self.screen == Screen::Deploy
             && (self.shown_run().is_some_and(at_work)
                 || self.world.starting.as_ref().is_some_and(|starting| starting.failed.is_none()))
@@ -256,6 +264,14 @@ impl Model {
         self.world.hash_ages(now, &mut hasher);
         (now.as_second() / 60).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Lets the screen stand as it is now, or go on again; what is measured meanwhile is not lost.
+    pub(super) fn freeze(&mut self, now: Timestamp) {
+        if self.still.take().is_none() {
+            let still = Self { frozen_since: Some(now), toast: None, ..self.clone() };
+            self.still = Some(Box::new(still));
+        }
     }
 
     /// Returns the overlay that takes the keys: the one on top.

@@ -1,11 +1,13 @@
 //! What comes into the screen and what it asks for in return.
 
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
+use crate::dash::program::TerminalProgram;
 use crate::dash::world::{Figures, FoundPart};
 use crate::fleet::{
-    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, OverTime, OverTimeOf, PastEvent,
-    RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
+    Ancestry, Event, Generations, Goal, HostKey, HostUnits, LiveRun, LogLine, OverTime, OverTimeOf,
+    PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
 };
+use crate::probe::JournalWanted;
 use crossterm::event::KeyEvent;
 use std::collections::BTreeMap;
 
@@ -32,6 +34,8 @@ pub enum Msg {
     },
     /// This is silenced in nixdash's own state, and nothing else any more.
     Silences(Vec<Silence>),
+    /// A program that was asked for, to be run in the terminal.
+    Program(Box<TerminalProgram>),
     /// A sentence about what was asked for.
     Said {
         /// The sentence.
@@ -101,6 +105,20 @@ pub enum Msg {
         /// What was found.
         found: Result<Generations, String>,
     },
+    /// A host told of its units, or why it did not.
+    Units {
+        /// The host.
+        host: String,
+        /// What was found.
+        found: Result<HostUnits, String>,
+    },
+    /// What came of a journal that was asked for.
+    Journal {
+        /// What was asked for.
+        of: JournalWanted,
+        /// What came.
+        news: JournalNews,
+    },
     /// What runs on a host was compared with one of its generations.
     Compared {
         /// The host.
@@ -135,6 +153,15 @@ pub enum Msg {
         /// Whether another process may go on with it.
         can_go_on: bool,
     },
+}
+
+/// What comes of a journal that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JournalNews {
+    /// Its next lines, printable.
+    Lines(Vec<String>),
+    /// That was all; or why no more comes.
+    Ended(Result<(), String>),
 }
 
 /// Values of one figure over time, oldest first, about as far apart as its probes.
@@ -204,6 +231,13 @@ pub enum Effect {
         /// The host.
         host: String,
     },
+    /// Ask a host for its units; [`Msg::Units`] says what came of it.
+    ListUnits {
+        /// The host.
+        host: String,
+    },
+    /// Read this part of a journal and no other any more; it comes as [`Msg::Journal`].
+    ReadJournal(Option<JournalWanted>),
     /// Ask a host what differs between two of its systems; [`Msg::Compared`] says what came of it.
     CompareGenerations {
         /// The host.
@@ -280,6 +314,11 @@ pub enum Effect {
         /// The hosts; empty means every host and every tier.
         hosts: Vec<String>,
     },
+    /// Open a shell on a host in the terminal; it comes as [`Msg::Program`], or [`Msg::Said`] says why not.
+    OpenShell {
+        /// The host.
+        host: String,
+    },
     /// Look closely at the stores of hosts; what was found, or why not, comes as [`Msg::Notice`]s.
     LookClosely {
         /// The hosts.
@@ -311,6 +350,22 @@ pub enum Effect {
         /// The file: a path from the folder in which nixdash was started, or one that begins with `~/`.
         file: String,
     },
+    /// Show rows in the person's own pager; it comes as [`Msg::Program`], or [`Msg::Said`] says why not.
+    PageRows {
+        /// Of which rows.
+        of: Box<RowsOf>,
+        /// The row to begin at.
+        row: Option<u64>,
+    },
+    /// Open rows in the person's own editor; it comes as [`Msg::Program`], or [`Msg::Said`] says why not.
+    EditRows {
+        /// Of which rows.
+        of: Box<RowsOf>,
+        /// The row to begin at.
+        row: Option<u64>,
+    },
+    /// Open `hosts.toml` in the person's own editor; it comes as [`Msg::Program`].
+    EditHostsFile,
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {
         /// The run.
@@ -340,12 +395,16 @@ impl Effect {
             | Self::Silence(_)
             | Self::EndSilence(_)
             | Self::Order { .. }
+            | Self::OpenShell { .. }
+            | Self::EditHostsFile
             | Self::CancelRun { .. } => true,
             Self::Quit { cancel } => !cancel.is_empty(),
             Self::Probe { .. }
             | Self::LookClosely { .. }
             | Self::Verify { .. }
             | Self::ListGenerations { .. }
+            | Self::ListUnits { .. }
+            | Self::ReadJournal(_)
             | Self::CompareGenerations { .. }
             | Self::ReadOverTime { .. }
             | Self::ReadPast { .. }
@@ -355,6 +414,8 @@ impl Effect {
             | Self::ShowLogs(_)
             | Self::CopyRows { .. }
             | Self::SaveRows { .. }
+            | Self::PageRows { .. }
+            | Self::EditRows { .. }
             | Self::OpenLog { .. }
             | Self::Terminal(_) => false,
         }
@@ -372,4 +433,6 @@ pub enum Wish {
     Clip(String),
     /// Ring, and hand the sentence to the desktop where the terminal can.
     Notify(String),
+    /// Give the terminal to a program until that ends.
+    Run(Box<TerminalProgram>),
 }

@@ -6,6 +6,7 @@ use crate::dash::input::LineInput;
 use crate::dash::over_time::OverTimePane;
 use crate::dash::past::PastPane;
 use crate::dash::silencing::SilenceForm;
+use crate::dash::units::{JournalPane, UnitsPane};
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
 
@@ -158,6 +159,17 @@ pub enum Overlay {
     },
     /// Which finding is silenced, why and for how long.
     Silence(Box<SilenceForm>),
+    /// Whether to open a shell on a host that is protected.
+    Shell {
+        /// The host.
+        host: String,
+        /// Whether the button that says yes is selected.
+        yes: bool,
+    },
+    /// The units of a host.
+    Units(UnitsPane),
+    /// The journal of a unit.
+    Journal(JournalPane),
     /// The generations of a host.
     Generations(GenerationsPane),
     /// What differs between the running system of a host and a generation.

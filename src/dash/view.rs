@@ -20,6 +20,8 @@ use ratatui::layout::Rect;
 pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
+    let model = model.still.as_deref().unwrap_or(model);
+    let now = model.frozen_since.unwrap_or(now);
     let paint = Paint { model, look, now };
     buffer.set_style(area, look.style(Role::Text));
     if area.width < 20 || area.height < 4 {

@@ -22,6 +22,7 @@ mod hooks;
 mod host;
 mod host_facts;
 mod host_key;
+mod host_units;
 mod kept;
 mod live;
 mod log_line;
@@ -74,6 +75,7 @@ pub use host_facts::{
     StoreFacts, SystemFacts, UpkeepFacts,
 };
 pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
+pub use host_units::{HostUnit, HostUnits, UnitState};
 pub use kept::KeptHost;
 pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::{LogLine, RawLogLine};

@@ -32,7 +32,7 @@ pub(super) struct Master {
     /// Whether the key that let us in asks to be touched.
     asks_for_touch: bool,
     // Dropped after the session: it ends the process.
-    _socket: Socket,
+    socket: Socket,
 }
 
 /// The folder with the control socket of one ssh process.
@@ -112,12 +112,17 @@ impl Master {
         }
         drop(fs::remove_file(&log));
         let session = Arc::new(Session::resume_mux(socket.path().into_boxed_path(), None));
-        Ok(Self { session, asks_for_touch: touched(&said), _socket: socket })
+        Ok(Self { session, asks_for_touch: touched(&said), socket })
     }
 
     /// Returns what scripts run on.
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// Returns the control socket that any ssh of this user can use the connection by.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.socket.path()
     }
 
     /// Returns whether the key that let us in asks to be touched at every login.

@@ -196,3 +196,151 @@ fn a_theme_follows_the_background_that_the_terminal_tells_in_time_or_later() {
     assert!(text.find(light) > text.find("Keys in Fleet"), "{text:?}");
     assert!(!text.contains("Command"), "{text:?}");
 }
+
+/// A dashboard of this machine alone in a terminal of its own, with a shell that a test wrote.
+struct Dashboard {
+    dir: tempfile::TempDir,
+    terminal: Pseudo,
+    shown: Arc<Mutex<Vec<u8>>>,
+    nixdash: Ended,
+}
+
+impl Dashboard {
+    /// Opens it; `$1` of the shell's text is a folder for what the shell has to tell.
+    fn with_shell(text: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("hosts.toml"), "[hosts.here]\naddresses = []\n").unwrap();
+        let shell = dir.path().join("shell");
+        let body = format!("#!/bin/sh\nset -- {}\n{text}\n", dir.path().display());
+        std::fs::write(&shell, body).unwrap();
+        std::fs::set_permissions(&shell, std::fs::Permissions::from_mode(0o700)).unwrap();
+        Self::open(dir, &shell)
+    }
+
+    fn open(dir: tempfile::TempDir, shell: &std::path::Path) -> Self {
+        let (terminal, shown) = Pseudo::open_keeping();
+        let child = Command::new(env!("CARGO_BIN_EXE_nixdash"))
+            .args(["--hosts", "hosts.toml"])
+            .current_dir(dir.path())
+            .env("XDG_STATE_HOME", dir.path().join("state"))
+            .env("TERM", "xterm")
+            .env("SHELL", shell)
+            .stdin(terminal.end())
+            .stdout(terminal.end())
+            .stderr(terminal.end())
+            .spawn()
+            .unwrap();
+        let dashboard = Self { dir, terminal, shown, nixdash: Ended(child) };
+        wait_until("the first frame", || dashboard.text().contains("Fleet"));
+        dashboard
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    fn press(&self, keys: &str) {
+        (&self.terminal.person).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Returns what the shell has told in a file.
+    fn told(&self, file: &str) -> Option<String> {
+        std::fs::read_to_string(self.dir.path().join(file)).ok()
+    }
+
+    /// Returns the process of the shell, which it told in the file `pid`.
+    fn shell(&self) -> Pid {
+        wait_until("the shell tells its process", || self.told("pid").is_some());
+        Pid::from_raw(self.told("pid").unwrap().trim().parse().unwrap()).unwrap()
+    }
+
+    fn own(&self) -> Pid {
+        Pid::from_child(&self.nixdash.0)
+    }
+}
+
+/// Returns the state of a process in one letter; nothing of one that is gone.
+fn state_of(process: Pid) -> Option<char> {
+    let stat = format!("/proc/{}/stat", process.as_raw_nonzero());
+    std::fs::read_to_string(stat).ok()?.rsplit(") ").next()?.chars().next()
+}
+
+/// Tells its process, then sleeps.
+const SLEEPS: &str = "echo $$ > $1/new; mv $1/new $1/pid; exec sleep 1000";
+
+#[test]
+fn a_shell_has_the_terminal_and_its_keys_and_then_the_screen_is_whole_again() {
+    let dashboard = Dashboard::with_shell(
+        "read line; echo \"$line\" > $1/new; mv $1/new $1/line; read more; exit 7",
+    );
+    dashboard.press("!");
+    wait_until("the terminal is as it was", || !dashboard.terminal.is_raw());
+    let named = "a shell on here (this machine)";
+    wait_until("the host is named", || dashboard.text().contains(named));
+    dashboard.press("q4:?\n");
+    wait_until("the shell has the keys", || dashboard.told("line").as_deref() == Some("q4:?\n"));
+    let before = dashboard.shown.lock().unwrap().len();
+    dashboard.press("\n");
+    wait_until("raw mode is back", || dashboard.terminal.is_raw());
+    wait_until("the screen is whole", || {
+        let text = dashboard.text();
+        ["nixdash", "Caches", "History", "help"].iter().all(|word| text[before..].contains(word))
+    });
+    assert!(!dashboard.text().contains("Keys in Fleet"), "its keys came here too");
+    dashboard.press("?");
+    wait_until("keys are heard again", || dashboard.text().contains("Keys in Fleet"));
+}
+
+#[test]
+fn a_signal_that_ends_nixdash_ends_the_shell_in_its_terminal_too() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut dashboard = Dashboard::with_shell(SLEEPS);
+        let before = dashboard.terminal.modes();
+        dashboard.press("!");
+        let shell = dashboard.shell();
+        kill_process(dashboard.own(), signal).unwrap();
+        wait_until("nixdash ends", || dashboard.nixdash.0.try_wait().unwrap().is_some());
+        wait_until("the shell ends", || state_of(shell).is_none_or(|state| state == 'Z'));
+        assert!(!dashboard.terminal.is_raw(), "{:?}", before.local_modes);
+    }
+}
+
+#[test]
+fn ctrl_c_is_for_the_shell_and_one_that_a_signal_ended_is_told() {
+    let dashboard = Dashboard::with_shell(SLEEPS);
+    dashboard.press("!");
+    let shell = dashboard.shell();
+    // What the terminal sends to both.
+    kill_process(dashboard.own(), Signal::INT).unwrap();
+    kill_process(shell, Signal::INT).unwrap();
+    wait_until("it is told", || dashboard.text().contains("signal 2 (SIGINT)"));
+    assert!(dashboard.terminal.is_raw());
+}
+
+#[test]
+fn nixdash_stops_with_the_shell_and_both_go_on_together() {
+    let dashboard = Dashboard::with_shell(SLEEPS);
+    dashboard.press("!");
+    let shell = dashboard.shell();
+    for _ in 0..2 {
+        kill_process(dashboard.own(), Signal::TSTP).unwrap();
+        kill_process(shell, Signal::TSTP).unwrap();
+        wait_until("nixdash stops too", || state_of(dashboard.own()) == Some('T'));
+        assert_eq!(state_of(shell), Some('T'));
+        kill_process(dashboard.own(), Signal::CONT).unwrap();
+        wait_until("the shell goes on", || state_of(shell) == Some('S'));
+        assert!(!dashboard.terminal.is_raw());
+    }
+}
+
+#[test]
+fn a_shell_that_is_not_there_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hosts.toml"), "[hosts.here]\naddresses = []\n").unwrap();
+    let dashboard = Dashboard::open(dir, std::path::Path::new("/nowhere/shell"));
+    dashboard.press("!");
+    wait_until("it is told", || dashboard.text().contains("could not start: /nowhere/shell"));
+    dashboard.press("?");
+    wait_until("keys are heard again", || dashboard.text().contains("Keys in Fleet"));
+}

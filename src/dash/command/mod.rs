@@ -39,6 +39,10 @@ pub enum Command {
     Build,
     /// Shows the generations of the selected host.
     Generations,
+    /// Opens a shell on the selected host.
+    Shell,
+    /// Lists the units of the selected host.
+    Units,
     /// Compares the selected generation with what runs.
     Compare,
     /// Takes the host to the selected generation.
@@ -149,6 +153,12 @@ pub enum Command {
     PreviousMatch,
     /// Hides lines that do not match, or shows them again.
     OnlyMatching,
+    /// Shows the log in the person's own pager.
+    Pager,
+    /// Opens the log in the person's own editor.
+    Editor,
+    /// Opens `hosts.toml` in the person's own editor.
+    EditHostsFile,
     /// Says where the complete log is.
     LogFile,
     /// Filters.
@@ -187,6 +197,8 @@ pub enum Command {
     HideNextTry,
     /// Goes back.
     Back,
+    /// Lets the screen stand, or go on.
+    Freeze,
     /// Draws everything anew.
     Redraw,
     /// Stops the program until the shell continues it.
@@ -237,6 +249,8 @@ impl Command {
                 | Self::Cancel
                 | Self::Reattach
                 | Self::Silence
+                | Self::Shell
+                | Self::EditHostsFile
         )
     }
 }
@@ -246,6 +260,8 @@ impl Command {
 pub enum Context {
     /// A view, without an overlay.
     View(Screen),
+    /// A screen that stands.
+    Frozen,
     /// Typing a filter.
     Prompt,
     /// Typing what to look for in a log.
@@ -282,6 +298,14 @@ pub enum Context {
     Silence,
     /// The question whether to look closely at stores.
     Look,
+    /// The question whether to open a shell on a protected host.
+    Shell,
+    /// The units of a host.
+    Units,
+    /// Typing which units are shown.
+    UnitFilter,
+    /// The journal of a unit.
+    Journal,
     /// The generations of a host.
     Generations,
     /// What differs between the running system of a host and a generation.
@@ -299,6 +323,9 @@ pub enum Context {
 impl Context {
     /// Returns where a key that is pressed now will land.
     pub fn of(model: &Model) -> Self {
+        if model.still.is_some() || model.frozen_since.is_some() {
+            return Self::Frozen;
+        }
         if model.prompt.is_some() {
             return Self::Prompt;
         }
@@ -331,6 +358,10 @@ impl Context {
             Some(Overlay::Order { .. }) => Self::Order,
             Some(Overlay::Silence(_)) => Self::Silence,
             Some(Overlay::Look { .. }) => Self::Look,
+            Some(Overlay::Shell { .. }) => Self::Shell,
+            Some(Overlay::Units(pane)) if pane.typed.is_some() => Self::UnitFilter,
+            Some(Overlay::Units(_)) => Self::Units,
+            Some(Overlay::Journal(_)) => Self::Journal,
             Some(Overlay::Generations(_)) => Self::Generations,
             Some(Overlay::Difference(_)) => Self::Difference,
             Some(Overlay::OverTime(_)) => Self::OverTime,
@@ -352,6 +383,7 @@ impl Context {
                 | Self::Password
                 | Self::TypeHostKey
                 | Self::Silence
+                | Self::UnitFilter
         )
     }
 }

@@ -4,7 +4,9 @@
 mod first_steps;
 mod lists;
 mod logs;
+mod outside;
 mod panes;
+mod selected;
 
 use crate::dash::command::{Command, CommandEntry, Context};
 use crate::dash::key::Key;
@@ -32,6 +34,8 @@ const MOVES: &[Context] = &[
     C::OldPlan,
     C::Commands,
     C::Generations,
+    C::Units,
+    C::Journal,
     C::Difference,
     C::OverTime,
     C::Past,
@@ -55,10 +59,25 @@ const fn asks(entry: CommandEntry) -> CommandEntry {
 
 /// Every command, in the order of the footer.
 pub const COMMANDS: &[CommandEntry] = &{
-    const PARTS: [&[CommandEntry]; 5] =
-        [logs::ROWS, first_steps::ROWS, VIEW_ROWS, lists::ROWS, panes::ROWS];
-    const COUNT: usize =
-        PARTS[0].len() + PARTS[1].len() + PARTS[2].len() + PARTS[3].len() + PARTS[4].len();
+    const PARTS: [&[CommandEntry]; 9] = [
+        logs::ROWS,
+        first_steps::ROWS,
+        VIEW_ROWS,
+        outside::HOST_ROWS,
+        selected::ROWS,
+        outside::RUN_ROWS,
+        MORE_ROWS,
+        lists::ROWS,
+        panes::ROWS,
+    ];
+    const COUNT: usize = {
+        let (mut count, mut part) = (0, 0);
+        while part < PARTS.len() {
+            count += PARTS[part].len();
+            part += 1;
+        }
+        count
+    };
     let mut all = [VIEW_ROWS[0]; COUNT];
     let (mut part, mut row, mut at) = (0, 0, 0);
     while at < all.len() {
@@ -154,176 +173,9 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "log",
         "show the log of the selected host's newest run",
     ),
-    entry(
-        Command::Generations,
-        &[Char('e')],
-        &[FLEET],
-        Some("generations"),
-        "generations",
-        "list the generations of the selected host, compare them and roll back",
-    ),
-    entry(
-        Command::Open,
-        &[Code(KeyCode::Enter)],
-        &[CACHES],
-        Some("details"),
-        "open-tier",
-        "show all details of the selected tier; ↑↓ scroll there, esc goes back",
-    ),
-    entry(
-        Command::NextProblem,
-        &[Char('p')],
-        &[CACHES],
-        Some("next problem"),
-        "next-tier-problem",
-        "select the next tier that has a problem, for all hosts or for one",
-    ),
-    entry(
-        Command::NextDetails,
-        &[Code(KeyCode::Tab)],
-        &[FLEET],
-        Some("next host"),
-        "next-host-details",
-        "in the details: go to the next host",
-    ),
-    entry(
-        Command::PreviousDetails,
-        &[Code(KeyCode::BackTab)],
-        &[FLEET],
-        None,
-        "previous-host-details",
-        "in the details: go to the previous host",
-    ),
-    entry(
-        Command::NextDetails,
-        &[Code(KeyCode::Tab)],
-        &[CACHES],
-        Some("next tier"),
-        "next-tier-details",
-        "in the details: go to the next tier",
-    ),
-    entry(
-        Command::PreviousDetails,
-        &[Code(KeyCode::BackTab)],
-        &[CACHES],
-        None,
-        "previous-tier-details",
-        "in the details: go to the previous tier",
-    ),
-    entry(
-        Command::Open,
-        &[Code(KeyCode::Enter)],
-        &[DEPLOY],
-        Some("log"),
-        "whole-log",
-        "show the whole log of the selected host",
-    ),
-    entry(
-        Command::Open,
-        &[Code(KeyCode::Enter)],
-        &[HISTORY],
-        Some("open"),
-        "open-run",
-        "show the selected run",
-    ),
-    asks(entry(
-        Command::Cancel,
-        &[Char('x')],
-        &[DEPLOY, LOGS],
-        Some("cancel"),
-        "cancel",
-        "stop the run; asks first",
-    )),
-    asks(entry(
-        Command::Retry,
-        &[Char('t')],
-        &[DEPLOY, HISTORY],
-        Some("try again"),
-        "retry",
-        "try the hosts again that did not end well in the run, from the phase that failed; asks \
-         before anything changes",
-    )),
-    asks(entry(
-        Command::Deploy,
-        &[Char('d')],
-        &[DEPLOY],
-        Some("deploy anew"),
-        "deploy-anew",
-        "deploy the selected host of a run that has ended, with what the flake has now; asks before anything \
-         changes",
-    )),
-    entry(
-        Command::Reattach,
-        &[Char('c')],
-        &[DEPLOY, LOGS, HISTORY],
-        Some("go on"),
-        "reattach",
-        "go on with the run that is shown, when its nixdash has ended",
-    ),
-    entry(
-        Command::CopyReason,
-        &[Char('y')],
-        &[DEPLOY],
-        Some("copy error"),
-        "copy-reason",
-        "copy why the selected host failed",
-    ),
-    entry(
-        Command::Generations,
-        &[Char('e')],
-        &[DEPLOY],
-        Some("generations"),
-        "host-generations",
-        "list the generations of the selected host, where a run left a system, compare them and roll back",
-    ),
-    entry(
-        Command::PauseRun,
-        &[Char(' ')],
-        &[DEPLOY],
-        Some("pause"),
-        "pause-run",
-        "pause the run, so that no host begins anything more, or let it go on and make a check again",
-    ),
-    asks(entry(
-        Command::AcceptCheck,
-        &[Char('a')],
-        &[DEPLOY],
-        Some("accept check"),
-        "accept-check",
-        "count a check that could not be made as passed, because you looked yourself; asks first",
-    )),
-    asks(entry(
-        Command::SkipHost,
-        &[Char('s')],
-        &[DEPLOY],
-        Some("skip"),
-        "skip-host",
-        "leave the selected host out of the run; asks first",
-    )),
-    entry(
-        Command::TryHost,
-        &[Char('T')],
-        &[DEPLOY],
-        Some("try host again"),
-        "try-host",
-        "try the selected host again in the run that goes on",
-    ),
-    asks(entry(
-        Command::TakeWaveBack,
-        &[Char('b')],
-        &[DEPLOY],
-        None,
-        "take-wave-back",
-        "take the hosts of the newest wave back to what they ran before the run; asks first",
-    )),
-    asks(entry(
-        Command::TakeRunBack,
-        &[Char('B')],
-        &[DEPLOY],
-        Some("roll back"),
-        "take-run-back",
-        "take all hosts of the run back to what they ran before it; asks first",
-    )),
+];
+
+const MORE_ROWS: &[CommandEntry] = &[
     entry(
         Command::Plan,
         &[Char('o')],
@@ -526,6 +378,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Some("quit"),
         "quit",
         "end the dashboard; asks when a run goes on",
+    ),
+    entry(
+        Command::Freeze,
+        &[Char('Z')],
+        VIEWS,
+        None,
+        "freeze",
+        "freeze the screen, to read it or to select text; measuring goes on",
     ),
     entry(Command::Redraw, &[Ctrl('l')], VIEWS, None, "redraw", "draw the whole screen again"),
     entry(

@@ -7,6 +7,7 @@
 
 use crate::dash::able::{available, is_named};
 use crate::dash::command::{Command, Context, label};
+use crate::dash::layout::layout;
 use crate::dash::model::Model;
 use crate::dash::overlays;
 use crate::dash::panes;
@@ -22,6 +23,12 @@ use ratatui::text::{Line, Span};
 /// Draws the keys that fit, or the text that is typed.
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut spans = vec![Span::raw(" ")];
+    if let Some(since) = paint.model.frozen_since
+        && layout(paint.model).title.is_none()
+    {
+        let text = format!("frozen since {}   ", paint.clock(since, false));
+        spans.push(paint.span(Role::Warn, text));
+    }
     if let Some(prompt) = &paint.model.prompt {
         spans.extend(typed(paint, "/", prompt.input.text()));
         spans.push(Span::raw("   "));
@@ -78,6 +85,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         | Context::FirstSteps
         | Context::OldPlan
         | Context::Commands
+        | Context::Journal
         | Context::Difference => {
             items.push(arrows("scroll"));
         }

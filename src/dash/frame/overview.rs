@@ -40,6 +40,10 @@ pub(in crate::dash) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) 
     if paint.model.world.fleet.read_only {
         left.push(paint.span(Role::Warn, "  read-only"));
     }
+    if let Some(since) = paint.model.frozen_since {
+        let text = format!("  frozen since {}: Z goes on", paint.clock(since, false));
+        left.push(paint.span(Role::Warn, text));
+    }
     if let Some(revision) = &paint.model.world.revision {
         let (hash, dirty) = match revision.split_once('-') {
             Some((hash, dirty)) => (hash, Some(dirty)),

@@ -11,6 +11,7 @@ mod first_steps;
 pub(super) mod generations;
 mod help;
 pub(super) mod host_key;
+pub(super) mod journal;
 mod look;
 mod order;
 pub(super) mod over_time;
@@ -21,9 +22,11 @@ pub(super) mod past;
 mod plan;
 mod quit;
 mod reading;
+mod shell;
 mod silence;
 mod start;
 mod type_name;
+pub(super) mod units;
 
 use crate::dash::command::Command;
 use crate::dash::model::Model;
@@ -57,6 +60,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Overlay::Order { run, order, yes } => order::draw(paint, buffer, area, run, order, *yes),
         Overlay::Look { hosts, yes } => look::draw(paint, buffer, area, hosts, *yes),
         Overlay::Silence(form) => silence::draw(paint, buffer, area, form),
+        Overlay::Units(pane) => units::draw(paint, buffer, area, pane),
+        Overlay::Journal(pane) => journal::draw(paint, buffer, area, pane),
+        Overlay::Shell { host, yes } => shell::draw(paint, buffer, area, host, *yes),
         Overlay::Generations(pane) => generations::draw(paint, buffer, area, pane),
         Overlay::Difference(diff) => difference::draw(paint, buffer, area, diff),
         Overlay::OverTime(pane) => over_time::draw(paint, buffer, pane),
@@ -85,6 +91,9 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Some(Overlay::Order { .. }) => order::update(model, command, now),
         Some(Overlay::Look { .. }) => look::update(model, command, now),
         Some(Overlay::Silence(_)) => silence::update(model, command, now),
+        Some(Overlay::Units(_)) => units::update(model, command),
+        Some(Overlay::Journal(_)) => journal::update(model, command, now),
+        Some(Overlay::Shell { .. }) => shell::update(model, command, now),
         Some(Overlay::Generations(_)) => generations::update(model, command, now),
         Some(Overlay::Difference(_)) => difference::update(model, command, now),
         Some(Overlay::OverTime(_)) => over_time::update(model, command, now),
@@ -99,6 +108,8 @@ pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
         (Command::Compare | Command::RollBack, Overlay::Generations(pane)) => {
             pane.chosen().is_some()
         }
+        (Command::Open, Overlay::Units(pane)) => pane.chosen().is_some(),
+        (Command::Copy, Overlay::Journal(pane)) => !pane.lines.is_empty(),
         (Command::CycleAction, Overlay::Start(form)) => form.goal.deploys(),
         (Command::NextTime, Overlay::Silence(form)) => form.silenced_by().is_none(),
         (Command::Accept, Overlay::Silence(form)) => {
@@ -127,6 +138,13 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         Overlay::Silence(form) => {
             form.reason.edit(event);
         }
+        Overlay::Units(pane) => {
+            if let Some(input) = &mut pane.typed {
+                input.edit(event);
+                let text = input.text().to_owned();
+                pane.set_filter(&text);
+            }
+        }
         Overlay::Password(form) => password::type_password(&mut form.typed, event),
         Overlay::Help { .. }
         | Overlay::FirstSteps { .. }
@@ -136,6 +154,8 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         | Overlay::Cancel { .. }
         | Overlay::Order { .. }
         | Overlay::Look { .. }
+        | Overlay::Shell { .. }
+        | Overlay::Journal(_)
         | Overlay::Generations(_)
         | Overlay::Difference(_)
         | Overlay::OverTime(_)
@@ -154,6 +174,12 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
             *selected = 0;
         }
         Overlay::Silence(form) => form.reason.paste(text),
+        Overlay::Units(pane) => {
+            let Some(input) = &mut pane.typed else { return false };
+            input.paste(text);
+            let text = input.text().to_owned();
+            pane.set_filter(&text);
+        }
         Overlay::Password(form) => {
             let line = text.lines().next().unwrap_or_default();
             line.chars().filter(|c| !c.is_control()).for_each(|c| form.typed.push(c));
@@ -168,6 +194,8 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
         | Overlay::Cancel { .. }
         | Overlay::Order { .. }
         | Overlay::Look { .. }
+        | Overlay::Shell { .. }
+        | Overlay::Journal(_)
         | Overlay::Generations(_)
         | Overlay::Difference(_)
         | Overlay::OverTime(_)

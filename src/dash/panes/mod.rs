@@ -10,6 +10,7 @@ mod cache;
 pub(super) mod caches;
 pub(super) mod deploy;
 mod details;
+mod elsewhere;
 pub(super) mod fleet;
 mod headings;
 pub(super) mod history;
@@ -126,6 +127,8 @@ fn asks_hosts(command: Command) -> bool {
             | Command::Generations
             | Command::OverTime
             | Command::Events
+            | Command::Shell
+            | Command::Units
             | Command::Retry
     )
 }

@@ -43,6 +43,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         }
         Command::FirstSteps => model.open(Overlay::FirstSteps { scroll: 0 }),
         Command::Back => panes::back(model),
+        Command::Freeze => model.freeze(now),
         Command::Redraw => return vec![Effect::Terminal(Wish::Redraw)],
         Command::Suspend => return vec![Effect::Terminal(Wish::Suspend)],
         Command::Quit => return quit(model),

@@ -13,10 +13,10 @@ use crate::dash::filter::Filter;
 use crate::dash::key::Key;
 use crate::dash::layout::layout;
 use crate::dash::model::Model;
-use crate::dash::msg::{Effect, Msg};
+use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
-use crate::dash::overlays::{difference, generations, host_key, over_time, past};
+use crate::dash::overlays::{difference, generations, host_key, journal, over_time, past, units};
 use crate::dash::panes::logs as log_pane;
 use crate::dash::practice;
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -28,7 +28,13 @@ const READ_ONLY: &str = "nixdash was started with --read-only, so it changes not
 /// Folds a message into the model and returns what is to be done about it: nothing that changes
 /// something, where this nixdash changes nothing.
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
+    // What is measured while the screen stands changes nothing that is seen.
+    let is_seen = model.still.is_none() || matches!(msg, Msg::Key(_) | Msg::Resize(..));
+    let was_dirty = model.dirty;
     let mut effects = fold_message(model, msg, now);
+    if !is_seen {
+        model.dirty = was_dirty;
+    }
     practice::note(model);
     if model.world.fleet.read_only {
         let count = effects.len();
@@ -56,6 +62,9 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Resize(columns, rows) => {
             model.dirty |= model.size != (columns, rows);
             model.size = (columns, rows);
+            if let Some(still) = &mut model.still {
+                still.size = model.size;
+            }
         }
         Msg::Tick => {
             tick(model, now);
@@ -63,7 +72,8 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             effects.extend(past::tick(model, now));
             return effects;
         }
-        Msg::Paste(text) => paste(model, &text),
+        Msg::Paste(text) if model.still.is_none() => paste(model, &text),
+        Msg::Paste(_) => {}
         Msg::Focus(focused) => model.focused = focused,
         Msg::Trends(trends) => {
             model.dirty = true;
@@ -124,6 +134,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             model.world.set_silences(kept, now);
         }
+        Msg::Program(program) => return vec![Effect::Terminal(Wish::Run(program))],
         Msg::Said { text, bad } => {
             model.dirty = true;
             model.say(text, bad, now);
@@ -131,6 +142,14 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Generations { host, found } => {
             model.dirty = true;
             generations::listed(model, &host, found);
+        }
+        Msg::Units { host, found } => {
+            model.dirty = true;
+            units::listed(model, &host, found);
+        }
+        Msg::Journal { of, news } => {
+            model.dirty = true;
+            journal::came(model, &of, news);
         }
         Msg::Compared { host, generation, lines } => {
             model.dirty = true;
@@ -195,6 +214,10 @@ fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
 fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) -> Vec<Effect> {
     match context {
         Context::View(_) => act::view(model, command, now),
+        Context::Frozen => {
+            model.still = None;
+            if command == Command::Quit { act::view(model, command, now) } else { Vec::new() }
+        }
         Context::Prompt => {
             prompt(model, command);
             Vec::new()
@@ -223,6 +246,10 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         | Context::OverTime
         | Context::Past
         | Context::Quit
+        | Context::Shell
+        | Context::Units
+        | Context::UnitFilter
+        | Context::Journal
         | Context::OwnLog => overlays::update(model, command, now),
     }
 }

@@ -101,11 +101,7 @@ impl Inner {
         work: (Elevated<'_>, Sink),
         turn: &Turn,
     ) -> Result<Ran, RemoteError> {
-        let mut master = self.master(host, place, turn).await?;
-        if master.session().check().await.is_err() {
-            self.forget(place, &master).await;
-            master = self.master(host, place, turn).await?;
-        }
+        let master = self.living_master(host, place, turn).await?;
         match self.run_on(host, place, &master, work, turn).await {
             Ok((ran, shell)) => {
                 place.link.lock().await.put_back(place, shell);
@@ -118,6 +114,21 @@ impl Inner {
                 Err(error)
             }
         }
+    }
+
+    /// Returns the kept connection; one that broke while it was idle is made anew.
+    pub(super) async fn living_master(
+        &self,
+        host: &Host,
+        place: &HostConnection,
+        turn: &Turn,
+    ) -> Result<Arc<Master>, RemoteError> {
+        let master = self.master(host, place, turn).await?;
+        if master.session().check().await.is_ok() {
+            return Ok(master);
+        }
+        self.forget(place, &master).await;
+        self.master(host, place, turn).await
     }
 
     /// Runs a script on a connection, in a shell where it can, and returns that for the next one.

@@ -7,7 +7,7 @@
 
 mod kept;
 
-use crate::fleet::{Fleet, Host, Secret, SudoPassword};
+use crate::fleet::{Address, Fleet, Host, Secret, SudoPassword};
 use crate::remote::channel::{self, Ran, Sink};
 use crate::remote::login::Logins;
 use crate::remote::master::Master;
@@ -19,6 +19,7 @@ use crate::remote::{
 };
 use kept::HostConnection;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -28,6 +29,9 @@ type Elevated<'a> = (&'a Script, Option<&'a RootWay>);
 
 /// How long closing all connections may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a connection for a person's shell may take: a key may have to be touched.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long it may take to ask all addresses of a host whether they answer.
 const ANSWERING_LIMIT: Duration = Duration::from_secs(10);
@@ -58,6 +62,33 @@ impl Remote {
         if let Some(place) = self.inner.places.get(host) {
             place.root.give(host, password);
         }
+    }
+
+    /// Returns the address of the open connection of a host and its control socket, and makes one where
+    /// there is none; nothing of this machine.
+    pub(super) async fn connected(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Address, PathBuf)>, RemoteError> {
+        let (host, place) = self.inner.find(name)?;
+        if self.inner.fleet.trust.doubt().is_some() {
+            return Err(untrusted(name));
+        }
+        if host.is_local() {
+            return Ok(None);
+        }
+        let turn = Turn::new(CONNECT_LIMIT);
+        let work = self.inner.living_master(host, place, &turn);
+        let slow = || RemoteError::new(name, Trouble::Slow(CONNECT_LIMIT), "no answer in time");
+        let master = turn.within(work).await.ok_or_else(slow)??;
+        let address = place.link.lock().await.address.clone();
+        let address = address.or_else(|| host.addresses.first().cloned());
+        Ok(address.map(|address| (address, master.socket())))
+    }
+
+    /// Returns the file that ssh reads instead of the person's own.
+    pub(super) fn ssh_config(&self) -> Option<PathBuf> {
+        self.inner.fleet.ssh_config.clone()
     }
 
     /// Closes every connection that is open, within two seconds; scripts that still run are lost.

@@ -6,11 +6,13 @@
 
 mod activity;
 mod compare;
+mod elsewhere;
 mod reader;
 mod rows;
 mod streams;
 mod taken;
 
+use crate::cli::viewer::Viewer;
 use crate::dash::{Effect, Msg, PaneWanted};
 use crate::record::Runs;
 use activity::ActivityReader;
@@ -76,6 +78,14 @@ impl LogScreen {
             }
             Effect::SaveRows { of, file } => {
                 tokio::spawn(taken::save(self.runs.clone(), *of, file, self.messages.clone()));
+            }
+            Effect::PageRows { of, row } => {
+                let rows = elsewhere::Rows { runs: self.runs.clone(), of: *of, row };
+                tokio::spawn(elsewhere::open(Viewer::Pager, rows, self.messages.clone()));
+            }
+            Effect::EditRows { of, row } => {
+                let rows = elsewhere::Rows { runs: self.runs.clone(), of: *of, row };
+                tokio::spawn(elsewhere::open(Viewer::Editor, rows, self.messages.clone()));
             }
             other => return Some(other),
         }

@@ -211,21 +211,42 @@ pub(super) fn save_in(runs: &Runs, of: &RowsOf, file: &str) -> Result<SavedRows,
     };
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut out = BufWriter::new(opened.map_err(failed)?);
-    let rows = all_rows(runs, of).map_err(|error| error.to_string())?;
-    let mut lines = 0;
+    let written = write_rows(&mut out, runs, of).map_err(|error| error.to_string())?;
+    let WrittenRows { lines, is_cut, .. } = written.map_err(failed)?;
+    Ok(SavedRows { path, lines, is_cut })
+}
+
+/// How much of rows was written.
+pub(super) struct WrittenRows {
+    /// How many rows, each a line of the file.
+    pub(super) rows: u64,
+    /// How many lines of the log these are.
+    pub(super) lines: u64,
+    /// Whether there were more than are kept at once.
+    pub(super) is_cut: bool,
+}
+
+/// Writes rows, and says how many; the inner error is that of whoever takes them.
+pub(super) fn write_rows(
+    out: &mut impl Write,
+    runs: &Runs,
+    of: &RowsOf,
+) -> Result<std::io::Result<WrittenRows>, RecordError> {
+    let rows = all_rows(runs, of)?;
+    let (mut count, mut lines) = (0, 0);
     let mut refused = None;
     let names = of.hosts.iter().map(String::len).max().unwrap_or_default();
     each(&rows, 0..rows.count(), |row| {
         let written = out.write_all(saved_line(row, of, names).as_bytes());
         refused = written.err();
+        count += 1;
         lines += row.times;
         refused.is_none()
+    })?;
+    Ok(match refused.or(out.flush().err()) {
+        Some(error) => Err(error),
+        None => Ok(WrittenRows { rows: count, lines, is_cut: rows.is_cut() }),
     })
-    .map_err(|error| error.to_string())?;
-    match refused.or(out.flush().err()) {
-        Some(error) => Err(failed(error)),
-        None => Ok(SavedRows { path, lines, is_cut: rows.is_cut() }),
-    }
 }
 
 /// Returns a row as it stands in a file: as in the log, with the host's name where there are several.

@@ -1,5 +1,6 @@
 //! The reader of the pane's logs on real files.
 
+use super::elsewhere::{Rows, copy};
 use super::rows::PaneRows;
 use super::taken::{save_in, text_of};
 use super::{ActivityReader, PaneReader, RowsReader};
@@ -376,6 +377,23 @@ fn colours_are_shown_and_neither_searched_nor_copied_nor_saved() {
     save_in(&runs, &of, path.to_str().unwrap()).unwrap();
     let saved = fs::read_to_string(&path).unwrap();
     assert_eq!(saved, "1970-01-01T00:00:00Z build       gcc> a.c:1:2: error: no\n");
+}
+
+#[test]
+fn a_copy_for_a_program_is_for_its_owner_alone_and_goes_with_the_program() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_dir, runs, run) = a_run();
+    write(&runs, &run, "a", (0..5).map(|second| (second, format!("line {second}"))));
+    let rows = |row| Rows { runs: runs.clone(), of: of(&run, &["a"]), row };
+    let (file, line) = copy(&rows(Some(2))).unwrap();
+    let text = fs::read_to_string(file.path()).unwrap();
+    assert!(text.lines().nth(2).unwrap().ends_with("line 2"), "{text}");
+    assert_eq!((text.lines().count(), line), (5, Some(3)));
+    assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    let path = file.path().to_owned();
+    drop(file);
+    assert!(!path.exists());
+    assert_eq!(copy(&rows(None)).unwrap().1, Some(5), "the newest line is in view");
 }
 
 #[test]

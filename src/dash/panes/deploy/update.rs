@@ -8,7 +8,9 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
+use crate::dash::panes::elsewhere::whole_log;
 use crate::dash::run_orders::{ask_to_stop, reattach, said};
+use crate::dash::shell;
 use crate::dash::world::RunView;
 use crate::fleet::Goal;
 use jiff::Timestamp;
@@ -33,6 +35,15 @@ pub(super) fn update(
             }
         }
         Command::Commands => commands(model),
+        Command::Pager | Command::Editor => {
+            let shown = model.shown_run().zip(model.shown_host_run());
+            return shown
+                .map_or_else(Vec::new, |(run, host)| whole_log(&run.id, &host.host, command));
+        }
+        Command::Shell => {
+            let host = model.shown_host_run().map(|host| host.host.clone());
+            return host.map_or_else(Vec::new, |host| shell::open(model, host, now));
+        }
         Command::Cancel => ask_to_stop(model),
         Command::Reattach => return reattach(model, now),
         Command::Retry => return begin::retry(model, now),
@@ -60,11 +71,17 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::Deploy
         | Command::Generations
         | Command::CopyReason
+        | Command::Shell
+        | Command::Pager
+        | Command::Editor
             if !model.shows_selected() =>
         {
             false
         }
-        Command::Open => model.shown_host_run().is_some(),
+        Command::Open | Command::Pager | Command::Editor => model.shown_host_run().is_some(),
+        Command::Shell => {
+            model.shown_host_run().is_some_and(|host| model.world.fleet.host(&host.host).is_some())
+        }
         Command::NextHost | Command::PreviousHost => model.visible_host_runs().len() > 1,
         Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),

@@ -10,7 +10,9 @@ use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::fleet::columns::sorts;
 use crate::dash::panes::{details, host, problems};
+use crate::dash::shell;
 use crate::dash::silencing::SilenceForm;
+use crate::dash::units::UnitsPane;
 use crate::dash::world::Urgency;
 use crate::fleet::{Goal, OverTimeOf};
 use jiff::Timestamp;
@@ -65,6 +67,15 @@ pub(super) fn update(
             let of = host.filter(|_| shows_details(model)).map(OverTimeOf::Host);
             return look_back::past(model, of, now);
         }
+        Command::EditHostsFile => return vec![Effect::EditHostsFile],
+        Command::Units => {
+            let host = model.selected().map(|(host, _)| host.name.clone());
+            return host.map_or_else(Vec::new, |host| list_units(model, host));
+        }
+        Command::Shell => {
+            let host = model.selected().map(|(host, _)| host.name.clone());
+            return host.map_or_else(Vec::new, |host| shell::open(model, host, now));
+        }
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
         Command::HostKey => return fetch_keys(model, now),
@@ -89,9 +100,13 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             let has_tags = model.world.fleet.hosts.iter().any(|host| !host.tags.is_empty());
             has_tags && !shows_details(model)
         }
-        Command::Zoom | Command::Generations | Command::OverTime | Command::Log => {
-            model.selected().is_some()
-        }
+        Command::Zoom
+        | Command::Generations
+        | Command::OverTime
+        | Command::Shell
+        | Command::Units
+        | Command::Log => model.selected().is_some(),
+        Command::EditHostsFile => model.world.fleet.file.is_some(),
         Command::NextProblem => problems::any(model, is_problem),
         Command::CopyFix => model
             .selected()
@@ -200,6 +215,12 @@ fn generations(model: &mut Model) -> Vec<Effect> {
     let Some(host) = model.selected().map(|(host, _)| host.name.clone()) else { return Vec::new() };
     model.open(Overlay::Generations(GenerationsPane::new(host.clone())));
     vec![Effect::ListGenerations { host }]
+}
+
+/// Opens the pane of a host's units and asks the host.
+fn list_units(model: &mut Model, host: String) -> Vec<Effect> {
+    model.open(Overlay::Units(UnitsPane::new(host.clone())));
+    vec![Effect::ListUnits { host }]
 }
 
 /// Asks for the keys that the selected host shows.

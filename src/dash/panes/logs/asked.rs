@@ -90,6 +90,20 @@ pub struct RowsOf {
     pub folds: bool,
 }
 
+impl RowsOf {
+    /// Returns all lines of the log of a host in a run.
+    pub fn all(run: &RunId, host: &str) -> Self {
+        Self {
+            run: run.clone(),
+            hosts: vec![host.to_owned()],
+            build: None,
+            levels: LineLevels::All,
+            only: None,
+            folds: false,
+        }
+    }
+}
+
 /// A line of a log, wherever it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineAt {

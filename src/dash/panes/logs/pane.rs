@@ -4,9 +4,11 @@ use crate::dash::command::Command;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::Effect;
 use crate::dash::panes::Pane;
+use crate::dash::panes::elsewhere::elsewhere;
 use crate::dash::panes::logs::draw::{draw, sight};
 use crate::dash::panes::logs::state::LogFace;
 use crate::dash::panes::logs::update::{command as own, leave};
+use crate::dash::panes::logs::wanted::rows_of;
 use crate::dash::run_orders::{ask_to_stop, reattach};
 use crate::record::output_of;
 use jiff::Timestamp;
@@ -32,6 +34,10 @@ fn update(model: &mut Model, command: Command, body: Rect, now: Timestamp) -> Ve
         Command::Cancel => ask_to_stop(model),
         Command::Reattach => return reattach(model, now),
         Command::LogFile => return log_file(model),
+        Command::Pager | Command::Editor => {
+            return rows_of(model)
+                .map_or_else(Vec::new, |of| elsewhere(of, model.log.cursor(), command));
+        }
         _ => {
             let sight = sight(model, body);
             return own(model, command, sight, now);
@@ -49,6 +55,7 @@ fn can(model: &Model, command: Command) -> bool {
         }
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
         Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
+        Command::Pager | Command::Editor => shows_lines(model),
         Command::LogFile | Command::TurnFace => model.shown_host_run().is_some(),
         Command::Wrap
         | Command::Fold

@@ -1,47 +1,42 @@
-//! The terminal: the only file of this room that touches the outside.
+//! The terminal: the only folder of this room that touches the outside.
 //!
 //! One loop waits for signals, keys, messages and the passing of time; what changed the model is
 //! drawn at most thirty times a second, and nothing is drawn while nothing changes. The terminal is
 //! given back as it was however the loop ends: by its own end, a signal or a panic.
+//!
+//! A program may have the terminal for a while (`guest`). The stream of keys is dropped before it starts
+//! and made anew when it has ended, since it would take keys that are typed for the program. What is
+//! measured meanwhile is folded in, and nothing is drawn.
 
 mod background;
+mod guest;
+mod modes;
 mod screen;
+mod signals;
+mod wishes;
 
 use self::background::{HeardKeys, LateAnswer};
+use self::guest::Guest;
+use self::modes::{Guard, give_back, is_ours, retake, suspend};
 use self::screen::ChangesOnly;
+use self::signals::{Caught, Signals};
+use self::wishes::grant;
 use crate::dash::background::Background;
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::world::{FirstStep, Practice};
 use crate::dash::{update, view, view_logs};
-use crate::fleet::printable_line;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use crossterm::cursor::{Hide, Show};
-use crossterm::event::{
-    DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
-    Event as TerminalEvent, EventStream, KeyCode,
-};
-use crossterm::execute;
-use crossterm::terminal::{
-    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
-};
+use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
-use ratatui::layout::Rect;
-use signal_hook::consts::{SIGCONT, SIGSTOP, SIGTSTP};
-use std::future::ready;
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::{pending, ready};
+use std::io::{self, BufWriter, IsTerminal, Stdout};
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -62,8 +57,11 @@ const BATCH: usize = 4096;
 /// Bytes of output that are collected before they are written.
 const OUTPUT: usize = 1 << 16;
 
-/// Whether the terminal is ours at the moment.
-static OURS: AtomicBool = AtomicBool::new(false);
+/// How long after the end of a program a ctrl-c is taken for the one that ended it: both got it.
+const HEARD_LATE: Duration = Duration::from_millis(300);
+
+/// How long the thread that reads keys for a stream has to leave, after the stream was dropped.
+const LEAVING: Duration = Duration::from_millis(10);
 
 /// Why the dashboard could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +135,9 @@ pub async fn run(
         }
         typed.extend(answers.typed.chars().map(|c| Msg::Key(KeyCode::Char(c).into())));
     }
-    let mut keys = EventStream::new();
+    let mut keys = Some(EventStream::new());
+    let mut guest: Option<Guest> = None;
+    let mut guest_left: Option<Instant> = None;
     let mut tick = interval_at(first_tick, Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last_frame: Option<Instant> = None;
@@ -152,21 +152,36 @@ pub async fn run(
         tokio::select! {
             biased;
             () = ready(()), if !messages.is_empty() => {}
-            caught = signals.next() => match caught {
-                Caught::End => {
+            caught = signals.next() => match (caught, &mut guest) {
+                (Caught::End(by), Some(guest)) => {
+                    guest.end(by).await;
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
                     return Ok(DashEnd::of(model));
                 }
-                Caught::Stop => {
+                (Caught::Interrupt, None)
+                    if guest_left.is_some_and(|left| left.elapsed() < HEARD_LATE) => {}
+                (Caught::End(_) | Caught::Interrupt, None) => {
+                    drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
+                    return Ok(DashEnd::of(model));
+                }
+                (Caught::Stop, None) => {
                     suspend(&mut screen)?;
                     model.dirty = true;
                 }
-                Caught::Continue => {
+                (Caught::Continue, None) => {
                     retake(&mut screen)?;
                     model.dirty = true;
                 }
+                (Caught::Interrupt | Caught::Stop | Caught::Continue, Some(_)) => {}
             },
-            key = keys.next() => match key {
+            told = ended(&mut guest) => {
+                guest = None;
+                guest_left = Some(Instant::now());
+                come_back(&mut screen, &mut model)?;
+                keys = Some(EventStream::new());
+                messages.extend(told.map(|(text, bad)| Msg::Said { text, bad }));
+            }
+            key = next_key(&mut keys) => match key {
                 Some(Ok(event)) => {
                     let events = hear(&mut late, event, &mut look, &mut model);
                     messages.extend(events.into_iter().filter_map(message));
@@ -174,7 +189,7 @@ pub async fn run(
                 Some(Err(error)) => return Err(DashError::Keys(error)),
                 None => return Err(DashError::Keys(io::ErrorKind::UnexpectedEof.into())),
             },
-            () = sleep_until(next_frame), if model.dirty => {
+            () = sleep_until(next_frame), if model.dirty && guest.is_none() => {
                 draw(&mut screen, &mut model, &look)?;
                 last_frame = Some(Instant::now());
                 settled = None;
@@ -189,13 +204,28 @@ pub async fn run(
                 None => events_open = false,
             },
             _ = tick.tick() => messages.push(Msg::Tick),
-            () = sleep_until(next_spin), if model.animates() => model.dirty = true,
+            () = sleep_until(next_spin), if model.animates() && guest.is_none() => {
+                model.dirty = true;
+            }
         }
         let was_dirty = model.dirty;
         let is_measured = messages.iter().all(is_measured);
         for message in messages {
             for effect in update(&mut model, message, Timestamp::now()) {
                 match effect {
+                    // One program at a time: of two that were asked for, the person saw the first.
+                    Effect::Terminal(Wish::Run(_)) if guest.is_some() => {}
+                    Effect::Terminal(Wish::Run(program)) => {
+                        leave_to_program(&mut keys).await;
+                        match Guest::start(*program) {
+                            Ok(started) => guest = Some(started),
+                            Err(text) => {
+                                come_back(&mut screen, &mut model)?;
+                                keys = Some(EventStream::new());
+                                update(&mut model, Msg::Said { text, bad: true }, Timestamp::now());
+                            }
+                        }
+                    }
                     Effect::Terminal(wish) => {
                         grant(&mut screen, &wish)?;
                         model.dirty = true;
@@ -217,7 +247,7 @@ pub async fn run(
         for effect in view_logs(&mut model) {
             hand_over(&mut model, &effects, effect);
         }
-        if !OURS.load(Ordering::Acquire) {
+        if guest.is_none() && !is_ours() {
             // A panic elsewhere gave the terminal back; its message waits on the first screen.
             retake(&mut screen)?;
             let text = "a part of nixdash broke; L shows its log".to_owned();
@@ -229,6 +259,43 @@ pub async fn run(
 /// Returns whether a message tells what was measured, which nobody waits for at once.
 fn is_measured(message: &Msg) -> bool {
     matches!(message, Msg::Event(_) | Msg::Tick)
+}
+
+/// Returns the next event of the terminal; waits for ever while a program has it.
+async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+    match keys {
+        Some(keys) => keys.next().await,
+        None => pending().await,
+    }
+}
+
+/// Returns what is told of the end of the program that has the terminal; waits for ever without one.
+async fn ended(guest: &mut Option<Guest>) -> Option<(String, bool)> {
+    match guest {
+        Some(guest) => guest.ended().await,
+        None => pending().await,
+    }
+}
+
+/// Stops reading keys and gives the terminal back, for a program that starts now.
+///
+/// The end of the stream wakes the thread that reads for it, which then leaves. Nothing else may read
+/// meanwhile: it would take the call, and the thread would stay and take the program's keys.
+async fn leave_to_program(keys: &mut Option<EventStream>) {
+    drop(keys.take());
+    sleep(LEAVING).await;
+    give_back();
+}
+
+/// Takes the terminal again after a program had it. Whoever ended that looks here.
+fn come_back(screen: &mut TerminalScreen, model: &mut Model) -> Result<(), DashError> {
+    retake(screen)?;
+    let size = screen.size().map_err(DashError::Draw)?;
+    let now = Timestamp::now();
+    update(model, Msg::Resize(size.width, size.height), now);
+    update(model, Msg::Focus(true), now);
+    model.dirty = true;
+    Ok(())
 }
 
 /// Draws from now on for that background.
@@ -282,142 +349,4 @@ fn draw(screen: &mut TerminalScreen, model: &mut Model, look: &Look) -> Result<(
     model.take_dirty();
     let now = Timestamp::now();
     screen.draw(|frame| view(model, look, frame, now)).map(drop).map_err(DashError::Draw)
-}
-
-/// Does what the screen asks of the terminal.
-fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), DashError> {
-    match wish {
-        Wish::Redraw => clear(screen),
-        Wish::Suspend => suspend(screen),
-        Wish::Clip(text) => {
-            let out = screen.backend_mut();
-            write!(out, "\u{1b}]52;c;{}\u{7}", BASE64.encode(text))
-                .and_then(|()| Write::flush(out))
-                .map_err(DashError::Draw)
-        }
-        Wish::Notify(text) => {
-            let text: String = printable_line(text).chars().take(200).collect();
-            let osc = if std::env::var_os("TMUX").is_some() {
-                format!("\u{1b}Ptmux;\u{1b}\u{1b}]9;{text}\u{7}\u{1b}\\")
-            } else {
-                format!("\u{1b}]9;{text}\u{1b}\\")
-            };
-            let out = screen.backend_mut();
-            write!(out, "\u{7}{osc}").and_then(|()| Write::flush(out)).map_err(DashError::Draw)
-        }
-    }
-}
-
-/// Stops the process as the shell expects it, and goes on when the shell says so.
-fn suspend(screen: &mut TerminalScreen) -> Result<(), DashError> {
-    give_back();
-    signal_hook::low_level::raise(SIGSTOP).map_err(DashError::SetUp)?;
-    retake(screen)
-}
-
-/// Takes the terminal again after something else used it.
-fn retake(screen: &mut TerminalScreen) -> Result<(), DashError> {
-    take().map_err(DashError::SetUp)?;
-    clear(screen)
-}
-
-/// Forgets what the terminal shows, so that the next frame is drawn in full.
-///
-/// `Terminal::clear` would ask the terminal where its cursor is, and the answer would be taken for
-/// keys by the stream that reads them.
-fn clear(screen: &mut TerminalScreen) -> Result<(), DashError> {
-    let size = screen.size().map_err(DashError::Draw)?;
-    screen.resize(Rect::new(0, 0, size.width, size.height)).map_err(DashError::Draw)
-}
-
-/// Takes the terminal; what fails half-way is undone.
-///
-/// After `kill -STOP` and `fg` the shell has set the terminal to what it likes, and nobody could hear
-/// that. crossterm still believes that raw mode is on, and `enable_raw_mode` then does nothing; so
-/// its belief is ended first, which also keeps the mode from before the very first time.
-fn take() -> io::Result<()> {
-    OURS.store(true, Ordering::Release);
-    let taken = disable_raw_mode().and_then(|()| enable_raw_mode()).and_then(|()| {
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, Hide)
-    });
-    if taken.is_err() {
-        give_back();
-    }
-    taken
-}
-
-/// Gives the terminal back as it was; does nothing when it is not ours. Errors have no remedy here.
-fn give_back() {
-    if OURS.swap(false, Ordering::AcqRel) {
-        drop(execute!(
-            io::stdout(),
-            EndSynchronizedUpdate,
-            DisableFocusChange,
-            DisableBracketedPaste,
-            LeaveAlternateScreen,
-            Show
-        ));
-        drop(disable_raw_mode());
-    }
-}
-
-/// The terminal while it is ours.
-struct Guard;
-
-impl Guard {
-    fn take() -> io::Result<Self> {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            let report = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |info| {
-                give_back();
-                report(info);
-            }));
-        });
-        take().map(|()| Self)
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        give_back();
-    }
-}
-
-/// What a signal asks for.
-enum Caught {
-    End,
-    Stop,
-    Continue,
-}
-
-/// The signals that concern the terminal.
-struct Signals {
-    terminate: Signal,
-    hangup: Signal,
-    interrupt: Signal,
-    stop: Signal,
-    go_on: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            stop: signal(SignalKind::from_raw(SIGTSTP))?,
-            go_on: signal(SignalKind::from_raw(SIGCONT))?,
-        })
-    }
-
-    async fn next(&mut self) -> Caught {
-        tokio::select! {
-            _ = self.terminate.recv() => Caught::End,
-            _ = self.hangup.recv() => Caught::End,
-            _ = self.interrupt.recv() => Caught::End,
-            _ = self.stop.recv() => Caught::Stop,
-            _ = self.go_on.recv() => Caught::Continue,
-        }
-    }
 }

@@ -1,0 +1,184 @@
+//! The units of a host: those that failed, then the services that run.
+//!
+//! ```text
+//! ┌ Units of samsung: 1 failed, 34 services ───────────────────────────────┐
+//! │ › backup.service   failed (exit code 3)   14 min          Nightly backup │
+//! │   sshd.service     running                   2 d  5.24 MB SSH Daemon     │
+//! │                                                                          │
+//! │ asked 3 s ago                                                            │
+//! └──────────────────────────────────────────────────────────────────────────┘
+//! ```
+
+use crate::dash::command::Command;
+use crate::dash::input::LineInput;
+use crate::dash::layout::{layout, page};
+use crate::dash::model::Model;
+use crate::dash::moves::moved;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
+use crate::dash::overlays::difference::failure_lines;
+use crate::dash::overlays::journal;
+use crate::dash::theme::Role;
+use crate::dash::units::UnitsPane;
+use crate::dash::widgets::graph::spinner;
+use crate::dash::widgets::input::typed;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::table::Window;
+use crate::dash::widgets::text::{cut, left, right, width};
+use crate::fleet::{HostUnit, HostUnits, UnitState, ago, bytes};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use std::time::Duration;
+
+/// Columns of the widest pane.
+const WIDTH: u16 = 130;
+
+/// Draws the pane; it is as high as the view, so that it stands still while a filter is typed.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &UnitsPane) {
+    let popup = Popup::new(area, WIDTH);
+    let (mut lines, note) = match &pane.found {
+        None => {
+            let text = format!("{} waiting for {}", spinner(paint.now), pane.host);
+            (vec![Line::from(paint.span(Role::Dim, text))], String::new())
+        }
+        Some(Err(error)) => (failure_lines(paint, &popup, error), String::new()),
+        Some(Ok(list)) => rows(paint, &popup, area, pane, list),
+    };
+    lines.resize(lines.len().max(room(area)), Line::default());
+    let foot = if let Some(input) = &pane.typed {
+        Line::from(typed(paint, "/", input.text()))
+    } else if pane.filter.is_empty() {
+        Line::from(paint.span(Role::Dim, note))
+    } else {
+        let text = format!("only those with {:?}   {note}", pane.filter.text());
+        Line::from(paint.span(Role::Title, cut(&text, popup.room())))
+    };
+    popup.draw(paint, buffer, &title(pane), &lines, 0, &[foot]);
+}
+
+fn title(pane: &UnitsPane) -> String {
+    let host = &pane.host;
+    let Some(Ok(list)) = &pane.found else { return format!("Units of {host}") };
+    let failed = list.failed();
+    let services = list.units.len() - failed;
+    let of = if services == 1 { "1 service".to_owned() } else { format!("{services} services") };
+    match failed {
+        0 => format!("Units of {host}: none failed, {of}"),
+        failed => format!("Units of {host}: {failed} failed, {of}"),
+    }
+}
+
+/// Returns how many units are seen at once.
+fn room(area: Rect) -> usize {
+    usize::from(area.height.saturating_sub(5)).max(1)
+}
+
+/// Returns a line for each unit that is seen, and what is told below them.
+fn rows(
+    paint: &Paint<'_>,
+    popup: &Popup,
+    area: Rect,
+    pane: &UnitsPane,
+    list: &HostUnits,
+) -> (Vec<Line<'static>>, String) {
+    let shown = pane.shown();
+    let names = shown.iter().map(|unit| width(&unit.name)).max().unwrap_or(0);
+    let names = names.min(popup.room() * 2 / 5);
+    let window = Window::new(shown.len(), pane.selected, room(area));
+    let mut lines = Vec::new();
+    for (index, unit) in shown.iter().enumerate().skip(window.from).take(window.rows) {
+        let chosen = index == pane.selected;
+        let role = match unit.state {
+            _ if chosen => Role::Accent,
+            UnitState::Failed => Role::Error,
+            UnitState::Activating | UnitState::Deactivating | UnitState::Reloading => Role::Warn,
+            UnitState::Active | UnitState::Inactive => Role::Text,
+        };
+        let cursor = if chosen { "› " } else { "  " };
+        let text = format!("{cursor}{}", row(paint, unit, names, popup.room() - 2));
+        lines.push(Line::from(paint.span(role, cut(text.trim_end(), popup.room()))));
+    }
+    if shown.is_empty() {
+        let text = if list.units.is_empty() {
+            "no unit failed, and no service runs"
+        } else {
+            "no unit fits"
+        };
+        lines.push(Line::from(paint.span(Role::Dim, text)));
+    }
+    let age: Duration = paint.now.duration_since(list.measured_at).try_into().unwrap_or_default();
+    let unseen = window.unseen();
+    let gap = if unseen.is_empty() { "" } else { "   " };
+    (lines, format!("asked {}{gap}{unseen}", told_ago(age)))
+}
+
+fn told_ago(age: Duration) -> String {
+    if age.as_secs() == 0 { "just now".to_owned() } else { format!("{} ago", ago(age)) }
+}
+
+/// Returns a unit as whole columns; those that matter less are left out where they do not fit.
+fn row(paint: &Paint<'_>, unit: &HostUnit, names: usize, room: usize) -> String {
+    let unknown = || "–".to_owned();
+    let since = unit.since.map_or_else(unknown, |since| {
+        ago(paint.now.duration_since(since).try_into().unwrap_or_default())
+    });
+    let mut row = left(&cut(&unit.name, names), names);
+    let columns = [
+        left(&unit.state_words(), 22),
+        right(&since, 6),
+        right(&unit.memory.map_or_else(unknown, bytes), 8),
+    ];
+    for column in columns {
+        if width(&row) + 2 + width(column.trim_end()) <= room {
+            row.push_str("  ");
+            row.push_str(&column);
+        }
+    }
+    let rest = room.saturating_sub(width(&row) + 2);
+    if rest >= 12 {
+        row.push_str("  ");
+        row.push_str(&cut(&unit.description, rest));
+    }
+    row
+}
+
+/// Takes a host's units, where its pane is still open; the selected one stays selected.
+pub(in crate::dash) fn listed(model: &mut Model, host: &str, found: Result<HostUnits, String>) {
+    for overlay in &mut model.overlays {
+        if let Overlay::Units(pane) = overlay
+            && pane.host == host
+        {
+            let name = pane.chosen().map(|unit| unit.name.clone());
+            pane.found = Some(found);
+            let at = pane.shown().iter().position(|unit| Some(&unit.name) == name.as_ref());
+            pane.selected = at.unwrap_or_default();
+            return;
+        }
+    }
+}
+
+/// Does a command in the pane.
+pub(super) fn update(model: &mut Model, command: Command) -> Vec<Effect> {
+    let page = page(layout(model).body);
+    let Some(Overlay::Units(pane)) = model.overlay_mut() else { return Vec::new() };
+    match command {
+        command if command.moves() => {
+            let count = pane.shown().len();
+            pane.selected = moved(pane.selected, count, command, page);
+        }
+        Command::Filter => pane.typed = Some(LineInput::with(pane.filter.text().to_owned())),
+        Command::Accept => pane.typed = None,
+        Command::Refresh => return vec![Effect::ListUnits { host: pane.host.clone() }],
+        Command::Open => {
+            let unit = pane.chosen().map(|unit| (pane.host.clone(), unit.name.clone()));
+            return unit.map_or_else(Vec::new, |(host, unit)| journal::open(model, host, unit));
+        }
+        Command::Close if pane.typed.take().is_some() || !pane.filter.is_empty() => {
+            pane.set_filter("");
+        }
+        _ => model.close(),
+    }
+    Vec::new()
+}

@@ -2,6 +2,7 @@
 
 use crate::cli::{CliError, load, strategies, themes};
 use crate::config;
+use crate::dash::page_of_shortcuts;
 use crate::deploy::{builds_for, locate, tracks_flake_file};
 use crate::fleet::Fleet;
 use crate::nix::flake_url::FlakeUrl;
@@ -20,6 +21,8 @@ pub(super) enum ConfigCommand {
     Check,
     /// Prints every key of hosts.toml with its values and what it means, in Markdown
     Keys,
+    /// Prints every key that can be pressed in the dashboard and what it does, in Markdown
+    Shortcuts,
 }
 
 pub(super) async fn run(
@@ -30,6 +33,10 @@ pub(super) async fn run(
         ConfigCommand::Check => check(hosts).await,
         ConfigCommand::Keys => {
             write!(std::io::stdout().lock(), "{}", config::page_of_keys())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ConfigCommand::Shortcuts => {
+            write!(std::io::stdout().lock(), "{}", page_of_shortcuts())?;
             Ok(ExitCode::SUCCESS)
         }
     }

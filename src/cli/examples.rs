@@ -166,7 +166,8 @@ Examples:
 pub(super) const CONFIG: &str = "\
 Examples:
   nixdash config check                      Says every mistake with its place and what to do
-  nixdash config keys                       Prints every key and what it means";
+  nixdash config keys                       Prints every key and what it means
+  nixdash config shortcuts                  Prints what can be pressed in the dashboard";
 
 pub(super) const LAB: &str = "\
 Examples:

@@ -82,7 +82,7 @@ mod demo_tiers;
 mod tests;
 pub use background::Background;
 pub use colour::Depth;
-pub use command::{COMMANDS, Command, CommandEntry, Context};
+pub use command::{COMMANDS, Command, CommandEntry, Context, page_of_shortcuts};
 pub use filter::Filter;
 pub use generations::{DiffPane, GenerationsPane};
 pub use input::LineInput;

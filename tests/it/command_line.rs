@@ -184,7 +184,11 @@ fn wrong_usage_exits_with_two() {
 
 #[test]
 fn generated_pages_are_what_the_program_prints() {
-    for (args, page) in [(&["findings"][..], "findings.md"), (&["config", "keys"], "hosts.md")] {
+    for (args, page) in [
+        (&["findings"][..], "findings.md"),
+        (&["config", "keys"], "hosts.md"),
+        (&["config", "shortcuts"], "keys.md"),
+    ] {
         let printed = nixdash(args, "");
         let path = format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"));
         let kept = std::fs::read_to_string(path).unwrap_or_default();

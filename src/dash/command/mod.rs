@@ -3,9 +3,11 @@
 //! A key does what the footer says because both read the same row.
 
 mod order;
+mod page;
 mod table;
 
 pub(super) use order::{label, order, taken_back};
+pub use page::page_of_shortcuts;
 pub use table::COMMANDS;
 
 use crate::dash::key::Key;
@@ -321,6 +323,32 @@ pub enum Context {
 }
 
 impl Context {
+    /// What lies over a view, with the title of its keys on the page of all keys.
+    pub(super) const OVER_VIEWS: [(Self, &'static str); 22] = [
+        (Self::FirstSteps, "The first steps, without a hosts.toml"),
+        (Self::Help, "The list of keys"),
+        (Self::Palette, "The palette"),
+        (Self::Prompt, "A filter that is typed"),
+        (Self::FindLine, "What is looked for in a log"),
+        (Self::SaveLog, "The name of a file for a log"),
+        (Self::Start, "What to start"),
+        (Self::TypeName, "The name of a protected host"),
+        (Self::Password, "A password for sudo"),
+        (Self::Plan, "A plan that waits for an answer"),
+        (Self::OldPlan, "A plan that was answered"),
+        (Self::Commands, "What was run on hosts"),
+        (Self::Cancel, "Whether to stop a run"),
+        (Self::Order, "Whether to say something to a run"),
+        (Self::Look, "Whether to look closely at stores"),
+        (Self::Silence, "A finding that is silenced"),
+        (Self::HostKey, "The ssh key of a host"),
+        (Self::TypeHostKey, "An ssh key that is another than before"),
+        (Self::Generations, "The generations of a host"),
+        (Self::Difference, "What differs between two generations"),
+        (Self::Quit, "What becomes of runs"),
+        (Self::OwnLog, "The log of nixdash itself"),
+    ];
+
     /// Returns where a key that is pressed now will land.
     pub fn of(model: &Model) -> Self {
         if model.still.is_some() || model.frozen_since.is_some() {

@@ -194,7 +194,7 @@ const MORE_ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::LogFile,
-        &[Char('o')],
+        &[Char('O')],
         &[LOGS],
         None,
         "log-file",
@@ -259,7 +259,7 @@ const MORE_ROWS: &[CommandEntry] = &[
     )),
     asks(entry(
         Command::LookClosely,
-        &[Char('m')],
+        &[Char('D')],
         &[CACHES],
         Some("measure garbage"),
         "dead-paths",
@@ -268,7 +268,7 @@ const MORE_ROWS: &[CommandEntry] = &[
     )),
     entry(
         Command::Verify,
-        &[Char('v')],
+        &[Char('V')],
         &[CACHES],
         Some("verify"),
         "verify",
@@ -301,7 +301,7 @@ const MORE_ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::RefreshAll,
-        &[Char('R')],
+        &[Ctrl('r')],
         VIEWS,
         None,
         "refresh-all",

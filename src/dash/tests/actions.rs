@@ -51,7 +51,7 @@ fn a_host_to_which_no_way_is_left_is_tried_again_by_its_key() {
     fold(&mut model, [run_event(&run, 1, waiting)]);
     let screen = text(&draw(&model, &look(false)));
     for said in
-        ["▲ no strategy works for", "space tries it again, s leaves it out", "space try again"]
+        ["▲ no strategy works for", "space tries it again, X leaves it out", "space try again"]
     {
         assert!(screen.contains(said), "{said}:\n{screen}");
     }

@@ -82,7 +82,7 @@ fn nothing_is_done_to_what_the_filter_hides() {
     assert_eq!(press(&mut fleet, "d\n"), []);
     assert!(fleet.overlay().is_none() && fleet.selected().is_none());
     let mut tiers = large("2/nobody\n");
-    assert_eq!(press(&mut tiers, "v\n"), []);
+    assert_eq!(press(&mut tiers, "V\n"), []);
     assert!(!tiers.zoom);
     let mut runs = fetching(110, 30);
     assert_eq!(press(&mut runs, "5/nobody\n\n"), []);

@@ -146,10 +146,11 @@ fn the_filter_narrows_and_escape_widens() {
 }
 
 #[test]
-fn r_measures_the_selected_host_and_capital_r_everything() {
+fn r_measures_the_selected_host_and_ctrl_r_everything() {
     let mut model = model(demo::well(), 80, 24);
+    let ctrl_r = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
     assert_eq!(press(&mut model, "r"), [Effect::Probe { hosts: vec!["p620".to_owned()] }]);
-    assert_eq!(press(&mut model, "R"), [Effect::Probe { hosts: vec![] }]);
+    assert_eq!(update(&mut model, Msg::Key(ctrl_r), now()), [Effect::Probe { hosts: vec![] }]);
     assert_eq!(press(&mut model, "2r"), [Effect::Probe { hosts: vec![] }]);
 }
 

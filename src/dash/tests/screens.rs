@@ -147,7 +147,7 @@ fn tiers_of_every_kind() {
     snap("caches-s3", |columns, rows| make(columns, rows, "2jjjj\n"));
     snap("caches-scrolled", |columns, rows| make(columns, rows, "2jjjjj\njjj"));
     snap("caches-store", |columns, rows| make(columns, rows, "2jjjjjjj\n"));
-    snap("dead-paths", |columns, rows| make(columns, rows, "2jjjjjjjm"));
+    snap("dead-paths", |columns, rows| make(columns, rows, "2jjjjjjjD"));
     snap("fleet-kinds", |columns, rows| make(columns, rows, ""));
 }
 

@@ -6,19 +6,19 @@ use crate::dash::tests::keys::{fold, press};
 use crate::dash::{Effect, Screen};
 
 #[test]
-fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
+fn capital_d_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
     let fresh = || demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
     let mut model = fresh();
-    assert_eq!(press(&mut model, "2m"), [], "a tier that is no store has none");
+    assert_eq!(press(&mut model, "2D"), [], "a tier that is no store has none");
     let said = model.toast.as_ref().map(|toast| toast.text.as_str());
-    assert_eq!(said, Some("m looks closely at hosts' stores: select a tier of kind local"));
+    assert_eq!(said, Some("D looks closely at hosts' stores: select a tier of kind local"));
     press(&mut model, "jjjjjjj");
-    assert_eq!(press(&mut model, "m\n"), [], "the answer is no unless another is chosen");
+    assert_eq!(press(&mut model, "D\n"), [], "the answer is no unless another is chosen");
     assert_eq!(model.overlay(), None);
-    let [Effect::LookClosely { hosts }] = &press(&mut model, "my")[..] else { panic!() };
+    let [Effect::LookClosely { hosts }] = &press(&mut model, "Dy")[..] else { panic!() };
     assert!(hosts.contains(&"p620".to_owned()) && !hosts.contains(&"p510".to_owned()), "{hosts:?}");
     let mut model = fresh();
-    press(&mut model, " 2jjjjjjjm\t");
+    press(&mut model, " 2jjjjjjjD\t");
     let looked = [Effect::LookClosely { hosts: vec!["p620".to_owned()] }];
     assert_eq!(press(&mut model, "\n"), looked, "the marked ones");
 }
@@ -26,7 +26,7 @@ fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
 #[test]
 fn m_in_a_fleet_without_a_tier_of_stores_says_how_to_add_one() {
     let mut model = model(demo::well(), 80, 24);
-    assert_eq!(press(&mut model, "2m"), []);
+    assert_eq!(press(&mut model, "2D"), []);
     assert_eq!(model.overlay(), None);
     let said = model.toast.unwrap().text;
     assert!(said.ends_with("add a tier of kind local to hosts.toml first"), "{said}");
@@ -62,13 +62,13 @@ fn in_details_arrows_scroll_to_the_last_line_and_tab_turns_to_the_next() {
 #[test]
 fn no_store_is_looked_at_while_a_run_is_at_work() {
     let mut model = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
-    press(&mut model, "2jjjjjjjm");
+    press(&mut model, "2jjjjjjjD");
     fold(&mut model, demo::run_until_plan());
     assert_eq!(press(&mut model, "\t\n"), [], "it began while the question stood there");
     assert!(model.toast.as_ref().is_some_and(|toast| toast.bad), "{:?}", model.toast);
     model.toast = None;
     model.screen = Screen::Caches;
-    assert_eq!(press(&mut model, "m"), []);
+    assert_eq!(press(&mut model, "D"), []);
     assert_eq!(model.overlay(), None);
     assert!(model.toast.is_some_and(|toast| toast.text.contains("at work")));
 }
@@ -111,17 +111,17 @@ fn coverage_that_is_an_upper_bound_says_so_in_the_fleet_too() {
 }
 
 #[test]
-fn v_fetches_a_nar_of_the_selected_tier_and_shows_that_it_is_at_work_and_what_came_of_it() {
+fn capital_v_fetches_a_nar_of_the_selected_tier_and_shows_that_it_is_at_work_and_what_came_of_it() {
     use crate::dash::tests::screens::{draw, look, text};
     use crate::dash::{Msg, update};
     let mut model = model(demo::well(), 120, 35);
     let tier = model.world.fleet.tiers[0].name.clone();
     press(&mut model, "2");
-    assert!(text(&draw(&model, &look(false))).contains("v verify"));
-    assert_eq!(press(&mut model, "v"), [Effect::Verify { tier: tier.clone() }]);
+    assert!(text(&draw(&model, &look(false))).contains("V verify"));
+    assert_eq!(press(&mut model, "V"), [Effect::Verify { tier: tier.clone() }]);
     let shown = text(&draw(&model, &look(false)));
     assert!(shown.contains("fetching a nar whole, "), "{shown}");
-    assert_eq!(press(&mut model, "v"), [], "once is enough");
+    assert_eq!(press(&mut model, "V"), [], "once is enough");
     let said = "the content of a-1.0 is what its narinfo says".to_owned();
     update(&mut model, Msg::Verified { tier, text: said, bad: false }, demo::now());
     let shown = text(&draw(&model, &look(false)));
@@ -135,7 +135,7 @@ fn v_fetches_a_nar_of_the_selected_tier_and_shows_that_it_is_at_work_and_what_ca
 fn v_on_a_tier_that_serves_no_nars_says_why_not() {
     let mut model = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
     press(&mut model, "2jjjjjjj");
-    assert_eq!(press(&mut model, "v"), []);
+    assert_eq!(press(&mut model, "V"), []);
     let toast = model.toast.unwrap();
     assert!(toast.bad && toast.text.contains("which serves no nars over HTTP"), "{toast:?}");
 }

@@ -59,7 +59,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::ScrollRight,
-        &[Char('>'), Char('l')],
+        &[Char('>')],
         &[CACHES],
         None,
         "more-hosts",
@@ -67,7 +67,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::ScrollLeft,
-        &[Char('<'), Char('h')],
+        &[Char('<')],
         &[CACHES],
         None,
         "hosts-before",

@@ -60,7 +60,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::NextError,
-        &[Char('e')],
+        &[Char('p')],
         &[LOGS],
         Some("error"),
         "next-error",
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::PreviousError,
-        &[Char('E')],
+        &[Char('P')],
         &[LOGS],
         None,
         "previous-error",
@@ -109,7 +109,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::Levels,
-        &[Char('!')],
+        &[Char('h')],
         &[LOGS],
         Some("messages"),
         "levels",
@@ -117,7 +117,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::AllHosts,
-        &[Char('a')],
+        &[Char('A')],
         &[LOGS],
         Some("all hosts"),
         "all-hosts",
@@ -134,7 +134,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(Command::Wrap, &[Char('w')], &[LOGS], Some("wrap"), "wrap", "wrap long lines, or cut"),
     entry(
         Command::ScrollRight,
-        &[Char('>'), Char('l')],
+        &[Char('>')],
         &[LOGS],
         None,
         "scroll-right",
@@ -142,7 +142,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::ScrollLeft,
-        &[Char('<'), Char('h')],
+        &[Char('<')],
         &[LOGS],
         None,
         "scroll-left",
@@ -150,7 +150,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::Times,
-        &[Char('t')],
+        &[Char('@')],
         &[LOGS],
         None,
         "times",
@@ -158,7 +158,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::Fold,
-        &[Char('z')],
+        &[Char('#')],
         &[LOGS],
         None,
         "fold",
@@ -190,7 +190,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::SaveLog,
-        &[Char('s')],
+        &[Ctrl('s')],
         &[LOGS],
         None,
         "save-log",
@@ -206,7 +206,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::OtherPattern,
-        &[Ctrl('r')],
+        &[Code(KeyCode::Tab)],
         &[C::FindLine],
         Some("text or regex"),
         "other-pattern",

@@ -277,7 +277,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::Compare,
-        &[Code(KeyCode::Enter), Char('d')],
+        &[Code(KeyCode::Enter), Char('=')],
         &[C::Generations],
         Some("compare"),
         "compare-generation",

@@ -66,7 +66,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::Open,
-        &[Code(KeyCode::Enter)],
+        &[Code(KeyCode::Enter), Char('l')],
         &[DEPLOY],
         Some("log"),
         "whole-log",
@@ -148,7 +148,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     )),
     asks(entry(
         Command::SkipHost,
-        &[Char('s')],
+        &[Char('X')],
         &[DEPLOY],
         Some("skip"),
         "skip-host",
@@ -164,7 +164,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     asks(entry(
         Command::TakeWaveBack,
-        &[Char('b')],
+        &[Char('W')],
         &[DEPLOY],
         None,
         "take-wave-back",
@@ -172,7 +172,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     )),
     asks(entry(
         Command::TakeRunBack,
-        &[Char('B')],
+        &[Char('R')],
         &[DEPLOY],
         Some("roll back"),
         "take-run-back",

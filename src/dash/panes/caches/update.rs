@@ -153,7 +153,7 @@ fn look_closely(model: &mut Model, now: Timestamp) {
         } else {
             "add a tier of kind local to hosts.toml first"
         };
-        return model.say(format!("m looks closely at hosts' stores: {next}"), false, now);
+        return model.say(format!("D looks closely at hosts' stores: {next}"), false, now);
     }
     if let Some(why) = model.world.run_in_the_way() {
         return model.say(why, true, now);

@@ -163,7 +163,7 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     } else if let (Some((host, why, until)), true) = (run.without_way(), run.is_active()) {
         let left = duration(until.duration_since(paint.now).try_into().unwrap_or_default());
         let text = format!(
-            "▲ no strategy works for {host}: space tries it again, s leaves it out; without a \
+            "▲ no strategy works for {host}: space tries it again, X leaves it out; without a \
              decision it fails in {left}. {why}"
         );
         (Role::Warn, text)

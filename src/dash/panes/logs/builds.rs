@@ -23,7 +23,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     paint.rule(buffer, area, title, &known.map_or(String::new(), note));
     let mut area = below(area, 1);
     let text = match known {
-        _ if paint.model.log.all_hosts => Some(" select one host: a shows one host again"),
+        _ if paint.model.log.all_hosts => Some(" A shows one host again"),
         None => Some(" reading what Nix said …"),
         Some(shown) if !shown.is_kept => Some(
             " what Nix said was not kept: this host has built nothing in \

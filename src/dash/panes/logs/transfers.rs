@@ -29,7 +29,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     paint.rule(buffer, area, title, &known.map_or(String::new(), note));
     let area = below(area, 1);
     let text = match known {
-        _ if paint.model.log.all_hosts => Some(" select one host: a shows one host again"),
+        _ if paint.model.log.all_hosts => Some(" A shows one host again"),
         None => Some(" reading what Nix said …"),
         Some(shown) if shown.transfers.is_empty() => Some(" Nix has copied no path for this host"),
         Some(_) => None,

@@ -83,7 +83,7 @@ fn accept(model: &mut Model, now: Timestamp) -> Vec<Effect> {
             match pattern.matcher() {
                 Err(_) if !pattern.is_empty() => {
                     model.say(
-                        "this is not a regular expression; ctrl-r takes it as a text",
+                        "this is not a regular expression; tab takes it as a text",
                         true,
                         now,
                     );

@@ -1,8 +1,8 @@
 //! `nixdash config check`: says whether the configuration is right, and what it means.
 
 use crate::cli::{CliError, load, strategies, themes};
-use crate::config;
-use crate::dash::page_of_shortcuts;
+use crate::config::{self, ConfigError};
+use crate::dash::{Keymap, page_of_shortcuts};
 use crate::deploy::{builds_for, locate, tracks_flake_file};
 use crate::fleet::Fleet;
 use crate::nix::flake_url::FlakeUrl;
@@ -55,6 +55,12 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     let fleet = load::read(&path)?;
     let mut mistakes = strategies::mistakes(&fleet);
     mistakes.extend(themes::mistake(&fleet));
+    let (_, wrong_keys) = Keymap::of(&fleet);
+    let placed = |wrong: ConfigError| {
+        let ConfigError { line, column, message, hint, .. } = wrong;
+        (format!("line {line}, column {column}: {message}"), hint)
+    };
+    mistakes.extend(wrong_keys.into_iter().map(placed));
     if !mistakes.is_empty() {
         return Err(CliError::Mistakes { path, mistakes });
     }

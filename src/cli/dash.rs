@@ -14,8 +14,8 @@ use crate::cli::sudo::SudoPasswords;
 use crate::cli::units::UnitReader;
 use crate::cli::{CliError, earlier, figures, history, init, left, silence, themes, trends};
 use crate::dash::{
-    Background, DashEnd, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from, recall,
-    run as show,
+    Background, DashEnd, Keymap, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from,
+    recall, run as show,
 };
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record, next_beat};
@@ -71,6 +71,17 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         // Like the next one: the first of all messages, for which there is room.
         drop(messages.try_send(Msg::Said { text, bad: true }));
     }
+    let (keymap, wrong_keys) = Keymap::of(&fleet);
+    if let Some(first) = wrong_keys.first() {
+        let more = match wrong_keys.len() {
+            1 => String::new(),
+            number => format!(" and {} more", number - 1),
+        };
+        let text = format!("line {}: {}{more}: nixdash config check", first.line, first.message);
+        tracing::warn!("{text}");
+        // As above.
+        drop(messages.try_send(Msg::Said { text, bad: true }));
+    }
     if let Some(why) = fleet.trust.doubt() {
         // The first of all messages: there is room for it.
         drop(messages.try_send(Msg::Notice(why.to_owned())));
@@ -82,6 +93,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         recorder: recorder.clone(),
         runs: runs.clone(),
         seen: seen.clone(),
+        reattach: keymap.press("reattach"),
     };
     let watched = watch_runs(news, handle.clone(), hearers, Arc::clone(&started));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
@@ -122,7 +134,10 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
     };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
-    let mut model = Model::new(fleet, Timestamp::now()).with_home(&home).with_practice(practice);
+    let mut model = Model::new(fleet, Timestamp::now())
+        .with_home(&home)
+        .with_practice(practice)
+        .with_keys(keymap);
     if is_first {
         model = model.with_first_steps();
     }
@@ -187,6 +202,8 @@ struct Watched {
     recorder: Option<Recorder>,
     runs: Runs,
     seen: SeenRevisions,
+    /// What to press to go on with a run.
+    reattach: String,
 }
 
 impl HearsOfRuns for Watched {
@@ -204,11 +221,15 @@ impl HearsOfRuns for Watched {
             RunNews::Gone(run) => {
                 let can_go_on = left::can_go_on(&self.runs, &run).is_some();
                 let why = if can_go_on {
-                    "its process ended before the run did; c goes on with it"
+                    format!(
+                        "its process ended before the run did; {} goes on with it",
+                        self.reattach
+                    )
                 } else {
                     "its process ended before the run did; look at the hosts before you deploy again"
+                        .to_owned()
                 };
-                Msg::RunGone { run, why: why.to_owned(), can_go_on }
+                Msg::RunGone { run, why, can_go_on }
             }
         };
         self.messages.send(message).await.is_ok()

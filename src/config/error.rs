@@ -69,6 +69,12 @@ impl<'a> MistakeReport<'a> {
         self.text[..self.text.floor_char_boundary(at)].matches('\n').count() + 1
     }
 
+    /// Returns the line and the column of a byte offset, from 1.
+    pub(super) fn line_and_column(&self, at: usize) -> (usize, usize) {
+        let place = self.place(at, String::new(), String::new());
+        (place.line, place.column)
+    }
+
     /// Returns how many errors there are so far.
     pub(super) fn count(&self) -> usize {
         self.errors.len()

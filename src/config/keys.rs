@@ -156,7 +156,12 @@ impl KeyTable {
             Self::History => ("[history]", "Where trends come from."),
             Self::Retention => ("[retention]", "What is kept, and for how long."),
             Self::Ui => ("[ui]", "How the dashboard looks."),
-            Self::Keys => ("[keys]", "This version has no settings here."),
+            Self::Keys => (
+                "[keys]",
+                "Which keys commands of the dashboard have instead of their usual ones. \
+                 [Keys of the dashboard](keys.md) names the commands. A line replaces all keys of a command. \
+                 Footer, help and palette show the keys in force.",
+            ),
         }
     }
 
@@ -178,7 +183,7 @@ impl KeyTable {
             Self::History => HISTORY,
             Self::Retention => RETENTION,
             Self::Ui => UI,
-            Self::Keys => &[],
+            Self::Keys => KEYS,
         }
     }
 
@@ -726,6 +731,14 @@ const UI: &[KnownKey] = &[key(
     "The colours of the dashboard. `terminal` uses the terminal's own sixteen, `monochrome` none, and \
      `deuteranopia` neither red nor green. `gruvbox`, `solarized` and `auto` (catppuccin) are light where \
      the terminal's background is, which it is asked for after the first frame, and dark elsewhere.",
+)];
+
+const KEYS: &[KnownKey] = &[key(
+    "COMMAND",
+    "a key (`\"D\"`, `\"space\"`, `\"ctrl-x\"`, `\"f5\"`), a list of keys, or `\"none\"`",
+    "the keys of [the page of all keys](keys.md)",
+    "The keys of the command of this name; the footer shows the first. `none`: it has no key, and the palette finds it. \
+     A key that another command has in the same view is a mistake. The dashboard says so and starts with the rest.",
 )];
 
 /// What stands before the tables.

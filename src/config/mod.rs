@@ -10,6 +10,7 @@ mod error;
 mod flake;
 mod hooks;
 mod hosts;
+mod key_bindings;
 mod keys;
 mod rollout;
 mod secret;
@@ -125,6 +126,7 @@ fn empty() -> Fleet {
         alarms: Alarms::default(),
         prometheus: None,
         theme: None,
+        key_bindings: Vec::new(),
         read_only: false,
     }
 }
@@ -185,7 +187,7 @@ fn read(
         }
     }
     if let Some(section) = root.section(report, "keys", "[keys]") {
-        section.check_keys(report, &KeyTable::Keys.names());
+        fleet.key_bindings = key_bindings::read(report, &section);
     }
     fleet
 }

@@ -86,7 +86,7 @@ pub use command::{COMMANDS, Command, CommandEntry, Context, page_of_shortcuts};
 pub use filter::Filter;
 pub use generations::{DiffPane, GenerationsPane};
 pub use input::LineInput;
-pub use key::Key;
+pub use key::{Key, Keymap};
 pub use look::{Look, ascii, ascii_from, depth_from};
 pub use model::{Model, Screen, Toast};
 pub use msg::{Effect, JournalNews, LogOf, LogsInView, Msg, Trend, Wish};

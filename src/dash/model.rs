@@ -1,5 +1,6 @@
 //! The state of the screen, as plain data: what is known, and how it is looked at.
 
+use crate::dash::key::Keymap;
 use crate::dash::msg::{Effect, LogsInView, Wish};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::panes::caches::CachesPane;
@@ -68,6 +69,8 @@ pub struct Toast {
 pub struct Model {
     /// What is known of the fleet and its runs.
     pub world: ScreenWorld,
+    /// The keys in force.
+    pub keymap: Keymap,
     /// Which view is shown.
     pub screen: Screen,
     /// What lies over it, the last on top.
@@ -123,6 +126,7 @@ impl Model {
         let screen = if caches_only { Screen::Caches } else { Screen::default() };
         let mut model = Self {
             world: ScreenWorld::new(fleet, now),
+            keymap: Keymap::default(),
             screen,
             overlays: Vec::new(),
             prompt: None,
@@ -170,6 +174,12 @@ impl Model {
         self.world.found_here = Some(FoundHere::default());
         self.open(Overlay::FirstSteps { scroll: 0 });
         self
+    }
+
+    /// Gives commands the keys of hosts.toml.
+    #[must_use]
+    pub fn with_keys(self, keymap: Keymap) -> Self {
+        Self { keymap, ..self }
     }
 
     /// Lets nothing be measured or started: what is shown is a record.

@@ -24,6 +24,7 @@ mod host_facts;
 mod host_key;
 mod host_units;
 mod kept;
+mod key_binding;
 mod live;
 mod log_line;
 mod log_mark;
@@ -77,6 +78,7 @@ pub use host_facts::{
 pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
 pub use host_units::{HostUnit, HostUnits, UnitState};
 pub use kept::KeptHost;
+pub use key_binding::KeyBinding;
 pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::{LogLine, RawLogLine};
 pub use log_mark::LogMark;

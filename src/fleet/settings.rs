@@ -1,7 +1,8 @@
 //! The checked fleet: what `hosts.toml` means.
 
 use crate::fleet::{
-    ActivationSettings, Alarms, Budget, Host, Rollout, RootAccess, Strategy, Tier, Trust,
+    ActivationSettings, Alarms, Budget, Host, KeyBinding, Rollout, RootAccess, Strategy, Tier,
+    Trust,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -96,6 +97,8 @@ pub struct Fleet {
     pub prometheus: Option<String>,
     /// Name of the colour theme.
     pub theme: Option<String>,
+    /// Which keys commands of the dashboard have instead of their usual ones, in the file's order.
+    pub key_bindings: Vec<KeyBinding>,
     /// Whether this nixdash was started with `--read-only`: it changes nothing.
     pub read_only: bool,
 }

@@ -54,6 +54,8 @@ impl Fleet {
             root_access: RootAccess::default(),
             prometheus: None,
             theme: None,
+            // Keys that mean something else than usual could make somebody say yes.
+            key_bindings: Vec::new(),
             rollout: Rollout { gates: Vec::new(), ..self.rollout },
             hosts: hosts.collect(),
             tiers: tiers.collect(),

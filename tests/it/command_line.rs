@@ -177,6 +177,19 @@ fn a_named_file_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn keys_that_cannot_be_are_mistakes_with_both_places() {
+    let keys = "[keys]\nzoom = \"f5\"\nrefresh = \"f5\"\ndepoly = \"D\"\n";
+    let output = nixdash(&["config", "check"], keys);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    for part in
+        ["line 3, column 1", "line 2 gives it to `zoom` too", "line 4, column 1", "`deploy`"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
 fn wrong_usage_exits_with_two() {
     assert_eq!(nixdash(&["deploy"], FLEET).status.code(), Some(2));
     assert_eq!(nixdash(&["nonsense"], FLEET).status.code(), Some(2));

@@ -2,6 +2,7 @@
 //!
 //! A key does what the footer says because both read the same row.
 
+mod keymap;
 mod order;
 mod page;
 mod table;
@@ -324,7 +325,7 @@ pub enum Context {
 
 impl Context {
     /// What lies over a view, with the title of its keys on the page of all keys.
-    pub(super) const OVER_VIEWS: [(Self, &'static str); 22] = [
+    pub(super) const OVER_VIEWS: [(Self, &'static str); 24] = [
         (Self::FirstSteps, "The first steps, without a hosts.toml"),
         (Self::Help, "The list of keys"),
         (Self::Palette, "The palette"),
@@ -346,6 +347,8 @@ impl Context {
         (Self::Generations, "The generations of a host"),
         (Self::Difference, "What differs between two generations"),
         (Self::Quit, "What becomes of runs"),
+        (Self::OverTime, "Figures over time"),
+        (Self::Past, "What happened"),
         (Self::OwnLog, "The log of nixdash itself"),
     ];
 
@@ -425,7 +428,7 @@ pub struct CommandEntry {
     pub name: &'static str,
     /// What it does, in words.
     pub about: &'static str,
-    /// Its keys; the footer shows the first.
+    /// Its keys, unless hosts.toml gives it others; the footer shows the first.
     pub keys: &'static [Key],
     /// Its words in the footer; none when it is not shown there.
     pub label: Option<&'static str>,

@@ -94,7 +94,10 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         _ => {}
     }
     for entry in available(model).filter(|entry| is_named(model, entry.command)) {
-        let (Some(label), Some(key)) = (label(model, entry), entry.keys.first()) else { continue };
+        let (Some(label), Some(key)) = (label(model, entry), model.keymap.keys(entry).first())
+        else {
+            continue;
+        };
         let stays = matches!(
             entry.command,
             Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close

@@ -58,7 +58,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u
     }
     lines.push(Line::default());
     for entry in in_context(Context::FirstSteps).filter(|entry| entry.label.is_some()) {
-        let key = entry.keys.first().map(ToString::to_string).unwrap_or_default();
+        let key =
+            paint.model.keymap.keys(entry).first().map(ToString::to_string).unwrap_or_default();
         let key = paint.span(Role::Accent, left(&key, LABEL));
         row(paint, &popup, &mut lines, key, Role::Text, entry.about);
     }

@@ -87,8 +87,10 @@ fn section(
 ) {
     lines.push(Line::from(paint.span(Role::Title, title.to_owned())));
     for entry in entries {
-        let keys: Vec<String> = entry.keys.iter().map(ToString::to_string).collect();
-        row(paint, popup, lines, &keys.join(" "), entry.about);
+        let keys = paint.model.keymap.keys(entry).iter().map(ToString::to_string);
+        let keys = keys.collect::<Vec<_>>().join(" ");
+        let keys = if keys.is_empty() { format!(":{}", entry.name) } else { keys };
+        row(paint, popup, lines, &keys, entry.about);
     }
     lines.push(Line::default());
 }

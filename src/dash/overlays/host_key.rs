@@ -107,7 +107,8 @@ pub(in crate::dash) fn keys(
         return;
     }
     if model.overlay().is_some() || model.prompt.is_some() {
-        model.say(format!("{host} shows a key that is not known; K shows it"), true, now);
+        let key = model.keymap.press("host-key");
+        model.say(format!("{host} shows a key that is not known; {key} shows it"), true, now);
         return;
     }
     model.toast = None;

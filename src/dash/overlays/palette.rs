@@ -40,7 +40,8 @@ pub(super) fn draw(
     let window = Window::new(found.len(), selected, rows);
     for (index, entry) in found.iter().enumerate().skip(window.from).take(window.rows) {
         let cursor = if index == selected { "› " } else { "  " };
-        let key = entry.keys.first().map(ToString::to_string).unwrap_or_default();
+        let key =
+            paint.model.keymap.keys(entry).first().map(ToString::to_string).unwrap_or_default();
         let room = popup.room().saturating_sub(2 + 16 + 7);
         let name = if index == selected { Role::Title } else { Role::Text };
         lines.push(Line::from(vec![

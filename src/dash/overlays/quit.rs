@@ -37,7 +37,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     }
     lines.push(Line::default());
     for entry in in_context(Context::Quit) {
-        let keys: Vec<String> = entry.keys.iter().take(2).map(ToString::to_string).collect();
+        let keys = paint.model.keymap.keys(entry).iter().take(2);
+        let keys: Vec<String> = keys.map(ToString::to_string).collect();
         lines.push(Line::from(vec![
             paint.span(Role::Accent, left(&keys.join(", "), 10)),
             Span::raw(entry.label.unwrap_or(entry.about)),

@@ -250,7 +250,8 @@ pub async fn run(
         if guest.is_none() && !is_ours() {
             // A panic elsewhere gave the terminal back; its message waits on the first screen.
             retake(&mut screen)?;
-            let text = "a part of nixdash broke; L shows its log".to_owned();
+            let key = model.keymap.press("own-log");
+            let text = format!("a part of nixdash broke; {key} shows its log");
             update(&mut model, Msg::Notice(text), Timestamp::now());
         }
     }

@@ -226,3 +226,28 @@ fn what_was_measured_before_the_screen_stands_before_what_is_measured_now() {
     assert!((shown[shown.len() - kept.len() - 1] - 99.0).abs() < 1e-9);
     assert_eq!(model.world.hosts[2].loads.len(), crate::dash::world::HISTORY);
 }
+
+#[test]
+fn keys_of_hosts_toml_are_pressed_and_shown_and_the_usual_ones_do_nothing() {
+    use crate::dash::tests::screens::{draw, look, text};
+    let lines = "[keys]\ndeploy = \"D\"\nhelp = [\"f1\", \"?\"]\nbuild = \"none\"\n";
+    let fleet = crate::config::parse(lines, std::path::Path::new("hosts.toml"), None).unwrap();
+    let (keymap, mistakes) = crate::dash::Keymap::of(&fleet);
+    assert_eq!(mistakes, []);
+    let mut model = model(demo::well(), 110, 30).with_keys(keymap);
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains(" D deploy ") && shown.contains(" f1 help"), "{shown}");
+    assert!(!shown.contains(" build"), "{shown}");
+    press(&mut model, "db");
+    assert_eq!(model.overlay(), None);
+    press(&mut model, "?");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("│ D  ") && shown.contains("│ :build"), "{shown}");
+    press(&mut model, "q:build");
+    assert!(text(&draw(&model, &look(false))).contains("› build"));
+    press(&mut model, "\u{1b}D");
+    assert!(matches!(model.overlay(), Some(Overlay::Start(_))));
+    press(&mut model, "\u{1b}l");
+    let said = model.toast.as_ref().unwrap().text.as_str();
+    assert!(said.ends_with("D deploys, :build builds"), "{said}");
+}

@@ -216,7 +216,8 @@ fn plan_waits(model: &mut Model, index: usize, is_news: bool, now: Timestamp) {
         model.open(Overlay::Plan { run, yes: false, scroll: 0 });
     } else if is_news {
         // An older one was answered since, or the header says that it waits.
-        model.say(format!("run #{run} waits for your answer: o shows its plan"), false, now);
+        let key = model.keymap.press("plan");
+        model.say(format!("run #{run} waits for your answer: {key} shows its plan"), false, now);
     }
 }
 

@@ -200,7 +200,8 @@ fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
     model.last_key = Some(now);
     let Some(key) = Key::of(event) else { return Vec::new() };
     let context = Context::of(model);
-    let command = available(model).find(|entry| entry.keys.contains(&key)).map(|e| e.command);
+    let pressed = available(model).find(|entry| model.keymap.keys(entry).contains(&key));
+    let command = pressed.map(|entry| entry.command);
     if let Some(command) = command {
         return run(model, context, command, now);
     }

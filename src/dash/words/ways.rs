@@ -1,6 +1,7 @@
 //! What a person can do about something, each way with the key that the table of commands has for it.
 
 use crate::dash::command::{Command, Context, in_context};
+use crate::dash::key::Keymap;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{line_width, width};
@@ -14,6 +15,7 @@ pub(in crate::dash) type Way = (Command, &'static str);
 
 /// Returns the ways that are open now, each with its key.
 fn open(
+    keymap: &Keymap,
     context: Context,
     ways: &[Way],
     is_open: impl Fn(Command) -> bool,
@@ -21,17 +23,18 @@ fn open(
     let ways = ways.iter().filter(move |(command, _)| is_open(*command));
     ways.filter_map(move |(command, words)| {
         let entry = in_context(context).find(|entry| entry.command == *command)?;
-        Some((entry.keys.first()?.to_string(), *words))
+        Some((keymap.keys(entry).first()?.to_string(), *words))
     })
 }
 
 /// Returns the ways that are open now as a sentence: `l its log at the error · d deploy again`.
 pub(in crate::dash) fn in_words(
+    keymap: &Keymap,
     context: Context,
     ways: &[Way],
     is_open: impl Fn(Command) -> bool,
 ) -> String {
-    let words = open(context, ways, is_open).map(|(key, words)| format!("{key} {words}"));
+    let words = open(keymap, context, ways, is_open).map(|(key, words)| format!("{key} {words}"));
     words.collect::<Vec<_>>().join(" · ")
 }
 
@@ -44,7 +47,7 @@ pub(in crate::dash) fn lines(
     columns: usize,
 ) -> Vec<Line<'static>> {
     let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
-    for (key, words) in open(context, ways, is_open) {
+    for (key, words) in open(&paint.model.keymap, context, ways, is_open) {
         let wanted = width(&key) + 1 + width(words);
         let way = [paint.span(Role::Accent, key), Span::raw(format!(" {words}"))];
         match lines.last_mut() {

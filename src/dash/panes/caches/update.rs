@@ -153,7 +153,8 @@ fn look_closely(model: &mut Model, now: Timestamp) {
         } else {
             "add a tier of kind local to hosts.toml first"
         };
-        return model.say(format!("D looks closely at hosts' stores: {next}"), false, now);
+        let key = model.keymap.press("dead-paths");
+        return model.say(format!("{key} looks closely at hosts' stores: {next}"), false, now);
     }
     if let Some(why) = model.world.run_in_the_way() {
         return model.say(why, true, now);

@@ -37,9 +37,12 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     let Some(run) = paint.model.shown_run() else {
-        let text =
-            " No run yet. Select hosts in the fleet (1) and press d to deploy or b to build.";
-        let lines = wrap(text, usize::from(area.width).saturating_sub(1));
+        let [fleet, deploy, build] =
+            ["fleet", "deploy", "build"].map(|name| paint.model.keymap.press(name));
+        let text = format!(
+            " No run yet. Select hosts in the fleet ({fleet}) and press {deploy} to deploy or {build} to build."
+        );
+        let lines = wrap(&text, usize::from(area.width).saturating_sub(1));
         let lines: Vec<_> =
             lines.into_iter().map(|line| Line::from(paint.span(Role::Dim, line))).collect();
         put_all(buffer, area, &lines, 0);
@@ -149,26 +152,34 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
 
 /// Draws what the whole run waits for, why it is gone, or what it came to; returns what is left of the area.
 fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Rect {
+    let press = |name: &str| paint.model.keymap.press(name);
     let (role, text) = if run.can_go_on {
-        let text = "▲ nobody watches this run: its process ended before the run did. Press c to go on with it";
-        (Role::Warn, text.to_owned())
+        let key = press("reattach");
+        let text = format!(
+            "▲ nobody watches this run: its process ended before the run did. Press {key} to go on with it"
+        );
+        (Role::Warn, text)
     } else if let Some(why) = &run.gone {
         (Role::Error, format!("▲ nobody watches this run: {why}"))
     } else if run.waits {
-        (Role::Warn, "▲ waiting for your answer: o shows the plan".to_owned())
+        (Role::Warn, format!("▲ waiting for your answer: {} shows the plan", press("plan")))
     } else if let (Some(why), true) = (&run.question, run.is_active()) {
-        let text =
-            format!("▲ a check could not be made: {why}. Space makes it again, a accepts it");
+        let (pause, accept) = (press("pause-run"), press("accept-check"));
+        let text = format!(
+            "▲ a check could not be made: {why}; {pause} makes it again, {accept} accepts it"
+        );
         (Role::Warn, text)
     } else if let (Some((host, why, until)), true) = (run.without_way(), run.is_active()) {
         let left = duration(until.duration_since(paint.now).try_into().unwrap_or_default());
+        let (again, skip) = (press("pause-run"), press("skip-host"));
         let text = format!(
-            "▲ no strategy works for {host}: space tries it again, X leaves it out; without a \
+            "▲ no strategy works for {host}: {again} tries it again, {skip} leaves it out; without a \
              decision it fails in {left}. {why}"
         );
         (Role::Warn, text)
     } else if run.paused && run.is_active() {
-        (Role::Warn, "▲ paused: no host begins anything more; space lets the run go on".to_owned())
+        let key = press("pause-run");
+        (Role::Warn, format!("▲ paused: no host begins anything more; {key} lets the run go on"))
     } else if let Some(text) = headline(run) {
         (Role::Error, text)
     } else if let (Some((_, news)), true) = (&run.news, run.is_active()) {

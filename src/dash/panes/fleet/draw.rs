@@ -114,7 +114,8 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         list = below(area, 1);
     }
     if paint.model.world.fleet.hosts.is_empty() {
-        let why = " hosts.toml names no host; 2 shows its caches";
+        let key = paint.model.keymap.press("caches");
+        let why = format!(" hosts.toml names no host; {key} shows its caches");
         put(buffer, list, 0, &Line::from(paint.span(Role::Dim, why)));
         return;
     }

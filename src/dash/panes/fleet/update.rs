@@ -191,7 +191,8 @@ fn show_log(model: &mut Model, now: Timestamp) {
         Some((index, run.hosts.iter().position(|host| host.host == name)?))
     });
     let Some((run, host)) = found else {
-        let text = format!("no log of {name} yet: no run had it; d deploys, b builds");
+        let (deploy, build) = (model.keymap.press("deploy"), model.keymap.press("build"));
+        let text = format!("no log of {name} yet: no run had it; {deploy} deploys, {build} builds");
         model.say(text, false, now);
         return;
     };

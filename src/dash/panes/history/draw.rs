@@ -85,7 +85,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         if area.width >= WITH_BEHIND {
             spans.push(behind(paint, run));
         }
-        let (role, text) = ended(run);
+        let (role, text) = ended(paint, run);
         spans.push(paint.span(role, left(&text, ended_width(area))));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
         let hosts: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
@@ -151,12 +151,13 @@ fn ended_width(area: Rect) -> usize {
     (usize::from(area.width) / 3).clamp(10, 40)
 }
 
-fn ended(run: &RunView) -> (Role, String) {
+fn ended(paint: &Paint<'_>, run: &RunView) -> (Role, String) {
     match (&run.summary, &run.gone) {
         (Some(summary), _) if summary.is_good() => (Role::Text, format!("● {}", summary.words())),
         (Some(summary), _) => (Role::Error, format!("✗ {}", summary.words())),
         (None, Some(_)) if run.can_go_on => {
-            (Role::Warn, "▲ nobody watches it: c goes on".to_owned())
+            let key = paint.model.keymap.press("reattach");
+            (Role::Warn, format!("▲ nobody watches it: {key} goes on"))
         }
         (None, Some(_)) => (Role::Error, "✗ nobody watches it".to_owned()),
         (None, None) if run.asks_somebody() => (Role::Warn, "▲ waiting for you".to_owned()),

@@ -255,7 +255,7 @@ fn last_run(paint: &Paint<'_>, host: &Host) -> Vec<Fact> {
     let mut all = vec![told("✗ last run", role, format!("{text}: {}", why.text()))];
     all.extend(why.fix.as_ref().map(|fix| fact("to do", fix.as_str())));
     let is_open = |command| panes::can(paint.model, command);
-    let keys = ways::in_words(Context::View(Screen::Fleet), &WAYS, is_open);
+    let keys = ways::in_words(&paint.model.keymap, Context::View(Screen::Fleet), &WAYS, is_open);
     if !keys.is_empty() {
         all.push(fact("keys", keys));
     }

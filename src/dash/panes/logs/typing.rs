@@ -82,11 +82,10 @@ fn accept(model: &mut Model, now: Timestamp) -> Vec<Effect> {
             let pattern = LinePattern { text: input.text().to_owned(), is_regex };
             match pattern.matcher() {
                 Err(_) if !pattern.is_empty() => {
-                    model.say(
-                        "this is not a regular expression; tab takes it as a text",
-                        true,
-                        now,
-                    );
+                    let key = model.keymap.press("other-pattern");
+                    let text =
+                        format!("this is not a regular expression; {key} takes it as a text");
+                    model.say(text, true, now);
                     model.log.typing = Some(LogTyping::Find { input, is_regex });
                 }
                 Ok(_) | Err(_) => find(model, pattern),

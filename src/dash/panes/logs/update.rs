@@ -234,7 +234,10 @@ fn compare(model: &mut Model, now: Timestamp) {
         (LogFace::Transfers, _) => failed,
     };
     let (Some(lines), Some(host)) = (lines, of.hosts.get(number).cloned()) else {
-        let text = "no build is chosen: go to a line that one printed, or press v and select one";
+        let key = model.keymap.press("turn-view");
+        let text = format!(
+            "no build is chosen: go to a line that one printed, or press {key} and select one"
+        );
         model.say(text, false, now);
         return;
     };
@@ -335,6 +338,9 @@ fn next_mark(model: &mut Model, now: Timestamp) {
     let next = places.iter().find(|place| Some(**place) > here).or(places.first());
     match next {
         Some(place) => pane.go_to(PanePlace::Seek(*place)),
-        None => model.say("no line is marked; m marks the one at the cursor", false, now),
+        None => {
+            let key = model.keymap.press("mark-line");
+            model.say(format!("no line is marked; {key} marks the one at the cursor"), false, now);
+        }
     }
 }

@@ -234,7 +234,7 @@ impl About {
             tier: self.tier.clone(),
             reason: printable_line(reason),
             until,
-            saying: None,
+            severity: None,
             origin: SilenceOrigin::State,
         }
     }
@@ -275,7 +275,7 @@ fn list(all: &[Silence], now: Timestamp) -> String {
     let names = all.iter().map(|silence| about(silence).chars().count()).max().unwrap_or_default();
     let mut text = String::new();
     for silence in all {
-        let until = match (&silence.saying, silence.until.is_over(now)) {
+        let until = match (silence.severity, silence.until.is_over(now)) {
             (_, true) => format!("over since {}", silence.until),
             (Some(_), false) => format!("until it changes, {} at the latest", silence.until),
             (None, false) => format!("until {}", silence.until),

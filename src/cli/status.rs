@@ -275,7 +275,7 @@ mod tests {
             tier: None,
             reason: "a bigger disk is on its way".to_owned(),
             until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
-            saying: None,
+            severity: None,
             origin: SilenceOrigin::HostsToml,
         }
     }

@@ -134,7 +134,7 @@ fn silence(
         tier: tier.map(|tier| tier.value),
         reason: crate::fleet::printable_line(reason?.value),
         until: SilenceEnd::Day(until?),
-        saying: None,
+        severity: None,
         origin: SilenceOrigin::HostsToml,
     })
 }

@@ -1,7 +1,7 @@
 //! The form in which a finding is silenced: what it holds.
 
 use crate::dash::input::LineInput;
-use crate::fleet::{Finding, Severity, Silence, SilenceEnd, SilenceOrigin, Subject, saying_of};
+use crate::fleet::{Finding, Severity, Silence, SilenceEnd, SilenceOrigin, Subject};
 use jiff::{SignedDuration, Timestamp};
 
 /// For how long something is silenced.
@@ -16,7 +16,7 @@ pub enum SilenceTime {
     Day,
     /// A week.
     Week,
-    /// As long as the finding says the same, for 90 days at most.
+    /// As long as the finding is as bad as now, for 90 days at most.
     UntilItChanges,
 }
 
@@ -110,7 +110,7 @@ impl SilenceForm {
             tier: finding.subject.tier_name().map(str::to_owned),
             reason: self.reason.text().trim().to_owned(),
             until: self.time.end(now),
-            saying: until_it_changes.then(|| saying_of(finding)),
+            severity: until_it_changes.then_some(finding.severity),
             origin: SilenceOrigin::State,
         })
     }

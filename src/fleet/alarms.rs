@@ -99,7 +99,7 @@ mod tests {
             tier: tier.map(str::to_owned),
             reason: "a bigger disk is on its way".to_owned(),
             until: SilenceEnd::Day(Date::constant(2026, 12, 24)),
-            saying: None,
+            severity: None,
             origin: SilenceOrigin::HostsToml,
         }
     }

@@ -39,6 +39,7 @@ mod secret;
 mod select;
 mod settings;
 mod silence;
+mod silenced;
 mod speed;
 mod text;
 mod tier;
@@ -98,7 +99,8 @@ pub use run::{
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Targets};
-pub use silence::{Silence, SilenceEnd, SilenceOrigin, Silenced, saying_of, silence};
+pub use silence::{Silence, silence};
+pub use silenced::{SilenceEnd, SilenceOrigin, Silenced};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::{printable_coloured, printable_line, printable_text};
 pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};

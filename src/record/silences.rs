@@ -103,7 +103,7 @@ mod tests {
             tier: None,
             reason: reason.to_owned(),
             until: SilenceEnd::At(until),
-            saying: None,
+            severity: None,
             origin: SilenceOrigin::State,
         }
     }

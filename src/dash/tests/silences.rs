@@ -36,15 +36,15 @@ fn a_finding_is_silenced_with_a_reason_and_an_end() {
     let silence = silenced(&mut model, "\tknown\n");
     assert_eq!((silence.host.as_deref(), silence.reason.as_str()), (Some("samsung"), "known"));
     assert_eq!(silence.until, SilenceEnd::At(now() + SignedDuration::from_hours(24)));
-    assert_eq!(silence.saying, None);
+    assert_eq!(silence.severity, None);
     assert_eq!(model.overlay(), None);
 }
 
 #[test]
-fn one_until_it_changes_remembers_what_the_finding_says() {
+fn one_until_it_changes_remembers_how_bad_the_finding_is() {
     let mut model = samsung(110, 30);
     let silence = silenced(&mut model, "M\t\t\tfor good\n");
-    assert!(silence.saying.is_some_and(|saying| saying.starts_with("warning: ")));
+    assert_eq!(silence.severity, Some(crate::fleet::Severity::Warning));
 }
 
 /// Returns what is said of the silenced findings of a host.
@@ -87,7 +87,7 @@ fn what_hosts_toml_silences_is_ended_there_and_outlives_what_is_said_here() {
         tier: Some("community".to_owned()),
         reason: "known".to_owned(),
         until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
-        saying: None,
+        severity: None,
         origin: SilenceOrigin::HostsToml,
     });
     let mut model = demo::model_of(fleet, demo::troubled(), 110, 30);

@@ -237,7 +237,7 @@ mod tests {
             tier: Some("weed".to_owned()),
             reason: "it moves".to_owned(),
             until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
-            saying: None,
+            severity: None,
             origin: SilenceOrigin::HostsToml,
         };
         let alarms = Alarms { silences: vec![silence], ..Alarms::default() };

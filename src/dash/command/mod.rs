@@ -325,7 +325,7 @@ pub enum Context {
 
 impl Context {
     /// What lies over a view, with the title of its keys on the page of all keys.
-    pub(super) const OVER_VIEWS: [(Self, &'static str); 24] = [
+    pub(super) const OVER_VIEWS: [(Self, &'static str); 29] = [
         (Self::FirstSteps, "The first steps, without a hosts.toml"),
         (Self::Help, "The list of keys"),
         (Self::Palette, "The palette"),
@@ -349,6 +349,11 @@ impl Context {
         (Self::Quit, "What becomes of runs"),
         (Self::OverTime, "Figures over time"),
         (Self::Past, "What happened"),
+        (Self::Frozen, "A screen that stands"),
+        (Self::Shell, "Whether to open a shell on a protected host"),
+        (Self::Units, "The units of a host"),
+        (Self::UnitFilter, "A filter of units that is typed"),
+        (Self::Journal, "The journal of a unit"),
         (Self::OwnLog, "The log of nixdash itself"),
     ];
 

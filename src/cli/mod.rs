@@ -267,7 +267,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Generations(args)) => {
             generations::run(load::load_trusted(hosts)?, args).await
         }
-        Some(CliCommand::Shell(args)) => shell::run(load::load_trusted(hosts)?, &args).await,
+        Some(CliCommand::Shell(args)) => {
+            Box::pin(shell::run(load::load_trusted(hosts)?, &args)).await
+        }
         Some(CliCommand::Units(args)) => units::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Wake(args)) => wake::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Say(args)) => say::run(&args),

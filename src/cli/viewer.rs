@@ -48,14 +48,12 @@ impl Viewer {
         let split = shlex::split(&setting).filter(|words| !words.is_empty());
         let program = split.as_deref().and_then(<[String]>::first).map_or("", String::as_str);
         let place = at_line(program, file, line);
-        match split.filter(|_| !needs_shell(&setting)) {
-            Some(words) => words.into_iter().map(OsString::from).chain(place).collect(),
-            None => {
-                let script = format!("{setting} \"$@\"");
-                let shell = ["/bin/sh", "-c", &script, &setting].map(OsString::from);
-                shell.into_iter().chain(place).collect()
-            }
+        if let Some(words) = split.filter(|_| !needs_shell(&setting)) {
+            return words.into_iter().map(OsString::from).chain(place).collect();
         }
+        let script = format!("{setting} \"$@\"");
+        let shell = ["/bin/sh", "-c", &script, &setting].map(OsString::from);
+        shell.into_iter().chain(place).collect()
     }
 }
 

@@ -11,18 +11,15 @@ use crate::fleet::KeyBinding;
 pub(super) fn read(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Vec<KeyBinding> {
     let mut bindings = Vec::new();
     for (name, value) in section.entries() {
-        let keys = match value.get_ref().as_str() {
-            Some(key) => vec![key.to_owned()],
-            None => match value.get_ref().as_array().map(|list| {
-                list.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
-            }) {
-                Some(Some(keys)) => keys,
-                Some(None) | None => {
-                    let expected = "a key such as \"D\", a list of keys, or \"none\"";
-                    section.wrong(report, name.value, value, expected);
-                    continue;
-                }
-            },
+        let one = value.get_ref().as_str().map(|key| vec![key.to_owned()]);
+        let several = || {
+            let list = value.get_ref().as_array()?;
+            list.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+        };
+        let Some(keys) = one.or_else(several) else {
+            let expected = "a key such as \"D\", a list of keys, or \"none\"";
+            section.wrong(report, name.value, value, expected);
+            continue;
         };
         let (line, column) = report.line_and_column(name.at);
         bindings.push(KeyBinding { command: name.value.to_owned(), keys, line, column });

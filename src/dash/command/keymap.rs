@@ -28,12 +28,12 @@ impl Keymap {
         for binding in &fleet.key_bindings {
             match read(binding) {
                 Ok(one) => given.push(one),
-                Err((message, hint)) => mistakes.push(mistake(&file, binding, message, hint)),
+                Err((message, hint)) => mistakes.push(mistake(&file, binding, &message, hint)),
             }
         }
         while let Some((at, message)) = conflict(&given) {
             let hint = "give one of them another key; docs/keys.md shows which are taken";
-            mistakes.push(mistake(&file, given[at].binding, message, hint.to_owned()));
+            mistakes.push(mistake(&file, given[at].binding, &message, hint.to_owned()));
             given.remove(at);
         }
         mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
@@ -115,7 +115,7 @@ fn conflict(given: &[Given<'_>]) -> Option<(usize, String)> {
     None
 }
 
-fn mistake(file: &Path, binding: &KeyBinding, message: String, hint: String) -> ConfigError {
+fn mistake(file: &Path, binding: &KeyBinding, message: &str, hint: String) -> ConfigError {
     let (line, column) = (binding.line, binding.column);
     ConfigError { file: file.to_owned(), line, column, message: format!("[keys]: {message}"), hint }
 }

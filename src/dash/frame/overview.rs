@@ -97,7 +97,7 @@ impl Sums {
     fn of(paint: &Paint<'_>) -> Self {
         let world = &paint.model.world;
         Self {
-            states: state_counts(world.hosts.iter().map(|view| &view.facts)),
+            states: state_counts(&world.hosts.iter().map(|view| &view.facts)),
             wrong: counted(world.hosts.iter().map(|view| &view.facts)),
             means: world.fleet.tiers.iter().map(|tier| world.mean_coverage(&tier.name)).collect(),
         }

@@ -1,6 +1,7 @@
 //! Hosts in groups by their tags.
 
 use crate::dash::demo::{self, many, model, of_many};
+use crate::dash::panes::fleet::groups::HostGroup;
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
 use crate::dash::{Effect, Model};
@@ -97,7 +98,7 @@ fn a_host_without_a_tag_stands_in_the_last_group() {
     fleet.hosts[1].tags.push("second".to_owned());
     model.world.fleet = fleet.into();
     press(&mut model, "#");
-    let names: Vec<String> = model.host_groups().iter().map(|group| group.name()).collect();
+    let names: Vec<String> = model.host_groups().iter().map(HostGroup::name).collect();
     assert_eq!(names, ["@laptop", "@server", "no tag"]);
     assert_eq!(model.selected_group().unwrap().name(), "no tag");
 }

@@ -4,7 +4,7 @@ use crate::dash::demo::{self, model, now};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
 use crate::dash::{Effect, Model, Msg, Overlay, update};
-use crate::fleet::{Code, Silence, SilenceEnd, SilenceOrigin};
+use crate::fleet::{Code, Silence, SilenceEnd, SilenceOrigin, Silenced};
 use jiff::SignedDuration;
 
 fn shown(model: &Model) -> String {
@@ -51,7 +51,7 @@ fn one_until_it_changes_remembers_how_bad_the_finding_is() {
 fn silences_of(model: &Model, host: usize) -> Vec<String> {
     let findings = model.world.hosts[host].facts.findings.iter();
     let silenced = findings.filter(|finding| finding.is_silenced());
-    silenced.filter_map(|finding| finding.silenced.as_ref().map(|it| it.words())).collect()
+    silenced.filter_map(|finding| finding.silenced.as_ref().map(Silenced::words)).collect()
 }
 
 #[test]

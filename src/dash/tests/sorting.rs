@@ -41,13 +41,13 @@ fn heads(model: &Model) -> String {
 
 #[test]
 fn a_key_sorts_by_each_column_that_is_shown_and_then_as_in_the_file_again() {
+    use HostSort as S;
     let mut model = large(110, 30, "");
     let mut seen = Vec::new();
     for _ in 0..11 {
         seen.push(model.fleet.sorting.by());
         press(&mut model, "s");
     }
-    use HostSort as S;
     let shown = [S::Generation, S::Behind, S::Load, S::Memory, S::Free, S::Age];
     assert_eq!(seen[..3], [S::File, S::Problems, S::Name]);
     assert!(shown.iter().all(|by| seen.contains(by)), "{seen:?}");

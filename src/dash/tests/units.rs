@@ -78,7 +78,7 @@ fn the_journal_of_a_unit() {
 fn units_are_asked_for_and_those_that_failed_come_first() {
     let mut asking = model(demo::troubled(), 80, 24);
     let list = Effect::ListUnits { host: "samsung".to_owned() };
-    assert_eq!(press(&mut asking, "jju"), [list.clone()]);
+    assert_eq!(press(&mut asking, "jju"), std::slice::from_ref(&list));
     let mut model = with_units(80, 24);
     assert_eq!(press(&mut model, "r"), [list]);
     assert_eq!(press(&mut model, "\n"), [Effect::ReadJournal(Some(wanted(false)))]);

@@ -67,7 +67,7 @@ pub(in crate::dash) fn host_mark(view: &HostModel, columns: usize) -> Mark {
 
 /// Returns how many hosts are in which state.
 pub(in crate::dash) fn state_counts<'a>(
-    hosts: impl Iterator<Item = &'a HostFacts> + Clone,
+    hosts: &(impl Iterator<Item = &'a HostFacts> + Clone),
 ) -> Vec<(Role, String)> {
     let states = [
         (HostState::Up, Role::Text),

@@ -167,7 +167,7 @@ async fn narinfo(asking: &Asking<'_>, path: &StorePath) -> Result<NarInfo, Refus
     match proof::read(asking, path, &answer) {
         NarinfoAnswer::Narinfo { narinfo, .. } => Ok(*narinfo),
         NarinfoAnswer::Malformed(why) => {
-            Err(Refusal::Wrong(tiers::narinfo_malformed(asking.tier, path.name(), &why)))
+            Err(Refusal::Wrong(Box::new(tiers::narinfo_malformed(asking.tier, path.name(), &why))))
         }
         NarinfoAnswer::Missing => Err(Refusal::NotChecked("the cache does not hold it".to_owned())),
         NarinfoAnswer::Refused(status) => {
@@ -179,7 +179,7 @@ async fn narinfo(asking: &Asking<'_>, path: &StorePath) -> Result<NarInfo, Refus
 
 /// Why a nar is not what its narinfo says, or could not be compared.
 enum Refusal {
-    Wrong(Finding),
+    Wrong(Box<Finding>),
     NotChecked(String),
 }
 
@@ -206,7 +206,7 @@ async fn verify_one(asking: &Asking<'_>, path: &StorePath) -> NarVerification {
     };
     match found {
         Ok(finding) => (one.is_same, one.finding) = (Some(true), finding),
-        Err(Refusal::Wrong(finding)) => (one.is_same, one.finding) = (Some(false), Some(finding)),
+        Err(Refusal::Wrong(finding)) => (one.is_same, one.finding) = (Some(false), Some(*finding)),
         Err(Refusal::NotChecked(why)) => one.why_not = Some(printable_line(&why)),
     }
     one.finding = one.finding.map(|finding| finding.at(asking.now));
@@ -232,7 +232,7 @@ async fn compared(asking: &Asking<'_>, narinfo: &NarInfo) -> Result<Option<Findi
         200 => {}
         // These may be gone in a minute, and say nothing of the nar.
         401 | 408 | 429 | 502..=504 => return Err(no(what)),
-        _ => return Err(Refusal::Wrong(tiers::nar_missing(tier, name, &what))),
+        _ => return Err(Refusal::Wrong(Box::new(tiers::nar_missing(tier, name, &what)))),
     }
     if reply.body.len() >= limit {
         return Err(no("its file is bigger than the 64 MB that nixdash fetches".to_owned()));
@@ -246,12 +246,16 @@ async fn compared(asking: &Asking<'_>, narinfo: &NarInfo) -> Result<Option<Findi
         Ok(Ok(check)) => check,
         Ok(Err(error @ UnpackError::FormatUnknown(_))) => return Err(no(error.to_string())),
         Ok(Err(error @ UnpackError::Damaged { .. })) => {
-            return Err(Refusal::Wrong(tiers::nar_differs(tier, name, &error.to_string())));
+            return Err(Refusal::Wrong(Box::new(tiers::nar_differs(
+                tier,
+                name,
+                &error.to_string(),
+            ))));
         }
         Err(error) => return Err(no(format!("it could not be unpacked to the end: {error}"))),
     };
     if let Some(fault) = check.fault {
-        return Err(Refusal::Wrong(tiers::nar_differs(tier, name, &fault.to_string())));
+        return Err(Refusal::Wrong(Box::new(tiers::nar_differs(tier, name, &fault.to_string()))));
     }
     Ok(check.file.map(|why| tiers::file_differs(tier, name, &why)))
 }

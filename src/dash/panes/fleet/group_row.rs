@@ -57,7 +57,7 @@ fn summary(paint: &Paint<'_>, group: &HostGroup, room: usize) -> Vec<Span<'stati
     let wrong = counted(facts.iter().copied());
     let wrong = wrong.into_iter().map(|(severity, words)| (severity_role(severity), words));
     let mut spans = Vec::new();
-    for (role, words) in state_counts(facts.iter().copied()).into_iter().chain(wrong) {
+    for (role, words) in state_counts(&facts.iter().copied()).into_iter().chain(wrong) {
         if !spans.is_empty() {
             spans.push(paint.span(Role::Dim, " · "));
         }

@@ -55,9 +55,10 @@ fn can(model: &Model, command: Command) -> bool {
         }
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
         Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
-        Command::Pager | Command::Editor => shows_lines(model),
         Command::LogFile | Command::TurnFace => model.shown_host_run().is_some(),
-        Command::Wrap
+        Command::Pager
+        | Command::Editor
+        | Command::Wrap
         | Command::Fold
         | Command::Levels
         | Command::Times

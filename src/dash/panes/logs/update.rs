@@ -336,11 +336,10 @@ fn next_mark(model: &mut Model, now: Timestamp) {
     places.sort_unstable();
     let here = pane.at_cursor().map(|row| row.place);
     let next = places.iter().find(|place| Some(**place) > here).or(places.first());
-    match next {
-        Some(place) => pane.go_to(PanePlace::Seek(*place)),
-        None => {
-            let key = model.keymap.press("mark-line");
-            model.say(format!("no line is marked; {key} marks the one at the cursor"), false, now);
-        }
+    if let Some(place) = next {
+        pane.go_to(PanePlace::Seek(*place));
+    } else {
+        let key = model.keymap.press("mark-line");
+        model.say(format!("no line is marked; {key} marks the one at the cursor"), false, now);
     }
 }

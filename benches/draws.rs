@@ -148,7 +148,9 @@ impl<'l> Screen<'l> {
             memory: Some(Bytes { used: 12_400_000_000, total: 32_600_000_000 }),
             disk: Some(Bytes { used: 588_000_000_000, total: 1_000_000_000_000 }),
             failed_units: Some(Vec::new()),
-            measured_at: Some(self.now - SignedDuration::from_secs((index % 8).try_into().unwrap_or_default())),
+            measured_at: Some(
+                self.now - SignedDuration::from_secs((index % 8).try_into().unwrap_or_default()),
+            ),
             ..HostFacts::default()
         };
         facts.system.running = Some(system.clone());

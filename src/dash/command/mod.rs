@@ -271,7 +271,7 @@ pub enum Context {
     FindLine,
     /// Typing the name of a file.
     SaveLog,
-    /// The list of keys.
+    /// The help.
     Help,
     /// What to do where there is no `hosts.toml`.
     FirstSteps,
@@ -327,7 +327,7 @@ impl Context {
     /// What lies over a view, with the title of its keys on the page of all keys.
     pub(super) const OVER_VIEWS: [(Self, &'static str); 29] = [
         (Self::FirstSteps, "The first steps, without a hosts.toml"),
-        (Self::Help, "The list of keys"),
+        (Self::Help, "The help"),
         (Self::Palette, "The palette"),
         (Self::Prompt, "A filter that is typed"),
         (Self::FindLine, "What is looked for in a log"),

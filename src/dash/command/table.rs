@@ -370,7 +370,14 @@ const MORE_ROWS: &[CommandEntry] = &[
         "palette",
         "choose a command by its name",
     ),
-    entry(Command::Help, &[Char('?')], VIEWS, Some("help"), "help", "show the keys of this view"),
+    entry(
+        Command::Help,
+        &[Char('?')],
+        VIEWS,
+        Some("help"),
+        "help",
+        "show the keys of this view, and what its signs and words mean",
+    ),
     entry(
         Command::Quit,
         &[Char('q'), Ctrl('c')],

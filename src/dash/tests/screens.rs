@@ -4,6 +4,7 @@ use crate::dash::demo::{self, model, now};
 use crate::dash::demo_tiers;
 use crate::dash::tests::keys::press;
 use crate::dash::tests::starting::two_generations;
+use crate::dash::words::glossary::signs_in;
 use crate::dash::{Depth, Look, Model, Msg, Screen, Theme, update, view};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
@@ -341,11 +342,37 @@ fn help_and_palette() {
         press(&mut model, "?");
         model
     });
+    snap("help-signs-and-words", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "?G");
+        model
+    });
     snap("palette", |columns, rows| {
         let mut model = model(demo::troubled(), columns, rows);
         press(&mut model, ":re");
         model
     });
+}
+
+#[test]
+fn the_help_explains_every_sign_of_a_view() {
+    // What separates words, cuts them, or draws lines and keys needs no explanation.
+    let plain = "─│┌┐└┘┬├┤┼…·↑↓←→×▕▏“”";
+    let mut seen = 0;
+    for screen in ["1", "2", "3", "4", "5"] {
+        let mut model = model(troubled_and_fetching(), 200, 50);
+        press(&mut model, &format!("{screen}\n"));
+        let shown = text(&draw(&model, &look(false)));
+        let known: String = signs_in(model.screen).map(|one| one.name).collect();
+        for sign in shown.chars().filter(|sign| !sign.is_ascii() && !plain.contains(*sign)) {
+            let is_bar = ('▁'..='█').contains(&sign) && known.contains('▄')
+                || ('█'..='▎').contains(&sign) && known.contains('▍');
+            let turns = "◐◓◑◒".contains(sign) && known.contains('◐');
+            assert!(known.contains(sign) || is_bar || turns, "{sign} in view {screen}\n{shown}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "only {seen} signs were seen");
 }
 
 #[test]

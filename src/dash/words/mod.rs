@@ -1,6 +1,7 @@
 //! States in words: a sign, a word and a role for each, the same in every view.
 
 pub(in crate::dash) mod figures;
+pub(in crate::dash) mod glossary;
 pub(in crate::dash) mod reasons;
 pub(in crate::dash) mod runs;
 pub(in crate::dash) mod tiers;

@@ -190,10 +190,10 @@ fn a_theme_follows_the_background_that_the_terminal_tells_in_time_or_later() {
     shown_with_background(&[(b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\\x1b[?62c", light)]);
     // The kind of terminal alone ends the wait. An answer among the keys becomes none of them: its `:`
     // would open the palette.
-    let kind_then_key: (&[u8], &str) = (b"\x1b[?62c?", "Keys in Fleet");
+    let kind_then_key: (&[u8], &str) = (b"\x1b[?62c?", "Help for Fleet");
     let late: (&[u8], &str) = (b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\", light);
     let text = shown_with_background(&[kind_then_key, late]);
-    assert!(text.find(light) > text.find("Keys in Fleet"), "{text:?}");
+    assert!(text.find(light) > text.find("Help for Fleet"), "{text:?}");
     assert!(!text.contains("Command"), "{text:?}");
 }
 
@@ -287,9 +287,9 @@ fn a_shell_has_the_terminal_and_its_keys_and_then_the_screen_is_whole_again() {
         let text = dashboard.text();
         ["nixdash", "Caches", "History", "help"].iter().all(|word| text[before..].contains(word))
     });
-    assert!(!dashboard.text().contains("Keys in Fleet"), "its keys came here too");
+    assert!(!dashboard.text().contains("Help for Fleet"), "its keys came here too");
     dashboard.press("?");
-    wait_until("keys are heard again", || dashboard.text().contains("Keys in Fleet"));
+    wait_until("keys are heard again", || dashboard.text().contains("Help for Fleet"));
 }
 
 #[test]
@@ -342,5 +342,5 @@ fn a_shell_that_is_not_there_is_told() {
     dashboard.press("!");
     wait_until("it is told", || dashboard.text().contains("could not start: /nowhere/shell"));
     dashboard.press("?");
-    wait_until("keys are heard again", || dashboard.text().contains("Keys in Fleet"));
+    wait_until("keys are heard again", || dashboard.text().contains("Help for Fleet"));
 }

@@ -134,7 +134,9 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
     };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
+    let mouse = fleet.mouse;
     let mut model = Model::new(fleet, Timestamp::now())
+        .with_mouse(mouse)
         .with_home(&home)
         .with_practice(practice)
         .with_keys(keymap);

@@ -722,16 +722,26 @@ const RETENTION: &[KnownKey] = &[
     ),
 ];
 
-const UI: &[KnownKey] = &[key(
-    "theme",
-    "`\"terminal\"`, `\"catppuccin-latte\"`, `\"catppuccin-frappe\"`, `\"catppuccin-macchiato\"`, \
+const UI: &[KnownKey] = &[
+    key(
+        "theme",
+        "`\"terminal\"`, `\"catppuccin-latte\"`, `\"catppuccin-frappe\"`, `\"catppuccin-macchiato\"`, \
      `\"catppuccin-mocha\"`, `\"gruvbox-dark\"`, `\"gruvbox-light\"`, `\"nord\"`, `\"solarized-dark\"`, \
      `\"solarized-light\"`, `\"deuteranopia\"`, `\"monochrome\"`, `\"auto\"`, `\"gruvbox\"`, `\"solarized\"` or the path of a theme",
-    "`\"terminal\"`",
-    "The colours of the dashboard. `terminal` uses the terminal's own sixteen, `monochrome` none, and \
+        "`\"terminal\"`",
+        "The colours of the dashboard. `terminal` uses the terminal's own sixteen, `monochrome` none, and \
      `deuteranopia` neither red nor green. `gruvbox`, `solarized` and `auto` (catppuccin) are light where \
      the terminal's background is, which it is asked for after the first frame, and dark elsewhere.",
-)];
+    ),
+    key(
+        "mouse",
+        "`true` or `false`",
+        "`true`",
+        "Whether the dashboard hears of the mouse: clicks on rows, tabs, heads of columns, buttons and the keys in \
+         the footer, and the wheel. `ctrl-t` changes it at run time. With `false`, and with shift held in most \
+         terminals, the mouse selects text as elsewhere.",
+    ),
+];
 
 const KEYS: &[KnownKey] = &[key(
     "COMMAND",

@@ -126,6 +126,7 @@ fn empty() -> Fleet {
         alarms: Alarms::default(),
         prometheus: None,
         theme: None,
+        mouse: true,
         key_bindings: Vec::new(),
         read_only: false,
     }
@@ -173,6 +174,7 @@ fn read(
         section.check_keys(report, &KeyTable::Ui.names());
         let theme = section.parsed(report, "theme", |text| value::theme(text, home, folder));
         fleet.theme = theme.map(|theme| theme.value);
+        fleet.mouse = section.boolean(report, "mouse").unwrap_or(fleet.mouse);
     }
     if let Some(section) = root.section(report, "retention", "[retention]") {
         section.check_keys(report, &KeyTable::Retention.names());

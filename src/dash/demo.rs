@@ -106,6 +106,7 @@ pub(super) fn fleet() -> Fleet {
         retention: Retention::default(),
         prometheus: None,
         theme: None,
+        mouse: true,
         key_bindings: Vec::new(),
         read_only: false,
     }

@@ -103,7 +103,15 @@ pub struct Model {
     pub toast: Option<Toast>,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
-    /// When a key was pressed last.
+    /// Which row the list of the view begins with, as long as its selected row is seen so.
+    pub(super) list_from: usize,
+    /// The same of the list that lies over the view.
+    pub(super) over_from: usize,
+    /// Whether the terminal tells of the mouse.
+    pub mouse: bool,
+    /// The row that was clicked last, and when.
+    pub(super) last_click: Option<(u64, Timestamp)>,
+    /// When a key or a button of the mouse was pressed last.
     pub(super) last_key: Option<Timestamp>,
     /// Whether the terminal has the focus.
     pub focused: bool,
@@ -143,6 +151,10 @@ impl Model {
             practice: None,
             toast: None,
             size: (80, 24),
+            list_from: 0,
+            over_from: 0,
+            mouse: true,
+            last_click: None,
             last_key: None,
             focused: true,
             still: None,
@@ -174,6 +186,12 @@ impl Model {
         self.world.found_here = Some(FoundHere::default());
         self.open(Overlay::FirstSteps { scroll: 0 });
         self
+    }
+
+    /// Hears of the mouse or not, as hosts.toml says.
+    #[must_use]
+    pub fn with_mouse(self, mouse: bool) -> Self {
+        Self { mouse, ..self }
     }
 
     /// Gives commands the keys of hosts.toml.
@@ -296,11 +314,13 @@ impl Model {
 
     /// Lays an overlay over everything.
     pub(super) fn open(&mut self, overlay: Overlay) {
+        self.over_from = 0;
         self.overlays.push(overlay);
     }
 
     /// Closes the overlay on top; the one below it takes the keys.
     pub(super) fn close(&mut self) {
+        self.over_from = 0;
         self.overlays.pop();
     }
 
@@ -310,6 +330,7 @@ impl Model {
             self.screen = screen;
             self.zoom = false;
             self.details_scroll = 0;
+            self.list_from = 0;
         }
     }
 

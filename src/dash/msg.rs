@@ -8,7 +8,7 @@ use crate::fleet::{
     PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
 };
 use crate::probe::JournalWanted;
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use std::collections::BTreeMap;
 
 /// Something that happened to the screen.
@@ -18,6 +18,8 @@ pub enum Msg {
     Event(Event),
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was used.
+    Mouse(MouseEvent),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
     /// A second went by.
@@ -433,6 +435,8 @@ pub enum Wish {
     Clip(String),
     /// Ring, and hand the sentence to the desktop where the terminal can.
     Notify(String),
+    /// Tell of the mouse, or keep it to itself.
+    Mouse(bool),
     /// Give the terminal to a program until that ends.
     Run(Box<TerminalProgram>),
 }

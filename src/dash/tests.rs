@@ -11,6 +11,7 @@ mod groups;
 mod keys;
 mod logs;
 mod many;
+mod mouse;
 mod over_time;
 mod past;
 mod practice;

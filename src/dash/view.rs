@@ -10,6 +10,7 @@ use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Places;
 use crate::dash::{overlays, panes, practice};
 use jiff::Timestamp;
 use ratatui::Frame;
@@ -22,17 +23,28 @@ pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
     let buffer = frame.buffer_mut();
     let model = model.still.as_deref().unwrap_or(model);
     let now = model.frozen_since.unwrap_or(now);
-    let paint = Paint { model, look, now };
+    let paint = Paint::new(model, look, now);
     buffer.set_style(area, look.style(Role::Text));
-    if area.width < 20 || area.height < 4 {
-        overview::one_line(&paint, buffer, area);
-    } else {
-        draw(&paint, buffer, area);
-    }
+    draw(&paint, buffer, area);
     look.finish(buffer);
 }
 
+/// Returns what a click means at each place of what [`view`] draws.
+pub(super) fn places(model: &Model, now: Timestamp) -> Places {
+    let model = model.still.as_deref().unwrap_or(model);
+    let now = model.frozen_since.unwrap_or(now);
+    let look = Look::plain();
+    let paint = Paint::new(model, &look, now);
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    draw(&paint, &mut Buffer::empty(area), area);
+    paint.places
+}
+
 fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    if area.width < 20 || area.height < 4 {
+        overview::one_line(paint, buffer, area);
+        return;
+    }
     let parts = ScreenLayout::of(area).for_model(paint.model);
     if let Some(row) = parts.title {
         overview::title(paint, buffer, row);

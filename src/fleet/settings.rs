@@ -97,6 +97,8 @@ pub struct Fleet {
     pub prometheus: Option<String>,
     /// Name of the colour theme.
     pub theme: Option<String>,
+    /// Whether the dashboard hears of the mouse.
+    pub mouse: bool,
     /// Which keys commands of the dashboard have instead of their usual ones, in the file's order.
     pub key_bindings: Vec<KeyBinding>,
     /// Whether this nixdash was started with `--read-only`: it changes nothing.

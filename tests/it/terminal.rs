@@ -218,6 +218,14 @@ impl Dashboard {
         Self::open(dir, &shell)
     }
 
+    /// Opens it with more lines in hosts.toml.
+    fn with_settings(lines: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("[hosts.here]\naddresses = []\n{lines}");
+        std::fs::write(dir.path().join("hosts.toml"), text).unwrap();
+        Self::open(dir, std::path::Path::new("/bin/sh"))
+    }
+
     fn open(dir: tempfile::TempDir, shell: &std::path::Path) -> Self {
         let (terminal, shown) = Pseudo::open_keeping();
         let child = Command::new(env!("CARGO_BIN_EXE_nixdash"))
@@ -343,4 +351,37 @@ fn a_shell_that_is_not_there_is_told() {
     wait_until("it is told", || dashboard.text().contains("could not start: /nowhere/shell"));
     dashboard.press("?");
     wait_until("keys are heard again", || dashboard.text().contains("Help for Fleet"));
+}
+
+/// What asks a terminal to tell of the mouse, and what ends that.
+const MOUSE: [&str; 2] = ["\u{1b}[?1000h\u{1b}[?1006h", "\u{1b}[?1000l\u{1b}[?1006l"];
+
+#[test]
+fn the_mouse_is_heard_until_a_key_or_the_end_leaves_it_to_the_terminal() {
+    let mut dashboard = Dashboard::with_settings("");
+    let count = |dashboard: &Dashboard, what: &str| dashboard.text().matches(what).count();
+    assert_eq!(count(&dashboard, MOUSE[0]), 1);
+    // A click on the tab of the caches, as a terminal tells it.
+    let before = dashboard.text().len();
+    dashboard.press("\u{1b}[<0;14;3M\u{1b}[<0;14;3m");
+    // Of `hosts.toml names no tier` only what was not there before is written, word by word.
+    wait_until("the caches", || {
+        let text = dashboard.text();
+        ["names", "tier"].iter().all(|word| text[before..].contains(word))
+    });
+    dashboard.press("\u{14}");
+    wait_until("it is the terminal's", || count(&dashboard, MOUSE[1]) == 1);
+    dashboard.press("\u{14}");
+    wait_until("it is heard again", || count(&dashboard, MOUSE[0]) == 2);
+    dashboard.press("q");
+    wait_until("q ends it", || dashboard.nixdash.0.try_wait().unwrap().is_some());
+    wait_until("it is the terminal's at the end", || count(&dashboard, MOUSE[1]) == 2);
+}
+
+#[test]
+fn with_the_mouse_off_in_hosts_toml_the_terminal_is_not_asked_for_it() {
+    let dashboard = Dashboard::with_settings("[ui]\nmouse = false\n");
+    assert!(!dashboard.text().contains(MOUSE[0]));
+    dashboard.press("\u{14}");
+    wait_until("a key asks for it", || dashboard.text().contains(MOUSE[0]));
 }

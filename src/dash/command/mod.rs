@@ -202,6 +202,8 @@ pub enum Command {
     Back,
     /// Lets the screen stand, or go on.
     Freeze,
+    /// Hears of the mouse, or leaves it to the terminal.
+    Mouse,
     /// Draws everything anew.
     Redraw,
     /// Stops the program until the shell continues it.

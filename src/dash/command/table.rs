@@ -394,6 +394,14 @@ const MORE_ROWS: &[CommandEntry] = &[
         "freeze",
         "freeze the screen, to read it or to select text; measuring goes on",
     ),
+    entry(
+        Command::Mouse,
+        &[Ctrl('t')],
+        VIEWS,
+        None,
+        "mouse",
+        "leave the mouse to the terminal, to select text, or take it back",
+    ),
     entry(Command::Redraw, &[Ctrl('l')], VIEWS, None, "redraw", "draw the whole screen again"),
     entry(
         Command::Suspend,

@@ -15,6 +15,7 @@ use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::{Paint, put};
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::text::{cut, line_width, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -40,14 +41,15 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
             spans.push(paint.span(Role::Title, format!("{note}   ")));
         }
     }
-    let room = usize::from(row.width).saturating_sub(line_width(&spans));
-    spans.extend(keys(paint, room));
+    let used = line_width(&spans);
+    let room = usize::from(row.width).saturating_sub(used);
+    spans.extend(keys(paint, room, (row, used)));
     put(buffer, row, 0, &Line::from(spans));
 }
 
 /// Returns keys and what they do, as many as fit; help, quit and answers are never left out for
-/// others.
-fn keys(paint: &Paint<'_>, room: usize) -> Vec<Span<'static>> {
+/// others. A click on one gives its command; they stand in that row, behind so many columns.
+fn keys(paint: &Paint<'_>, room: usize, (row, used): (Rect, usize)) -> Vec<Span<'static>> {
     let mut items = items(paint.model, room);
     let gap = if room < 90 { 2 } else { 3 };
     let total = |items: &[Item]| -> usize {
@@ -60,6 +62,12 @@ fn keys(paint: &Paint<'_>, room: usize) -> Vec<Span<'static>> {
     }
     let mut spans = Vec::new();
     for item in items {
+        if let Some(command) = item.command {
+            let skip = (used + line_width(&spans)).min(usize::from(row.width)) as u16;
+            let columns = (width(&item.key) + 1 + width(item.label)) as u16;
+            let place = Rect { x: row.x + skip, width: columns, height: 1, ..row };
+            paint.places.add(place.intersection(row), Target::Command(command));
+        }
         spans.push(paint.span(Role::Accent, item.key));
         spans.push(Span::raw(format!(" {}{}", item.label, " ".repeat(gap))));
     }
@@ -70,15 +78,17 @@ struct Item {
     key: String,
     label: &'static str,
     stays: bool,
+    command: Option<Command>,
 }
 
 fn items(model: &Model, room: usize) -> Vec<Item> {
     let mut items = Vec::new();
-    let arrows = |label: &'static str| Item { key: "↑↓".to_owned(), label, stays: false };
+    let hint = |key: &str, label, stays| Item { key: key.to_owned(), label, stays, command: None };
+    let arrows = |label: &'static str| hint("↑↓", label, false);
     match Context::of(model) {
         Context::View(_) if panes::shows_details(model) => {
-            items.push(Item { key: "↑↓".to_owned(), label: "scroll", stays: true });
-            items.push(Item { key: "pgdn".to_owned(), label: "page", stays: false });
+            items.push(hint("↑↓", "scroll", true));
+            items.push(hint("pgdn", "page", false));
         }
         Context::View(screen) => items.extend(panes::pane(screen).arrows.map(arrows)),
         Context::Help
@@ -103,7 +113,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
             Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close
         ) || (entry.command == Command::Quit && room >= 50)
             || (entry.command == Command::Back && panes::shows_details(model));
-        items.push(Item { key: key.to_string(), label, stays });
+        items.push(Item { key: key.to_string(), label, stays, command: Some(entry.command) });
     }
     items
 }
@@ -125,6 +135,7 @@ pub(in crate::dash) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, 
         let at = Rect { x: row.x + skip, width: row.width - skip, ..row };
         put(buffer, at, 0, &Line::from(paint.span(role, text)));
     } else {
+        paint.places.cover(buffer, row);
         put(buffer, row, 0, &Line::raw(" ".repeat(usize::from(row.width))));
         put(buffer, row, 0, &Line::from(paint.span(role, text)));
     }

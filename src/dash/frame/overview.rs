@@ -10,11 +10,13 @@
 //! the tier holds. A tier that is known to be bad carries `▲`; where there is no room for the names of
 //! all of them, the rest is counted: `3 up · 1 offline   weed, cachix ▲ down · 9 more ▲`.
 
+use crate::dash::command::Command;
 use crate::dash::model::Screen;
 use crate::dash::status_line::{counted_signs, status_line_of};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, put, put_spread};
-use crate::dash::widgets::text::line_width;
+use crate::dash::widgets::places::Target;
+use crate::dash::widgets::text::{line_width, width};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, severity_role, state_counts};
 use crate::dash::world::{MeanCoverage, RunSign, coverage_tier};
@@ -324,6 +326,11 @@ pub(in crate::dash) fn tabs(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut spans = vec![Span::raw(" ")];
     for (index, screen) in Screen::ALL.into_iter().enumerate() {
         let chosen = screen == paint.model.screen;
+        let skip = line_width(&spans) as u16;
+        let columns = width(screen.title()) as u16 + 2;
+        let tab = Rect { x: row.x + skip, width: columns, ..row };
+        let show = Target::Command(Command::Show(screen));
+        paint.places.add(tab.intersection(row), show);
         spans.push(paint.span(Role::Accent, format!("{} ", index + 1)));
         let role = if chosen { Role::Title } else { Role::Dim };
         spans.push(paint.span(role, screen.title()));

@@ -31,7 +31,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &Run
         lines.push(Line::raw(format!("{}  {phase}", left(&host.host, 12))));
     }
     let foot = [Line::default(), buttons(paint, "No", "Yes, stop it", yes)];
-    popup.draw(paint, buffer, &format!("Stop run #{}?", run.id), &lines, 0, &foot);
+    let inside = popup.draw(paint, buffer, &format!("Stop run #{}?", run.id), &lines, 0, &foot);
+    inside.note_buttons(paint, "No", "Yes, stop it");
 }
 
 /// Stops a run, or lets it go on.

@@ -21,7 +21,9 @@ use crate::dash::overlays::difference::failure_lines;
 use crate::dash::theme::Role;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left, width, wrap};
 use crate::fleet::words::changes;
 use crate::fleet::{Generation, Generations, bytes};
@@ -37,15 +39,21 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Ge
     let (lines, scroll) = match &pane.found {
         None => (vec![waiting(paint, &pane.host)], 0),
         Some(Err(error)) => (failure_lines(paint, &popup, error), 0),
-        Some(Ok(list)) => (list_lines(paint, &popup, list, pane.selected), first_shown(area, pane)),
+        Some(Ok(list)) => {
+            (list_lines(paint, &popup, list, pane.selected), first_shown(paint, area, pane))
+        }
     };
-    popup.draw(paint, buffer, &title, &lines, scroll, &[]);
+    let inside = popup.draw(paint, buffer, &title, &lines, scroll, &[]);
+    for index in 0..pane.list().map_or(0, |list| list.all.len()) {
+        inside.note(paint, index, 1, Target::Row { index, from: usize::from(scroll) });
+    }
 }
 
 /// Returns the first line that is shown, so that the selected one is.
-fn first_shown(area: Rect, pane: &GenerationsPane) -> u16 {
-    let room = usize::from(area.height.saturating_sub(6)).max(1);
-    u16::try_from((pane.selected + 1).saturating_sub(room)).unwrap_or(u16::MAX)
+fn first_shown(paint: &Paint<'_>, area: Rect, pane: &GenerationsPane) -> u16 {
+    let count = pane.list().map_or(0, |list| list.all.len());
+    let window = Window::new(count, pane.selected, usize::from(area.height.saturating_sub(6)));
+    u16::try_from(window.begin_at(paint.model.over_from).from).unwrap_or(u16::MAX)
 }
 
 /// Columns of what a generation is used for.

@@ -25,6 +25,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+/// What the button says that takes the key.
+const ACCEPT: &str = "Yes, accept it";
+
 /// Draws the question whether to accept a key.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &HostKeyForm) {
     let popup = Popup::new(area, 78);
@@ -75,10 +78,13 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Ho
             )),
         ],
         HostKeyState::Unknown | HostKeyState::Known | HostKeyState::Revoked => {
-            [Line::default(), buttons(paint, "No", "Yes, accept it", form.yes)]
+            [Line::default(), buttons(paint, "No", ACCEPT, form.yes)]
         }
     };
-    popup.draw(paint, buffer, &title, &lines, 0, &foot);
+    let inside = popup.draw(paint, buffer, &title, &lines, 0, &foot);
+    if key.state != HostKeyState::Changed {
+        inside.note_buttons(paint, "No", ACCEPT);
+    }
 }
 
 /// Takes in the keys that a host showed: each that is not known is a question.

@@ -29,7 +29,8 @@ pub(super) fn draw(
     );
     let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", "Yes, measure", yes)];
-    popup.draw(paint, buffer, "Measure garbage?", &lines, 0, &foot);
+    let inside = popup.draw(paint, buffer, "Measure garbage?", &lines, 0, &foot);
+    inside.note_buttons(paint, "No", "Yes, measure");
 }
 
 /// Looks closely at stores, or leaves them alone.

@@ -33,6 +33,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Target;
 use crate::fleet::SilenceOrigin;
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ use ratatui::layout::Rect;
 /// Draws the overlay on top; two boxes over each other would be hard to read.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let Some(overlay) = paint.model.overlay() else { return };
+    paint.places.cover(buffer, buffer.area);
+    paint.places.add(area, Target::Text);
     match overlay {
         Overlay::Help { scroll } => help::draw(paint, buffer, area, *scroll),
         Overlay::FirstSteps { scroll } => first_steps::draw(paint, buffer, area, *scroll),
@@ -120,6 +123,34 @@ pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
         (command, Overlay::Past(pane)) => past::can(pane, command),
         _ => true,
     }
+}
+
+/// Selects a row of the list that takes the keys: that of the overlay on top, else that of the view. It
+/// begins from now on at its row `from`, so that none moves below a click.
+pub(super) fn select_row(model: &mut Model, index: usize, from: usize) {
+    match model.overlay_mut() {
+        None => model.list_from = from,
+        Some(_) => model.over_from = from,
+    }
+    match model.overlay_mut() {
+        Some(Overlay::Palette { selected, .. }) => *selected = index,
+        Some(Overlay::Generations(pane)) => pane.selected = index,
+        Some(Overlay::Units(pane)) => pane.selected = index,
+        Some(Overlay::Silence(form)) => form.selected = index,
+        Some(_) | None => model.select_row(index),
+    }
+}
+
+/// Returns whether an overlay has a list of which a row is selected.
+pub(super) fn is_list(overlay: &Overlay) -> bool {
+    matches!(
+        overlay,
+        Overlay::Palette { .. }
+            | Overlay::Generations(_)
+            | Overlay::Units(_)
+            | Overlay::Silence(_)
+            | Overlay::Past(_)
+    )
 }
 
 /// Types a key into the overlay, where something is typed there.

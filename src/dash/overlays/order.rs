@@ -54,7 +54,8 @@ pub(super) fn draw(
     let popup = Popup::new(area, 64);
     let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", button, yes)];
-    popup.draw(paint, buffer, &title, &lines, 0, &foot);
+    let inside = popup.draw(paint, buffer, &title, &lines, 0, &foot);
+    inside.note_buttons(paint, "No", button);
 }
 
 /// Answers the question whether to say it.

@@ -15,6 +15,7 @@ use crate::dash::panes;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left};
@@ -37,7 +38,7 @@ pub(super) fn draw(
     let found = matches(paint.model, input.text());
     let mut lines = vec![Line::from(typed(paint, ": ", input.text()))];
     let rows = ROWS.min(usize::from(area.height).saturating_sub(4)).max(1);
-    let window = Window::new(found.len(), selected, rows);
+    let window = Window::new(found.len(), selected, rows).begin_at(paint.model.over_from);
     for (index, entry) in found.iter().enumerate().skip(window.from).take(window.rows) {
         let cursor = if index == selected { "› " } else { "  " };
         let key =
@@ -55,7 +56,10 @@ pub(super) fn draw(
         lines.push(Line::from(paint.span(Role::Dim, "no command fits")));
     }
     lines.resize(lines.len().max(rows + 1), Line::default());
-    popup.draw(paint, buffer, "Command", &lines, 0, &[]);
+    let inside = popup.draw(paint, buffer, "Command", &lines, 0, &[]);
+    for (row, index) in (window.from..found.len()).take(window.rows).enumerate() {
+        inside.note(paint, row + 1, 1, Target::Row { index, from: window.from });
+    }
 }
 
 /// Types, selects or chooses; returns the command that was chosen.

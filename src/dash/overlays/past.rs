@@ -103,10 +103,12 @@ fn list(
     let at = rows.iter().position(|index| *index == pane.selected);
     let whole = if area.height >= WITH_WHOLE && at.is_some() { WHOLE } else { 0 };
     let list = below(top(area, area.height - whole), 1);
-    let window = Window::new(rows.len(), at.unwrap_or_default(), usize::from(list.height));
+    let window = Window::new(rows.len(), at.unwrap_or_default(), usize::from(list.height))
+        .begin_at(paint.model.over_from);
     let seen = rows.iter().skip(window.from).take(window.rows);
     for (row, (index, event)) in (0..).zip(seen.filter_map(|at| Some((*at, found.get(*at)?)))) {
         let selected = index == pane.selected;
+        paint.places.add_row(list, row, index, window.from);
         put(buffer, list, row, &event_line(paint, event, &columns, (selected, list.width)));
         if selected {
             table::select(paint, buffer, list, row);

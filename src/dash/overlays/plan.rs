@@ -37,6 +37,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+/// What the button says that leaves everything as it is.
+const CANCEL: &str = "Cancel";
+
 /// Draws the plan of a run, with buttons while it waits for an answer.
 pub(super) fn draw(
     paint: &Paint<'_>,
@@ -51,6 +54,7 @@ pub(super) fn draw(
     let popup = Popup::new(area, 96);
     let lines = lines(paint, &popup, plan);
     let mut foot = Vec::new();
+    let mut answer = None;
     if run.waits {
         let count = plan.changing().count();
         let go_on = match count {
@@ -61,9 +65,14 @@ pub(super) fn draw(
             count => format!("Deploy to {count} hosts"),
         };
         foot.push(Line::default());
-        foot.push(buttons(paint, "Cancel", &go_on, yes));
+        foot.push(buttons(paint, CANCEL, &go_on, yes));
+        answer = Some(go_on);
     }
-    popup.draw(paint, buffer, &format!("Plan of run #{}", run.id), &lines, scroll, &foot);
+    let title = format!("Plan of run #{}", run.id);
+    let inside = popup.draw(paint, buffer, &title, &lines, scroll, &foot);
+    if let Some(go_on) = answer {
+        inside.note_buttons(paint, CANCEL, &go_on);
+    }
 }
 
 fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {

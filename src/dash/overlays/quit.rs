@@ -13,6 +13,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
 use crate::fleet::RunId;
@@ -36,6 +37,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         lines.push(Line::raw("The run has ended meanwhile."));
     }
     lines.push(Line::default());
+    let told = lines.len();
     for entry in in_context(Context::Quit) {
         let keys = paint.model.keymap.keys(entry).iter().take(2);
         let keys: Vec<String> = keys.map(ToString::to_string).collect();
@@ -44,7 +46,10 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
             Span::raw(entry.label.unwrap_or(entry.about)),
         ]));
     }
-    popup.draw(paint, buffer, "Quit", &lines, 0, &[]);
+    let inside = popup.draw(paint, buffer, "Quit", &lines, 0, &[]);
+    for (row, entry) in in_context(Context::Quit).enumerate() {
+        inside.note(paint, told + row, 1, Target::Command(entry.command));
+    }
 }
 
 /// Ends the dashboard. A run that waits for an answer gets a no: nobody could give it any more.

@@ -19,7 +19,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, host: &st
     let text = format!("{host} is protected. What is typed into a shell there changes it at once.");
     let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", "Yes, open it", yes)];
-    popup.draw(paint, buffer, &format!("Open a shell on {host} ⚷?"), &lines, 0, &foot);
+    let inside = popup.draw(paint, buffer, &format!("Open a shell on {host} ⚷?"), &lines, 0, &foot);
+    inside.note_buttons(paint, "No", "Yes, open it");
 }
 
 /// Opens the shell, or leaves the host alone.

@@ -18,6 +18,7 @@ use crate::dash::silencing::{SilenceForm, SilenceTime};
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
 use crate::dash::words::finding_role;
@@ -34,9 +35,10 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Si
     let labels = form.findings.iter().map(|finding| width(finding.words())).max();
     let labels = labels.unwrap_or_default().min(room / 3);
     let all = form.findings.iter().enumerate();
-    let mut lines: Vec<Line<'static>> = all
-        .flat_map(|(index, finding)| row(paint, finding, index == form.selected, labels, room))
+    let rows: Vec<Vec<Line<'static>>> = all
+        .map(|(index, finding)| row(paint, finding, index == form.selected, labels, room))
         .collect();
+    let mut lines = rows.concat();
     lines.push(Line::default());
     let foot = match form.silenced_by() {
         Some(SilenceOrigin::HostsToml) => {
@@ -56,7 +58,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Si
     let title = format!("Silence a finding of {}", form.name);
     // Where there is little room, the form is seen and of the findings those around the selected one.
     let skipped = form.selected.saturating_sub(usize::from(area.height).saturating_sub(8)) as u16;
-    popup.draw(paint, buffer, &title, &lines, skipped, &foot);
+    let inside = popup.draw(paint, buffer, &title, &lines, skipped, &foot);
+    let mut line = 0;
+    for (index, row) in rows.iter().enumerate() {
+        inside.note(paint, line, row.len(), Target::Row { index, from: 0 });
+        line += row.len();
+    }
 }
 
 /// Returns a finding with its cause, or with what is said of its silence: the selected one whole.

@@ -16,6 +16,7 @@ use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, StartForm};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
 use crate::dash::words::runs::action_words;
@@ -35,7 +36,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
     if form.goal.deploys() {
         lines.extend(choice(paint, &popup, "a", "action", &chosen_action(paint, form)));
     }
+    let actions = lines.len();
     lines.extend(choice(paint, &popup, "s", "strategy", &strategy_words(paint, form)));
+    let strategies = lines.len() - actions;
     lines.push(Line::default());
     let mut say = |role: Role, text: &str| {
         for line in wrap(text, popup.room()) {
@@ -51,7 +54,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
         "Builds only; no host is changed."
     };
     say(Role::Text, what_changes);
-    popup.draw(paint, buffer, &title, &lines, 0, &[]);
+    let inside = popup.draw(paint, buffer, &title, &lines, 0, &[]);
+    inside.note(paint, 0, actions, Target::Command(Command::CycleAction));
+    inside.note(paint, actions, strategies, Target::Command(Command::CycleStrategy));
 }
 
 fn choice(

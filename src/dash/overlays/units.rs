@@ -23,6 +23,7 @@ use crate::dash::units::UnitsPane;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left, right, width};
@@ -55,7 +56,14 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Un
         let text = format!("only those with {:?}   {note}", pane.filter.text());
         Line::from(paint.span(Role::Title, cut(&text, popup.room())))
     };
-    popup.draw(paint, buffer, &title(pane), &lines, 0, &[foot]);
+    let inside = popup.draw(paint, buffer, &title(pane), &lines, 0, &[foot]);
+    if let Some(Ok(_)) = &pane.found {
+        let count = pane.shown().len();
+        let window = window(paint, area, pane, count);
+        for (row, index) in (window.from..count).take(window.rows).enumerate() {
+            inside.note(paint, row, 1, Target::Row { index, from: window.from });
+        }
+    }
 }
 
 fn title(pane: &UnitsPane) -> String {
@@ -75,6 +83,11 @@ fn room(area: Rect) -> usize {
     usize::from(area.height.saturating_sub(5)).max(1)
 }
 
+/// Returns which of so many units are seen.
+fn window(paint: &Paint<'_>, area: Rect, pane: &UnitsPane, count: usize) -> Window {
+    Window::new(count, pane.selected, room(area)).begin_at(paint.model.over_from)
+}
+
 /// Returns a line for each unit that is seen, and what is told below them.
 fn rows(
     paint: &Paint<'_>,
@@ -86,7 +99,7 @@ fn rows(
     let shown = pane.shown();
     let names = shown.iter().map(|unit| width(&unit.name)).max().unwrap_or(0);
     let names = names.min(popup.room() * 2 / 5);
-    let window = Window::new(shown.len(), pane.selected, room(area));
+    let window = window(paint, area, pane, shown.len());
     let mut lines = Vec::new();
     for (index, unit) in shown.iter().enumerate().skip(window.from).take(window.rows) {
         let chosen = index == pane.selected;

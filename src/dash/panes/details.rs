@@ -36,7 +36,7 @@ fn scroll(
 ) {
     let look = Look::plain();
     let area = below(body, 1);
-    let rows = rows(&Paint { model, look: &look, now }, area.width);
+    let rows = rows(&Paint::new(model, &look, now), area.width);
     let end = usize::from(rows.saturating_sub(area.height));
     let at = usize::from(model.details_scroll).min(end);
     let to = moved(at, end + 1, command, page(body));

@@ -117,6 +117,7 @@ pub async fn run(
         return Err(DashError::NoTerminal);
     }
     let mut signals = Signals::listen().map_err(DashError::SetUp)?;
+    modes::listen_to_mouse(model.mouse);
     let _guard = Guard::take().map_err(DashError::SetUp)?;
     let backend = ChangesOnly::new(BufWriter::with_capacity(OUTPUT, io::stdout()));
     let mut screen = Terminal::new(backend).map_err(DashError::SetUp)?;
@@ -184,7 +185,7 @@ pub async fn run(
             key = next_key(&mut keys) => match key {
                 Some(Ok(event)) => {
                     let events = hear(&mut late, event, &mut look, &mut model);
-                    messages.extend(events.into_iter().filter_map(message));
+                    messages.extend(events.into_iter().map(message));
                 }
                 Some(Err(error)) => return Err(DashError::Keys(error)),
                 None => return Err(DashError::Keys(io::ErrorKind::UnexpectedEof.into())),
@@ -334,14 +335,14 @@ fn hand_over(model: &mut Model, effects: &Sender<Effect>, effect: Effect) {
 }
 
 /// Returns what an event of the terminal means to the model.
-fn message(event: TerminalEvent) -> Option<Msg> {
+fn message(event: TerminalEvent) -> Msg {
     match event {
-        TerminalEvent::Key(key) => Some(Msg::Key(key)),
-        TerminalEvent::Resize(columns, rows) => Some(Msg::Resize(columns, rows)),
-        TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
-        TerminalEvent::FocusGained => Some(Msg::Focus(true)),
-        TerminalEvent::FocusLost => Some(Msg::Focus(false)),
-        TerminalEvent::Mouse(_) => None,
+        TerminalEvent::Key(key) => Msg::Key(key),
+        TerminalEvent::Mouse(event) => Msg::Mouse(event),
+        TerminalEvent::Resize(columns, rows) => Msg::Resize(columns, rows),
+        TerminalEvent::Paste(text) => Msg::Paste(text),
+        TerminalEvent::FocusGained => Msg::Focus(true),
+        TerminalEvent::FocusLost => Msg::Focus(false),
     }
 }
 

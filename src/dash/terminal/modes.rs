@@ -14,12 +14,28 @@ use crossterm::terminal::{
 };
 use ratatui::layout::Rect;
 use signal_hook::consts::SIGSTOP;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the terminal is ours at the moment.
 static OURS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the terminal tells of the mouse while it is ours.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// Has the terminal tell of the mouse whenever it is taken from now on, or never.
+pub(super) fn listen_to_mouse(wanted: bool) {
+    MOUSE.store(wanted, Ordering::Release);
+}
+
+/// Writes that the terminal is to tell of the buttons and the wheel of the mouse, or not.
+///
+/// crossterm's own command asks for each movement too, which would wake us while nothing changes.
+pub(super) fn mouse(out: &mut impl Write, wanted: bool) -> io::Result<()> {
+    let end = if wanted { 'h' } else { 'l' };
+    write!(out, "\u{1b}[?1000{end}\u{1b}[?1006{end}")
+}
 
 /// Returns whether the terminal is ours at the moment.
 pub(super) fn is_ours() -> bool {
@@ -56,6 +72,9 @@ pub(super) fn clear(screen: &mut TerminalScreen) -> Result<(), DashError> {
 fn take() -> io::Result<()> {
     OURS.store(true, Ordering::Release);
     let taken = disable_raw_mode().and_then(|()| enable_raw_mode()).and_then(|()| {
+        if MOUSE.load(Ordering::Acquire) {
+            mouse(&mut io::stdout(), true)?;
+        }
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, Hide)
     });
     if taken.is_err() {
@@ -67,6 +86,7 @@ fn take() -> io::Result<()> {
 /// Gives the terminal back as it was; does nothing when it is not ours. Errors have no remedy here.
 pub(super) fn give_back() {
     if OURS.swap(false, Ordering::AcqRel) {
+        drop(mouse(&mut io::stdout(), false));
         drop(execute!(
             io::stdout(),
             EndSynchronizedUpdate,

@@ -1,6 +1,6 @@
 //! What the screen asks of the terminal in passing: a fresh picture, the clipboard, a bell.
 
-use super::modes::{clear, suspend};
+use super::modes::{clear, listen_to_mouse, mouse, suspend};
 use super::{DashError, TerminalScreen};
 use crate::dash::msg::Wish;
 use crate::fleet::printable_line;
@@ -28,6 +28,11 @@ pub(super) fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), Dash
             };
             let out = screen.backend_mut();
             write!(out, "\u{7}{osc}").and_then(|()| Write::flush(out)).map_err(DashError::Draw)
+        }
+        Wish::Mouse(wanted) => {
+            listen_to_mouse(*wanted);
+            let out = screen.backend_mut();
+            mouse(out, *wanted).and_then(|()| Write::flush(out)).map_err(DashError::Draw)
         }
         Wish::Run(_) => Ok(()),
     }

@@ -100,7 +100,7 @@ fn check(model: &Model) {
     smaller.size = (columns + 9, rows + 9);
     let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
     let look = look(false);
-    let paint = Paint { model: &smaller, look: &look, now: now() };
+    let paint = Paint::new(&smaller, &look, now());
     panes::draw(&paint, &mut buffer, Rect::new(0, 0, columns, rows));
     stays_inside(model);
     if rows >= 6 && columns >= 20 {
@@ -114,7 +114,7 @@ fn stays_inside(model: &Model) {
     let all = Rect::new(0, 0, columns + 4, rows + 4);
     let inside = Rect::new(2, 2, columns, rows);
     let look = look(false);
-    let paint = Paint { model, look: &look, now: now() };
+    let paint = Paint::new(model, &look, now());
     for part in [panes::draw, overlays::draw] {
         let mut buffer = Buffer::filled(all, Cell::new("#"));
         part(&paint, &mut buffer, inside);

@@ -34,7 +34,7 @@ fn failed(columns: u16, rows: u16) -> Model {
 }
 
 /// Returns a model that shows so many lines of p620, and those.
-fn lines(count: usize) -> (Model, DemoLogs) {
+pub(super) fn lines(count: usize) -> (Model, DemoLogs) {
     let mut model = model(demo::run_until_plan(), 80, 24);
     let mut logs = DemoLogs::default();
     let line =

@@ -44,12 +44,26 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::FirstSteps => model.open(Overlay::FirstSteps { scroll: 0 }),
         Command::Back => panes::back(model),
         Command::Freeze => model.freeze(now),
+        Command::Mouse => return mouse(model, now),
         Command::Redraw => return vec![Effect::Terminal(Wish::Redraw)],
         Command::Suspend => return vec![Effect::Terminal(Wish::Suspend)],
         Command::Quit => return quit(model),
         _ => return panes::update(model, command, now),
     }
     Vec::new()
+}
+
+/// Hears of the mouse from now on, or leaves it to the terminal.
+fn mouse(model: &mut Model, now: Timestamp) -> Vec<Effect> {
+    model.mouse = !model.mouse;
+    let key = model.keymap.press("mouse");
+    let text = if model.mouse {
+        format!("nixdash hears of the mouse; {key} leaves it to the terminal")
+    } else {
+        format!("the mouse is the terminal's, to select text; {key} takes it back")
+    };
+    model.say(text, false, now);
+    vec![Effect::Terminal(Wish::Mouse(model.mouse))]
 }
 
 fn turn_view(model: &mut Model, by: usize) {

@@ -3,6 +3,7 @@
 mod act;
 mod fold;
 mod logs;
+mod mouse;
 
 pub use fold::recall;
 pub use logs::view_logs;
@@ -29,7 +30,8 @@ const READ_ONLY: &str = "nixdash was started with --read-only, so it changes not
 /// something, where this nixdash changes nothing.
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     // What is measured while the screen stands changes nothing that is seen.
-    let is_seen = model.still.is_none() || matches!(msg, Msg::Key(_) | Msg::Resize(..));
+    let is_seen =
+        model.still.is_none() || matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Resize(..));
     let was_dirty = model.dirty;
     let mut effects = fold_message(model, msg, now);
     if !is_seen {
@@ -59,6 +61,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
                 return press(model, key, now);
             }
         }
+        Msg::Mouse(event) => return mouse::mouse(model, event, now),
         Msg::Resize(columns, rows) => {
             model.dirty |= model.size != (columns, rows);
             model.size = (columns, rows);

@@ -6,6 +6,7 @@ pub(in crate::dash) mod filtered;
 pub(in crate::dash) mod graph;
 pub(in crate::dash) mod input;
 pub(in crate::dash) mod paint;
+pub(in crate::dash) mod places;
 pub(in crate::dash) mod popup;
 pub(in crate::dash) mod table;
 pub(in crate::dash) mod text;

@@ -3,6 +3,7 @@
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
+use crate::dash::widgets::places::Places;
 use crate::dash::widgets::text::{cut, line_width, width};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -18,9 +19,16 @@ pub(in crate::dash) struct Paint<'a> {
     pub(in crate::dash) look: &'a Look,
     /// The present.
     pub(in crate::dash) now: Timestamp,
+    /// What a click means where, noted as it is drawn.
+    pub(in crate::dash) places: Places,
 }
 
-impl Paint<'_> {
+impl<'a> Paint<'a> {
+    /// Returns what views draw from.
+    pub(in crate::dash) fn new(model: &'a Model, look: &'a Look, now: Timestamp) -> Self {
+        Self { model, look, now, places: Places::default() }
+    }
+
     /// Returns how a role looks.
     pub(in crate::dash) fn style(&self, role: Role) -> Style {
         self.look.style(role)

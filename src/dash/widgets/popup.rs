@@ -8,12 +8,63 @@
 //! └───────────────────────────┘
 //! ```
 
+use crate::dash::command::Command;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, put_all};
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::text::{cut, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+
+/// Where the lines of a box were drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::dash) struct Inside {
+    lines: Rect,
+    first: u16,
+    count: u16,
+    foot: Rect,
+    foot_lines: u16,
+}
+
+impl Inside {
+    /// Notes what lines are, from one on.
+    pub(in crate::dash) fn note(
+        &self,
+        paint: &Paint<'_>,
+        from: usize,
+        count: usize,
+        target: Target,
+    ) {
+        for line in (from..from + count).filter(|line| *line < usize::from(self.count)) {
+            let row = (line as u16).checked_sub(self.first).filter(|row| *row < self.lines.height);
+            if let Some(row) = row {
+                paint.places.add(Rect { y: self.lines.y + row, height: 1, ..self.lines }, target);
+            }
+        }
+    }
+
+    /// Notes where the [`buttons`] with these words are: in the last fixed line.
+    pub(in crate::dash) fn note_buttons(&self, paint: &Paint<'_>, no: &str, yes: &str) {
+        if self.foot_lines == 0 || self.foot.height < self.foot_lines {
+            return;
+        }
+        let row = Rect { y: self.foot.y + self.foot_lines - 1, height: 1, ..self.foot };
+        let mut skip = 0;
+        for (text, command) in [(no, Command::No), (yes, Command::Yes)] {
+            let columns = width(text) as u16 + BRACKETS;
+            let button = Rect { x: row.x + skip, width: columns, ..row };
+            paint.places.add(button.intersection(row), Target::Command(command));
+            skip += columns + GAP;
+        }
+    }
+}
+
+/// Columns of what stands around the words of a button.
+const BRACKETS: u16 = 4;
+
+/// Columns between two buttons.
+const GAP: u16 = 2;
 
 /// Where a box may lie and how wide it is.
 pub(in crate::dash) struct Popup {
@@ -40,7 +91,8 @@ impl Popup {
         usize::from(self.width).saturating_sub(4).max(8)
     }
 
-    /// Draws the box with its lines, from a first line on, and fixed lines at its bottom.
+    /// Draws the box with its lines, from a first line on, and fixed lines at its bottom; returns where
+    /// they are.
     pub(in crate::dash) fn draw(
         &self,
         paint: &Paint<'_>,
@@ -49,7 +101,7 @@ impl Popup {
         lines: &[Line<'static>],
         scroll: u16,
         foot: &[Line<'static>],
-    ) {
+    ) -> Inside {
         let wanted = (lines.len() + foot.len() + 2).min(usize::from(u16::MAX)) as u16;
         let area = if self.whole {
             self.area
@@ -64,7 +116,7 @@ impl Popup {
         };
         let area = area.intersection(buffer.area);
         if area.height < 2 || area.width < 4 {
-            return;
+            return Inside::default();
         }
         // What would be seen of the view beside a box this wide is of no use to anybody.
         let beside = area.x - self.area.x;
@@ -88,6 +140,13 @@ impl Popup {
             let skip = area.width.saturating_sub(width(&text) as u16 + 2);
             let at = Rect { x: area.x + skip, width: area.width - skip, height: 1, ..area };
             put(buffer, at, 0, &Line::from(paint.span(Role::Dim, text)));
+        }
+        Inside {
+            lines: Rect { height: body, ..inside },
+            first: scroll,
+            count: lines.len() as u16,
+            foot: below(inside, body),
+            foot_lines: foot.len() as u16,
         }
     }
 

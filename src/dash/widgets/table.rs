@@ -16,6 +16,8 @@ pub(in crate::dash) struct Window {
     pub(in crate::dash) rows: usize,
     /// How many rows the list has.
     all: usize,
+    /// Which of them is selected.
+    selected: usize,
 }
 
 impl Window {
@@ -23,7 +25,14 @@ impl Window {
     /// one is among them.
     pub(in crate::dash) fn new(all: usize, selected: usize, room: usize) -> Self {
         let rows = room.max(1);
-        Self { from: selected.saturating_sub(rows - 1), rows, all }
+        Self { from: selected.saturating_sub(rows - 1), rows, all, selected }
+    }
+
+    /// Begins at that row, or as near to it as the selected one is seen: what was clicked stays where it
+    /// is.
+    pub(in crate::dash) fn begin_at(self, from: usize) -> Self {
+        let last = self.selected.min(self.all.saturating_sub(self.rows)).max(self.from);
+        Self { from: from.clamp(self.from, last), ..self }
     }
 
     /// Returns the rows that are seen where the last one says how many are not, unless all are.
@@ -120,5 +129,13 @@ mod tests {
         let end = Window::new(9, 8, 4);
         assert_eq!((end.from, end.unseen().as_str()), (5, "5 above"));
         assert_eq!(Window::with_note(9, 2, 0), Window::new(9, 2, 1), "one row is always seen");
+    }
+
+    #[test]
+    fn a_list_begins_where_it_did_as_long_as_the_selected_row_is_seen() {
+        let from = |selected, from| Window::new(20, selected, 5).begin_at(from).from;
+        assert_eq!([from(7, 6), from(6, 6), from(10, 6)], [6, 6, 6]);
+        assert_eq!([from(5, 6), from(11, 6)], [5, 7], "else as near as it can");
+        assert_eq!([from(19, 30), from(0, 30)], [15, 0]);
     }
 }

@@ -22,6 +22,7 @@ use crate::dash::panes::{cache, headings};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::table;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{count, cut, left, line_width, width};
@@ -47,6 +48,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     if paint.model.zoom && paint.model.selected_tier().is_some() {
+        paint.places.add(area, Target::Text);
         cache::draw(paint, buffer, area, true);
         return;
     }
@@ -112,7 +114,8 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, shape: &Shape) {
     let window = if beside { Window::new } else { Window::with_note };
     let visible = paint.model.visible_tiers();
     let at = visible.iter().position(|index| *index == paint.model.caches.selected);
-    let window = window(visible.len(), at.unwrap_or_default(), usize::from(list.height));
+    let window = window(visible.len(), at.unwrap_or_default(), usize::from(list.height))
+        .begin_at(paint.model.list_from);
     let unseen = window.unseen();
     if beside && !unseen.is_empty() {
         head = left(head.trim_end(), usize::from(area.width).saturating_sub(width(&unseen) + 1));
@@ -138,6 +141,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, shape: &Shape) {
         spans.extend(state(paint, tier, view, shape.state));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
         spans.extend(figures(paint, shape, tier, view, room));
+        paint.places.add_row(list, row as u16, index, window.from);
         put(buffer, list, row as u16, &Line::from(spans));
         if selected {
             table::select(paint, buffer, list, row as u16);

@@ -3,7 +3,8 @@
 use crate::dash::panes::deploy::why;
 use crate::dash::panes::log_tail;
 use crate::dash::theme::Role;
-use crate::dash::widgets::paint::{Paint, below, put, put_all};
+use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::table::{self, Window};
 use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
 use crate::dash::words::runs::{doing, host_run_mark, phases, progress};
@@ -64,11 +65,14 @@ pub(super) fn draw(
     let selected = at.map(|at| hosts[at].1);
     let rows = choose(paint, area, run, &hosts, selected);
     let shown = if rows.whole { hosts.len() } else { fitting(area, rows, &hosts, selected) };
-    let window = Window::new(hosts.len(), at.unwrap_or_default(), shown);
+    let window =
+        Window::new(hosts.len(), at.unwrap_or_default(), shown).begin_at(paint.model.list_from);
     let mut rest = area;
     for (index, host) in hosts.into_iter().skip(window.from).take(window.rows) {
         let is_selected = index == paint.model.deploy.host;
-        rest = below(rest, host_rows(paint, buffer, rest, run, host, is_selected, rows));
+        let taken = host_rows(paint, buffer, rest, run, host, is_selected, rows);
+        paint.places.add(top(rest, taken), Target::Row { index, from: window.from });
+        rest = below(rest, taken);
     }
     if let Some(host) = selected {
         let rest = why::draw(paint, buffer, rest, host, rows.whole);

@@ -19,6 +19,7 @@ use crate::dash::panes::{headings, host, log_tail};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::table;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{left, line_width, right, width};
@@ -41,6 +42,7 @@ const DETAILS: u16 = 5;
 /// Draws the table, and the details where there is room.
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     if paint.model.zoom && paint.model.selected().is_some() {
+        paint.places.add(area, Target::Text);
         host::draw(paint, buffer, area, true);
         return;
     }
@@ -121,7 +123,8 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     }
     let at =
         visible.iter().position(|index| *index == paint.model.fleet.selected).unwrap_or_default();
-    let window = Window::with_note(visible.len(), at, usize::from(list.height));
+    let window = Window::with_note(visible.len(), at, usize::from(list.height))
+        .begin_at(paint.model.list_from);
     let text = format!("   {}", window.unseen());
     put(buffer, list, window.rows as u16, &Line::from(paint.span(Role::Dim, text)));
     let groups = paint.model.host_groups();
@@ -150,6 +153,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
             spans.extend(group_row(paint, &groups, group, room));
         }
         let row = row as u16;
+        paint.places.add_row(list, row, *index, window.from);
         put(buffer, list, row, &Line::from(spans));
         if selected {
             table::select(paint, buffer, list, row);

@@ -62,7 +62,8 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         hosts::draw(paint, buffer, below(area, table + 1));
     }
     let at = visible.iter().position(|index| *index == paint.model.deploy.run);
-    let window = Window::new(visible.len(), at.unwrap_or_default(), usize::from(list.height));
+    let window = Window::new(visible.len(), at.unwrap_or_default(), usize::from(list.height))
+        .begin_at(paint.model.list_from);
     let newest = visible.iter().skip(window.from).take(window.rows);
     for (row, (index, run)) in newest.filter_map(|at| Some((*at, runs.get(*at)?))).enumerate() {
         let selected = index == paint.model.deploy.run;
@@ -90,6 +91,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
         let hosts: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
         spans.push(Span::raw(cut(&format!("{}: {}", run.title, hosts.join(" ")), room)));
+        paint.places.add_row(list, row as u16, index, window.from);
         put(buffer, list, row as u16, &Line::from(spans));
         if selected {
             table::select(paint, buffer, list, row as u16);

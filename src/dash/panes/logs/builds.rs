@@ -11,6 +11,7 @@
 use crate::dash::panes::logs::activity::{ActivityShown, BuildRow, time_words};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put};
+use crate::dash::widgets::places::Target;
 use crate::dash::widgets::text::{cut, left, width, wrap};
 use crate::nix::activity::BuildState;
 use ratatui::buffer::Buffer;
@@ -58,7 +59,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     let lines: Vec<Line<'_>> = rows.chain(more).collect();
     let about = about(&columns, shown.builds.get(selected), area);
     let (area, below_list) = split(area, about.len());
-    list(buffer, area, &lines, selected);
+    list(paint, buffer, area, &lines, selected);
     for (row, text) in about.into_iter().enumerate() {
         put(buffer, below_list, row as u16, &Line::from(paint.span(Role::Text, text)));
     }
@@ -83,10 +84,21 @@ fn split(area: Rect, rows: usize) -> (Rect, Rect) {
 }
 
 /// Draws lines of which one is selected, so that it and what follows are in sight.
-pub(super) fn list(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], selected: usize) {
+pub(super) fn list(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    lines: &[Line<'_>],
+    selected: usize,
+) {
     let height = usize::from(area.height);
-    let first = (selected + 2).saturating_sub(height).min(lines.len().saturating_sub(height));
+    let most = lines.len().saturating_sub(height);
+    let least = (selected + 2).saturating_sub(height).min(most);
+    let first = paint.model.list_from.clamp(least, selected.min(most).max(least));
     for (row, line) in lines.iter().skip(first).take(height).enumerate() {
+        let (index, from) = ((first + row) as u64, first as u64);
+        let place = Rect { y: area.y + row as u16, height: 1, ..area };
+        paint.places.add(place, Target::LogRow { index, from });
         put(buffer, area, row as u16, line);
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     let rows = found.rows.iter().enumerate();
     let lines: Vec<Line<'_>> =
         rows.map(|(number, row)| line(paint, row, number == selected, room)).collect();
-    list(buffer, area, &lines, selected);
+    list(paint, buffer, area, &lines, selected);
 }
 
 /// Returns what is said of the comparison as a whole.

@@ -10,6 +10,7 @@ mod compared;
 mod draw;
 mod failure;
 mod layout;
+mod mouse;
 mod news;
 mod pane;
 mod pattern;
@@ -27,6 +28,7 @@ pub use asked::{
     RowsTaken, Sought,
 };
 pub(in crate::dash) use draw::{sight, typed};
+pub(in crate::dash) use mouse::{select, wheel};
 pub(in crate::dash) use news::news;
 pub(in crate::dash::panes) use pane::PANE;
 pub use pattern::{LineMatcher, LinePattern};

@@ -70,7 +70,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
         let text = format!("    … {} more", shown.more_transfers);
         lines.push(Line::from(paint.span(Role::Dim, text)));
     }
-    list(buffer, below(area, 1), &lines, selected);
+    list(paint, buffer, below(area, 1), &lines, selected);
 }
 
 /// Returns how many paths were copied.

@@ -98,7 +98,7 @@ pub(in crate::dash) fn leave(model: &mut Model) -> bool {
 }
 
 /// Moves the cursor, or selects another derivation or copy.
-fn go(model: &mut Model, command: Command, sight: Sight) {
+pub(super) fn go(model: &mut Model, command: Command, sight: Sight) {
     let pane = &mut model.log;
     let page = sight.height.saturating_sub(1).max(1);
     match pane.face {

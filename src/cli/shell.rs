@@ -3,11 +3,12 @@
 use crate::cli::generations::one_host;
 use crate::cli::status::interrupted;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, wait};
-use crate::dash::{KeptFile, Msg, ProgramEnd, TerminalProgram};
+use crate::dash::{FailureTeller, KeptFile, Msg, ProgramEnd, TerminalProgram};
 use crate::fleet::Fleet;
-use crate::remote::{Remote, RemoteShell};
+use crate::remote::{Remote, RemoteError, RemoteShell};
 use clap::Args;
 use std::ffi::OsString;
+use std::fs;
 use std::io::{IsTerminal, Write};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitCode, ExitStatus};
@@ -104,6 +105,15 @@ fn bad(text: String) -> Msg {
     Msg::Said { text, bad: true }
 }
 
+/// Returns what tells why ssh failed, by what it said in a file.
+fn told_by_ssh(host: String, log: KeptFile) -> FailureTeller {
+    FailureTeller::new(move || {
+        let said = fs::read(log.path()).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        (!said.trim().is_empty()).then(|| RemoteError::from_ssh(&host, &said).to_string())
+    })
+}
+
 /// Returns the program of a shell, or of a command.
 fn program(
     host: &str,
@@ -116,7 +126,7 @@ fn program(
     let (hint, end) = match shell {
         RemoteShell::Here => ("set SHELL to a shell that is there", ProgramEnd::Shell),
         RemoteShell::Ssh { .. } => {
-            ("is ssh installed and in PATH?", ProgramEnd::Ssh { host: host.to_owned(), log })
+            ("is ssh installed and in PATH?", ProgramEnd::Ssh(told_by_ssh(host.to_owned(), log)))
         }
     };
     TerminalProgram {
@@ -130,5 +140,34 @@ fn program(
         end,
         then: None,
         file: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ssh_said_is_told_as_of_every_other_login() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let log = KeptFile::new(file.into_temp_path());
+        let why = told_by_ssh("samsung".to_owned(), log);
+        let mut program = TerminalProgram {
+            words: vec!["ssh".into()],
+            name: "the shell on samsung".to_owned(),
+            before: None,
+            hint: String::new(),
+            end: ProgramEnd::Ssh(why),
+            then: None,
+            file: None,
+        };
+        let failed = ExitStatus::from_raw(255 << 8);
+        assert_eq!(program.ended(failed), None, "a command may end with 255 too");
+        fs::write(&path, "root@samsung: Permission denied (publickey).\r\n").unwrap();
+        let said = program.ended(failed).unwrap();
+        assert!(said.starts_with("samsung: root@samsung: Permission denied"), "{said}");
+        program.end = ProgramEnd::Shell;
+        assert!(!path.exists());
     }
 }

@@ -105,7 +105,7 @@ pub use panes::logs::{
 };
 pub use panes::sort_at;
 pub use past::PastPane;
-pub use program::{KeptFile, ProgramEnd, TerminalProgram};
+pub use program::{FailureTeller, KeptFile, ProgramEnd, TerminalProgram};
 pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;

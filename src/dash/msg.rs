@@ -4,10 +4,10 @@ use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::dash::program::TerminalProgram;
 use crate::dash::world::{Figures, FoundPart};
 use crate::fleet::{
-    Ancestry, Event, Generations, Goal, HostKey, HostUnits, LiveRun, LogLine, OverTime, OverTimeOf,
-    PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
+    Ancestry, Event, Generations, Goal, HostKey, HostUnits, JournalWanted, LiveRun, LogLine,
+    OverTime, OverTimeOf, PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy,
+    TimeSpan,
 };
-use crate::probe::JournalWanted;
 use crossterm::event::{KeyEvent, MouseEvent};
 use std::collections::BTreeMap;
 

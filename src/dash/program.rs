@@ -3,6 +3,7 @@
 use crate::fleet::printable_line;
 use signal_hook::low_level::signal_name;
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -35,14 +36,34 @@ pub enum ProgramEnd {
     Code,
     /// The exit code is that of the last thing a person did in it, and tells nothing.
     Shell,
-    /// As that of a shell, but 255 means that ssh itself failed, and this file has what it said.
-    Ssh {
-        /// The host.
-        host: String,
-        /// What ssh said.
-        log: KeptFile,
-    },
+    /// As that of a shell, but 255 means that ssh itself failed; this tells why.
+    Ssh(FailureTeller),
 }
+
+/// Tells why a program failed, where that is known.
+#[derive(Clone)]
+pub struct FailureTeller(Arc<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl FailureTeller {
+    /// Makes one that asks this.
+    pub fn new(tell: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for FailureTeller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailureTeller").finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for FailureTeller {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for FailureTeller {}
 
 /// A file that is removed when nobody has it any more.
 #[derive(Clone, Debug)]
@@ -86,13 +107,8 @@ impl TerminalProgram {
         match (&self.end, status.code()?) {
             (_, 0) | (ProgramEnd::Shell, _) => None,
             (ProgramEnd::Code, code) => Some(format!("{name} ended with code {code}")),
-            (ProgramEnd::Ssh { host, log }, 255) => {
-                let said = std::fs::read(log.path()).unwrap_or_default();
-                let said = String::from_utf8_lossy(&said);
-                (!said.trim().is_empty())
-                    .then(|| crate::remote::RemoteError::from_ssh(host, &said).to_string())
-            }
-            (ProgramEnd::Ssh { .. }, _) => None,
+            (ProgramEnd::Ssh(why), 255) => (why.0)(),
+            (ProgramEnd::Ssh(_), _) => None,
         }
     }
 
@@ -134,16 +150,22 @@ mod tests {
     }
 
     #[test]
-    fn ssh_that_failed_tells_why_and_its_file_goes() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, "root@samsung: Permission denied (publickey).\r\n").unwrap();
-        let path = file.path().to_owned();
-        let log = KeptFile::new(file.into_temp_path());
-        let ssh = program(ProgramEnd::Ssh { host: "samsung".to_owned(), log });
+    fn ssh_that_failed_tells_why_and_what_ran_on_the_host_does_not() {
+        let why = FailureTeller::new(|| Some("samsung: Permission denied".to_owned()));
+        let ssh = program(ProgramEnd::Ssh(why));
         assert_eq!(ssh.ended(code(1)), None);
-        let said = ssh.ended(code(255)).unwrap();
-        assert!(said.starts_with("samsung: root@samsung: Permission denied"), "{said}");
-        drop(ssh);
+        assert_eq!(ssh.ended(code(255)).unwrap(), "samsung: Permission denied");
+    }
+
+    #[test]
+    fn a_file_goes_with_the_last_who_has_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let kept = KeptFile::new(file.into_temp_path());
+        let other = kept.clone();
+        drop(kept);
+        assert!(other.path() == path && path.exists());
+        drop(other);
         assert!(!path.exists());
     }
 

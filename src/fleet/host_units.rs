@@ -114,3 +114,16 @@ impl HostUnits {
         self.units.iter().filter(|unit| unit.state == UnitState::Failed).count()
     }
 }
+
+/// Which part of a journal is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalWanted {
+    /// The host.
+    pub host: String,
+    /// The unit.
+    pub unit: String,
+    /// How many of the newest lines.
+    pub lines: u32,
+    /// Whether lines that come are wanted too, until the future is dropped.
+    pub follow: bool,
+}

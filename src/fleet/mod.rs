@@ -77,7 +77,7 @@ pub use host_facts::{
     StoreFacts, SystemFacts, UpkeepFacts,
 };
 pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
-pub use host_units::{HostUnit, HostUnits, UnitState};
+pub use host_units::{HostUnit, HostUnits, JournalWanted, UnitState};
 pub use kept::KeptHost;
 pub use key_binding::KeyBinding;
 pub use live::{LiveHost, LiveProgress, LiveRun};

@@ -1,6 +1,6 @@
 //! The units of a host and the journal of one: asked when a person wants to see them.
 
-use crate::fleet::{HostUnit, HostUnits, UnitState, printable_line};
+use crate::fleet::{HostUnit, HostUnits, JournalWanted, UnitState, printable_line};
 use crate::remote::{LineSplitter, Output, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -28,29 +28,14 @@ pub async fn host_units(runner: &dyn ScriptRunner, host: &str) -> Result<HostUni
     Ok(HostUnits::new(units, Timestamp::now()))
 }
 
-/// Which part of a journal is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JournalWanted {
-    /// The host.
-    pub host: String,
-    /// The unit.
-    pub unit: String,
-    /// How many of the newest lines.
-    pub lines: u32,
-    /// Whether lines that come are wanted too, until the future is dropped.
-    pub follow: bool,
-}
-
-impl JournalWanted {
-    fn script(&self, root: bool) -> Script {
-        let limit = if self.follow { FOLLOW_LIMIT } else { LIMIT };
-        let script = Script::new(JOURNAL)
-            .arg(self.unit.as_str())
-            .arg(self.lines.to_string())
-            .arg(if self.follow { "follow" } else { "once" })
-            .limit(limit);
-        if root { script.root() } else { script }
-    }
+fn script_for(wanted: &JournalWanted, root: bool) -> Script {
+    let limit = if wanted.follow { FOLLOW_LIMIT } else { LIMIT };
+    let script = Script::new(JOURNAL)
+        .arg(wanted.unit.as_str())
+        .arg(wanted.lines.to_string())
+        .arg(if wanted.follow { "follow" } else { "once" })
+        .limit(limit);
+    if root { script.root() } else { script }
 }
 
 /// Sends the lines of a journal, printable, in groups as they come; returns when that was all, or when
@@ -60,9 +45,9 @@ pub async fn journal(
     wanted: &JournalWanted,
     lines: mpsc::Sender<Vec<String>>,
 ) -> Result<(), RemoteError> {
-    let output = match read(runner, wanted, wanted.script(true), &lines).await {
+    let output = match read(runner, wanted, script_for(wanted, true), &lines).await {
         Err(error) if matches!(error.trouble, Trouble::NotRoot(_)) => {
-            read(runner, wanted, wanted.script(false), &lines).await?
+            read(runner, wanted, script_for(wanted, false), &lines).await?
         }
         read => read?,
     };
@@ -206,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_unit_is_an_argument_and_never_part_of_the_script() {
-        let script = wanted("x'; reboot;.service").script(true);
+        let script = script_for(&wanted("x'; reboot;.service"), true);
         assert_eq!(script.args, ["x'; reboot;.service", "200", "follow"]);
         assert!(script.root && !script.body.contains("reboot"));
     }

@@ -56,7 +56,7 @@ pub use fetchable::held_of;
 pub use generations::generations;
 pub use host::{clock_ahead, merge as merge_host, parse as parse_host, probe as probe_host};
 pub use host_caches::{HostCaches, host_caches};
-pub use host_units::{JournalWanted, host_units, journal};
+pub use host_units::{host_units, journal};
 pub use kinds::kind_of;
 pub use look::look as look_at_tier;
 pub use memory::Memory;

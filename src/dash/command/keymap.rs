@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const NO_KEY: &str = "none";
 
 /// A command with the keys that a line of `[keys]` gives it.
-struct Given<'a> {
+struct GivenKeys<'a> {
     entry: &'static CommandEntry,
     keys: Vec<Key>,
     binding: &'a KeyBinding,
@@ -56,7 +56,7 @@ impl Keymap {
 }
 
 /// Reads a line of `[keys]`; else what is wrong, and a hint.
-fn read(binding: &KeyBinding) -> Result<Given<'_>, (String, String)> {
+fn read(binding: &KeyBinding) -> Result<GivenKeys<'_>, (String, String)> {
     let name = binding.command.as_str();
     let Some(entry) = COMMANDS.iter().find(|entry| entry.name == name) else {
         let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
@@ -87,12 +87,12 @@ fn read(binding: &KeyBinding) -> Result<Given<'_>, (String, String)> {
             hint.to_owned(),
         ));
     }
-    Ok(Given { entry, keys, binding })
+    Ok(GivenKeys { entry, keys, binding })
 }
 
 /// Returns a line whose key another command has where both mean something, and a sentence about it: the
 /// later one of two lines.
-fn conflict(given: &[Given<'_>]) -> Option<(usize, String)> {
+fn conflict(given: &[GivenKeys<'_>]) -> Option<(usize, String)> {
     for (at, one) in given.iter().enumerate().rev() {
         for entry in COMMANDS.iter().filter(|entry| entry.name != one.entry.name) {
             let other = given[..at].iter().find(|other| other.entry.name == entry.name);

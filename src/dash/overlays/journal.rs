@@ -13,7 +13,7 @@ use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::wrap;
-use crate::probe::JournalWanted;
+use crate::fleet::JournalWanted;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -40,13 +40,13 @@ const WHOLE: u16 = 4;
 const WITH_WHOLE: u16 = 12;
 
 /// Columns of what is told of an event, by the width of the pane.
-struct Columns {
+struct EventColumns {
     /// How long it lasted; none where there is no room.
     lasted: Option<usize>,
     about: usize,
 }
 
-impl Columns {
+impl EventColumns {
     fn of(width: u16) -> Self {
         match width {
             0..60 => Self { lasted: None, about: 10 },
@@ -91,7 +91,7 @@ fn list(
     (pane, found): (&PastPane, &[PastEvent]),
 ) {
     let area = filtered::note(paint, buffer, area, ("event", "events"));
-    let columns = Columns::of(area.width);
+    let columns = EventColumns::of(area.width);
     let mut head = format!("   {}", left("BEGAN", BEGAN));
     if let Some(lasted) = columns.lasted {
         head.push_str(&left("LASTED", lasted));
@@ -128,7 +128,7 @@ fn list(
 fn event_line(
     paint: &Paint<'_>,
     event: &PastEvent,
-    columns: &Columns,
+    columns: &EventColumns,
     (selected, width): (bool, u16),
 ) -> Line<'static> {
     let began = event.at.to_zoned(paint.look.zone.clone()).strftime("%m-%d %H:%M").to_string();

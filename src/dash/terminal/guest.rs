@@ -19,13 +19,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 const ENDING: Duration = Duration::from_secs(2);
 
 /// A program that has the terminal while it runs.
-pub(super) struct Guest {
+pub(super) struct TerminalGuest {
     program: TerminalProgram,
     child: Child,
     children: Signal,
 }
 
-impl Guest {
+impl TerminalGuest {
     /// Starts a program in the terminal, which must have been given back.
     pub(super) fn start(program: TerminalProgram) -> Result<Self, String> {
         match start(&program) {

@@ -16,7 +16,7 @@ mod signals;
 mod wishes;
 
 use self::background::{HeardKeys, LateAnswer};
-use self::guest::Guest;
+use self::guest::TerminalGuest;
 use self::modes::{Guard, give_back, is_ours, retake, suspend};
 use self::screen::ChangesOnly;
 use self::signals::{Caught, Signals};
@@ -137,7 +137,7 @@ pub async fn run(
         typed.extend(answers.typed.chars().map(|c| Msg::Key(KeyCode::Char(c).into())));
     }
     let mut keys = Some(EventStream::new());
-    let mut guest: Option<Guest> = None;
+    let mut guest: Option<TerminalGuest> = None;
     let mut guest_left: Option<Instant> = None;
     let mut tick = interval_at(first_tick, Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -218,7 +218,7 @@ pub async fn run(
                     Effect::Terminal(Wish::Run(_)) if guest.is_some() => {}
                     Effect::Terminal(Wish::Run(program)) => {
                         leave_to_program(&mut keys).await;
-                        match Guest::start(*program) {
+                        match TerminalGuest::start(*program) {
                             Ok(started) => guest = Some(started),
                             Err(text) => {
                                 come_back(&mut screen, &mut model)?;
@@ -272,7 +272,7 @@ async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalE
 }
 
 /// Returns what is told of the end of the program that has the terminal; waits for ever without one.
-async fn ended(guest: &mut Option<Guest>) -> Option<(String, bool)> {
+async fn ended(guest: &mut Option<TerminalGuest>) -> Option<(String, bool)> {
     match guest {
         Some(guest) => guest.ended().await,
         None => pending().await,

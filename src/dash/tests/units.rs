@@ -4,8 +4,7 @@ use super::keys::press;
 use super::screens::snap;
 use crate::dash::demo::{self, ago_s, model, now};
 use crate::dash::{Effect, JournalNews, Model, Msg, Overlay, Wish, update};
-use crate::fleet::{HostUnit, HostUnits, UnitState};
-use crate::probe::JournalWanted;
+use crate::fleet::{HostUnit, HostUnits, JournalWanted, UnitState};
 
 fn unit(name: &str, state: UnitState, sub_state: &str, description: &str) -> HostUnit {
     let failed = state == UnitState::Failed;

@@ -11,13 +11,13 @@ use ratatui::text::{Line, Span};
 const GAP: usize = 3;
 
 /// A command, and what it does here in a few words.
-pub(in crate::dash) type Way = (Command, &'static str);
+pub(in crate::dash) type NextStep = (Command, &'static str);
 
 /// Returns the ways that are open now, each with its key.
 fn open(
     keymap: &Keymap,
     context: Context,
-    ways: &[Way],
+    ways: &[NextStep],
     is_open: impl Fn(Command) -> bool,
 ) -> impl Iterator<Item = (String, &'static str)> {
     let ways = ways.iter().filter(move |(command, _)| is_open(*command));
@@ -31,7 +31,7 @@ fn open(
 pub(in crate::dash) fn in_words(
     keymap: &Keymap,
     context: Context,
-    ways: &[Way],
+    ways: &[NextStep],
     is_open: impl Fn(Command) -> bool,
 ) -> String {
     let words = open(keymap, context, ways, is_open).map(|(key, words)| format!("{key} {words}"));
@@ -42,7 +42,7 @@ pub(in crate::dash) fn in_words(
 pub(in crate::dash) fn lines(
     paint: &Paint<'_>,
     context: Context,
-    ways: &[Way],
+    ways: &[NextStep],
     is_open: impl Fn(Command) -> bool,
     columns: usize,
 ) -> Vec<Line<'static>> {

@@ -23,7 +23,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
 const MOST: i64 = 20_000;
 
 /// A trouble that goes on.
-struct Open {
+struct OpenTrouble {
     id: i64,
     host: String,
     code: String,
@@ -33,7 +33,7 @@ struct Open {
 }
 
 /// What a probe found.
-struct Found<'a> {
+struct TroubleNow<'a> {
     of: &'a OverTimeOf,
     answered: bool,
     at: i64,
@@ -45,7 +45,7 @@ impl History {
         let Some(at) = facts.asked_at.or(facts.measured_at) else { return Ok(()) };
         let of = OverTimeOf::Host(printable_line(host));
         let found =
-            Found { of: &of, answered: facts.state.has_answered(), at: at.as_millisecond() };
+            TroubleNow { of: &of, answered: facts.state.has_answered(), at: at.as_millisecond() };
         let write = || {
             note(&self.db, &found, facts.findings.iter())?;
             match (found.answered, &facts.boot_id, facts.uptime_s) {
@@ -65,7 +65,7 @@ impl History {
         let Some(at) = facts.asked_at.or(facts.measured_at) else { return Ok(()) };
         let of = OverTimeOf::Tier(printable_line(tier));
         let answered = facts.measured_at.is_some_and(|measured| measured >= at);
-        let found = Found { of: &of, answered, at: at.as_millisecond() };
+        let found = TroubleNow { of: &of, answered, at: at.as_millisecond() };
         let on_hosts = facts.hosts.values().flat_map(|on_host| &on_host.findings);
         let write = || note(&self.db, &found, facts.findings.iter().chain(on_hosts));
         write().map_err(self.failed("write into"))
@@ -102,7 +102,7 @@ pub(super) fn subject_word(of: &OverTimeOf) -> &'static str {
 /// Begins, continues and ends troubles of one host or tier.
 fn note<'a>(
     db: &Connection,
-    found: &Found<'_>,
+    found: &TroubleNow<'_>,
     findings: impl Iterator<Item = &'a Finding>,
 ) -> rusqlite::Result<()> {
     let open = open(db, found)?;
@@ -139,13 +139,13 @@ fn note<'a>(
 }
 
 /// Returns the troubles of a host or tier that go on.
-fn open(db: &Connection, found: &Found<'_>) -> rusqlite::Result<Vec<Open>> {
+fn open(db: &Connection, found: &TroubleNow<'_>) -> rusqlite::Result<Vec<OpenTrouble>> {
     let mut statement = db.prepare_cached(
         "SELECT id, host, code, answered, began_at, seen_at FROM troubles
          WHERE subject = ?1 AND name = ?2 AND ended_at IS NULL",
     )?;
     let rows = statement.query_map([subject_word(found.of), found.of.name()], |row| {
-        Ok(Open {
+        Ok(OpenTrouble {
             id: row.get(0)?,
             host: row.get(1)?,
             code: row.get(2)?,
@@ -160,7 +160,7 @@ fn open(db: &Connection, found: &Found<'_>) -> rusqlite::Result<Vec<Open>> {
 /// Begins a trouble, or goes on with the one that ended just now.
 fn begin(
     db: &Connection,
-    found: &Found<'_>,
+    found: &TroubleNow<'_>,
     host: &str,
     finding: &Finding,
 ) -> rusqlite::Result<()> {

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 /// Rows of a log.
-pub(super) struct Rows {
+pub(super) struct RowsElsewhere {
     pub(super) runs: Runs,
     pub(super) of: RowsOf,
     /// The row to begin at; none means the last.
@@ -18,7 +18,7 @@ pub(super) struct Rows {
 }
 
 /// Makes the copy, and hands the program that opens it to the screen.
-pub(super) async fn open(viewer: Viewer, rows: Rows, messages: mpsc::Sender<Msg>) {
+pub(super) async fn open(viewer: Viewer, rows: RowsElsewhere, messages: mpsc::Sender<Msg>) {
     let copied = tokio::task::spawn_blocking(move || copy(&rows)).await;
     let message = match copied {
         Ok(Ok((file, line))) => {
@@ -35,7 +35,7 @@ pub(super) async fn open(viewer: Viewer, rows: Rows, messages: mpsc::Sender<Msg>
 }
 
 /// Writes rows into a file that only its owner can read; returns it and the line to begin at.
-pub(super) fn copy(rows: &Rows) -> Result<(KeptFile, Option<u64>), String> {
+pub(super) fn copy(rows: &RowsElsewhere) -> Result<(KeptFile, Option<u64>), String> {
     let failed = |error: std::io::Error| {
         format!(
             "no copy of the log could be made: {error}; is the disk of the temporary folder full?"

@@ -80,11 +80,11 @@ impl LogScreen {
                 tokio::spawn(taken::save(self.runs.clone(), *of, file, self.messages.clone()));
             }
             Effect::PageRows { of, row } => {
-                let rows = elsewhere::Rows { runs: self.runs.clone(), of: *of, row };
+                let rows = elsewhere::RowsElsewhere { runs: self.runs.clone(), of: *of, row };
                 tokio::spawn(elsewhere::open(Viewer::Pager, rows, self.messages.clone()));
             }
             Effect::EditRows { of, row } => {
-                let rows = elsewhere::Rows { runs: self.runs.clone(), of: *of, row };
+                let rows = elsewhere::RowsElsewhere { runs: self.runs.clone(), of: *of, row };
                 tokio::spawn(elsewhere::open(Viewer::Editor, rows, self.messages.clone()));
             }
             other => return Some(other),

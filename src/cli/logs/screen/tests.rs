@@ -1,6 +1,6 @@
 //! The reader of the pane's logs on real files.
 
-use super::elsewhere::{Rows, copy};
+use super::elsewhere::{RowsElsewhere, copy};
 use super::rows::PaneRows;
 use super::taken::{save_in, text_of};
 use super::{ActivityReader, PaneReader, RowsReader};
@@ -384,7 +384,7 @@ fn a_copy_for_a_program_is_for_its_owner_alone_and_goes_with_the_program() {
     use std::os::unix::fs::PermissionsExt;
     let (_dir, runs, run) = a_run();
     write(&runs, &run, "a", (0..5).map(|second| (second, format!("line {second}"))));
-    let rows = |row| Rows { runs: runs.clone(), of: of(&run, &["a"]), row };
+    let rows = |row| RowsElsewhere { runs: runs.clone(), of: of(&run, &["a"]), row };
     let (file, line) = copy(&rows(Some(2))).unwrap();
     let text = fs::read_to_string(file.path()).unwrap();
     assert!(text.lines().nth(2).unwrap().ends_with("line 2"), "{text}");

@@ -18,7 +18,7 @@ const LOG: usize = 4;
 
 /// What of each host is shown: its state, its phases in words, what it does.
 #[derive(Clone, Copy)]
-struct Rows {
+struct StackedRows {
     words: bool,
     doing: bool,
     /// Whether what went wrong stands below each host in whole.
@@ -28,7 +28,7 @@ struct Rows {
     columns: usize,
 }
 
-impl Rows {
+impl StackedRows {
     /// Returns how many rows a host takes at least.
     fn count(self) -> usize {
         1 + usize::from(self.words) + usize::from(self.doing)
@@ -83,7 +83,7 @@ pub(super) fn draw(
 /// Returns how many hosts are shown, so that why the selected one failed, or its log, has room too.
 fn fitting(
     area: Rect,
-    rows: Rows,
+    rows: StackedRows,
     hosts: &[(usize, &HostRun)],
     selected: Option<&HostRun>,
 ) -> usize {
@@ -101,7 +101,7 @@ fn choose(
     run: &RunView,
     hosts: &[(usize, &HostRun)],
     selected: Option<&HostRun>,
-) -> Rows {
+) -> StackedRows {
     let (count, height) = (hosts.len().max(1), usize::from(area.height));
     let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
     let names = names.clamp(4, 16).min(usize::from(area.width) / 3);
@@ -109,7 +109,7 @@ fn choose(
     let words = hosts.first().map_or(0, |(_, host)| line_width(&phases(paint, run, host, false)));
     let words_fit = names + 5 + words <= usize::from(area.width);
     let beside_state = names + 5 + 28 + words <= usize::from(area.width);
-    let mut rows = Rows { words: words_fit, doing: true, whole: true, names, columns };
+    let mut rows = StackedRows { words: words_fit, doing: true, whole: true, names, columns };
     if height < count * rows.count() + 7 || beside_state {
         rows.words = false;
     }
@@ -130,7 +130,7 @@ fn host_rows(
     run: &RunView,
     host: &HostRun,
     selected: bool,
-    rows: Rows,
+    rows: StackedRows,
 ) -> u16 {
     let several = run.hosts.len() > 1;
     let cursor = if selected && several { " › " } else { "   " };

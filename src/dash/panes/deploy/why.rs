@@ -14,14 +14,14 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put_all};
 use crate::dash::widgets::text::{wrap, wrap_to};
 use crate::dash::words::reasons::{ToldReason, reason};
-use crate::dash::words::ways::{self, Way};
+use crate::dash::words::ways::{self, NextStep};
 use crate::dash::world::HostRun;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// What a person does next about a host that failed, what they reach for first at the left.
-const WAYS: [Way; 6] = [
+const WAYS: [NextStep; 6] = [
     (Command::Open, "log at the error"),
     (Command::Retry, "try again"),
     (Command::Deploy, "deploy anew"),

@@ -21,7 +21,7 @@ use crate::dash::widgets::text::count;
 use crate::dash::words::reasons::reason;
 use crate::dash::words::runs::{behind_words, went};
 use crate::dash::words::tiers::signature_mark;
-use crate::dash::words::ways::{self, Way};
+use crate::dash::words::ways::{self, NextStep};
 use crate::dash::words::{bytes_of, figure_role, finding_role, milliseconds, since, system_words};
 use crate::dash::world::{HostModel, age, is_current};
 use crate::fleet::words::deploys;
@@ -236,7 +236,7 @@ fn power_fact(power: PowerFacts) -> Fact {
 }
 
 /// What a person does next about a host whose last run failed.
-const WAYS: [Way; 3] = [
+const WAYS: [NextStep; 3] = [
     (Command::Log, "its log at the error"),
     (Command::Deploy, "deploy again"),
     (Command::Generations, "roll back"),

@@ -6,7 +6,7 @@ use Role::{Accent, Busy, Dim, Error, Graph, Ok, Text, Warn};
 use Screen::{Caches, Deploy, Fleet, History, Logs};
 
 /// A sign or a word of the screen, and what it means.
-pub(in crate::dash) struct Meaning {
+pub(in crate::dash) struct Explained {
     /// The sign or word, as the screen writes it; signs that belong together stand together.
     pub(in crate::dash) name: &'static str,
     /// How it looks.
@@ -22,12 +22,12 @@ const fn sign(
     role: Role,
     meaning: &'static str,
     screens: &'static [Screen],
-) -> Meaning {
-    Meaning { name, role, meaning, screens }
+) -> Explained {
+    Explained { name, role, meaning, screens }
 }
 
-const fn word(name: &'static str, meaning: &'static str, screens: &'static [Screen]) -> Meaning {
-    Meaning { name, role: Accent, meaning, screens }
+const fn word(name: &'static str, meaning: &'static str, screens: &'static [Screen]) -> Explained {
+    Explained { name, role: Accent, meaning, screens }
 }
 
 /// The views that are tables.
@@ -43,7 +43,7 @@ pub(in crate::dash) const FILTERS: [(&str, &str); 5] = [
 ];
 
 /// The signs of the views.
-const SIGNS: &[Meaning] = &[
+const SIGNS: &[Explained] = &[
     sign(
         "●",
         Ok,
@@ -84,7 +84,7 @@ const SIGNS: &[Meaning] = &[
 ];
 
 /// The words of the views that need to be explained.
-const WORDS: &[Meaning] = &[
+const WORDS: &[Explained] = &[
     word(
         "finding",
         "Something that is wrong or worth knowing, with its cause and what to do about it.",
@@ -181,12 +181,12 @@ const WORDS: &[Meaning] = &[
 ];
 
 /// Returns the signs of a view.
-pub(in crate::dash) fn signs_in(screen: Screen) -> impl Iterator<Item = &'static Meaning> {
+pub(in crate::dash) fn signs_in(screen: Screen) -> impl Iterator<Item = &'static Explained> {
     SIGNS.iter().filter(move |one| one.screens.contains(&screen))
 }
 
 /// Returns the words of a view.
-pub(in crate::dash) fn words_in(screen: Screen) -> impl Iterator<Item = &'static Meaning> {
+pub(in crate::dash) fn words_in(screen: Screen) -> impl Iterator<Item = &'static Explained> {
     WORDS.iter().filter(move |one| one.screens.contains(&screen))
 }
 

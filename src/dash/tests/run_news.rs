@@ -78,6 +78,22 @@ fn a_long_run_rings_and_a_short_one_does_not() {
 }
 
 #[test]
+fn a_plan_that_waits_rings_once_and_only_while_nobody_looks() {
+    for focused in [true, false] {
+        let mut model = model([], 80, 24);
+        model.world.opened_at = demo::ago_s(3600);
+        update(&mut model, Msg::Focus(focused), now());
+        let mut events = demo::run_until_plan();
+        let effects = fold(&mut model, events.clone());
+        let text = "run #41 waits for your answer".to_owned();
+        let wanted = (!focused).then_some(Effect::Terminal(Wish::Notify(text)));
+        assert_eq!(effects, Vec::from_iter(wanted));
+        let again = events.pop().into_iter();
+        assert_eq!(fold(&mut model, again), [], "it was told");
+    }
+}
+
+#[test]
 fn the_end_of_an_old_run_is_no_news() {
     let mut model = model([], 80, 24);
     let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);

@@ -147,6 +147,7 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let id = event.run.clone();
     let index = index_of(model, &event);
     let before = model.world.runs[index].summary.is_some();
+    let asked_before = model.world.runs[index].asks_somebody();
     let begins = matches!(event.what, RunWhat::Begin { .. });
     let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
     let is_news = event.at >= model.world.opened_at;
@@ -166,6 +167,11 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     }
     if model.world.runs[index].summary.is_some() && !before {
         return ended(model, &id, now);
+    }
+    // Who looks at the screen sees it there.
+    if is_news && !model.focused && !asked_before && model.world.runs[index].asks_somebody() {
+        let text = format!("run #{id} waits for your answer");
+        return vec![Effect::Terminal(Wish::Notify(text))];
     }
     Vec::new()
 }

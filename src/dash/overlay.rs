@@ -101,7 +101,7 @@ pub enum Overlay {
         /// The first line that is shown.
         scroll: u16,
     },
-    /// Commands by name.
+    /// Commands, hosts, caches, runs and settings by name.
     Palette {
         /// What was typed.
         input: LineInput,

@@ -13,6 +13,7 @@ mod logs;
 mod many;
 mod mouse;
 mod over_time;
+mod palette;
 mod past;
 mod practice;
 mod problems;

@@ -368,7 +368,7 @@ const MORE_ROWS: &[CommandEntry] = &[
         VIEWS,
         Some("palette"),
         "palette",
-        "choose a command by its name",
+        "find a command, host, cache, run or setting by its name",
     ),
     entry(
         Command::Help,

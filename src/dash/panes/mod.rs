@@ -18,8 +18,10 @@ mod host;
 mod log_tail;
 pub(super) mod logs;
 mod problems;
+mod sorts;
 
 pub use headings::sort_at;
+pub(super) use sorts::SortChoice;
 
 use crate::dash::command::Command;
 use crate::dash::layout::layout;
@@ -109,7 +111,7 @@ pub(super) fn back(model: &mut Model) {
 }
 
 /// Returns whether a command needs hosts or tiers that can be asked.
-fn asks_hosts(command: Command) -> bool {
+pub(super) fn asks_hosts(command: Command) -> bool {
     matches!(
         command,
         Command::Deploy

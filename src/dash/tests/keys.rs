@@ -244,7 +244,7 @@ fn keys_of_hosts_toml_are_pressed_and_shown_and_the_usual_ones_do_nothing() {
     let shown = text(&draw(&model, &look(false)));
     assert!(shown.contains("│ D  ") && shown.contains("│ :build"), "{shown}");
     press(&mut model, "q:build");
-    assert!(text(&draw(&model, &look(false))).contains("› build"));
+    assert!(text(&draw(&model, &look(false))).contains("› command  build"));
     press(&mut model, "\u{1b}D");
     assert!(matches!(model.overlay(), Some(Overlay::Start(_))));
     press(&mut model, "\u{1b}l");

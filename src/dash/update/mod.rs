@@ -227,7 +227,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
             Vec::new()
         }
         Context::FindLine | Context::SaveLog => log_pane::typing(model, command, now),
-        Context::Palette => match overlays::palette::update(model, command) {
+        Context::Palette => match overlays::palette::update(model, command, now) {
             Some(chosen) => act::view(model, chosen, now),
             None => Vec::new(),
         },

@@ -87,9 +87,9 @@ pub(super) const ROWS: &[CommandEntry] = &[
         Command::Accept,
         &[Code(KeyCode::Enter)],
         &[C::Palette],
-        Some("run"),
-        "run-command",
-        "do the selected command",
+        Some("choose"),
+        "choose-found",
+        "do the selected command, or go to what is selected",
     ),
     entry(
         Command::Up,
@@ -97,7 +97,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Palette],
         None,
         "palette-up",
-        "select the command above",
+        "select what stands above",
     ),
     entry(
         Command::Down,
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Palette],
         Some("select"),
         "palette-down",
-        "select the command below",
+        "select what stands below",
     ),
     entry(
         Command::OtherButton,

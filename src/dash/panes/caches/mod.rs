@@ -7,6 +7,7 @@ mod sort;
 mod state;
 mod update;
 
+pub(super) use columns::sorts;
 pub use sort::TierSort;
 pub use state::CachesPane;
 

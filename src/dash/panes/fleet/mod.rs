@@ -8,6 +8,7 @@ mod sort;
 mod state;
 mod update;
 
+pub(super) use columns::sorts;
 pub use groups::Grouping;
 pub use sort::HostSort;
 pub use state::FleetPane;

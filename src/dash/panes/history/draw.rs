@@ -121,7 +121,7 @@ fn headings(area: Rect) -> Vec<Heading<RunSort>> {
 }
 
 /// Returns by what runs can be sorted in a body: by when they began, then by what it has a column for.
-pub(super) fn sorts(body: Rect) -> Vec<RunSort> {
+pub(in crate::dash) fn sorts(body: Rect) -> Vec<RunSort> {
     let shown = headings(body).into_iter().filter_map(|heading| heading.by);
     let others = shown.filter(|by| *by != RunSort::default());
     std::iter::once(RunSort::default()).chain(others).collect()

@@ -6,6 +6,7 @@ mod sort;
 mod state;
 mod update;
 
+pub(super) use draw::sorts;
 pub use sort::RunSort;
 pub use state::HistoryPane;
 

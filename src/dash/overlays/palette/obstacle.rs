@@ -1,0 +1,66 @@
+//! Why a command cannot be given now.
+
+use crate::dash::command::{Command, CommandEntry, Context};
+use crate::dash::model::{Model, Screen};
+use crate::dash::panes;
+
+/// Returns why a command cannot be given in the view that is shown; nothing where it can.
+pub(super) fn obstacle(model: &Model, entry: &CommandEntry) -> Option<String> {
+    let is_in = |screen: &Screen| entry.contexts.contains(&Context::View(*screen));
+    if !is_in(&model.screen) {
+        let views: Vec<&str> = Screen::ALL
+            .iter()
+            .filter(|screen| is_in(screen))
+            .map(|screen| screen.title())
+            .collect();
+        let words = match views.as_slice() {
+            [before @ .., last] if !before.is_empty() => {
+                format!("{} and {last}", before.join(", "))
+            }
+            views => views.join(", "),
+        };
+        return Some(format!("only in {words}"));
+    }
+    if model.world.fleet.read_only && entry.command.changes_something() {
+        return Some("nixdash was started with --read-only".to_owned());
+    }
+    (!panes::can(model, entry.command)).then(|| reason(model, entry.command).to_owned())
+}
+
+/// Returns what a command lacks that cannot be given in its own view.
+fn reason(model: &Model, command: Command) -> &'static str {
+    let is_active = model.shown_run().is_some_and(|run| run.is_active());
+    match command {
+        _ if model.world.is_record && panes::asks_hosts(command) => "this is the record of a run",
+        Command::NextProblem => "nothing is wrong",
+        Command::CopyFix | Command::Silence => "nothing is wrong with what is selected",
+        Command::NextDetails | Command::PreviousDetails => {
+            "only where the details of one of several are shown"
+        }
+        Command::Retry | Command::TryHost if is_active => "the host did not fail",
+        Command::Retry | Command::TryHost => "no host of the run failed",
+        Command::Plan => "no plan is known",
+        Command::Reattach => "no run waits for somebody to go on with it",
+        Command::AcceptCheck => "no check waits for somebody",
+        Command::Cancel
+        | Command::PauseRun
+        | Command::SkipHost
+        | Command::TakeWaveBack
+        | Command::TakeRunBack
+            if !is_active =>
+        {
+            "no run goes on"
+        }
+        Command::TakeWaveBack | Command::TakeRunBack => "no host has its new system yet",
+        Command::Back => "there is nothing to go back from",
+        Command::EditHostsFile => "there is no hosts.toml",
+        Command::GroupByTag => "no host has a tag, or the details of one are shown",
+        Command::Filter | Command::Sort | Command::TurnSort if panes::shows_details(model) => {
+            "the details of one are shown"
+        }
+        Command::ScrollLeft | Command::ScrollRight => "nothing more is on that side",
+        _ if model.screen != Screen::Logs && model.row_count() == 0 => "nothing is here yet",
+        _ if !model.shows_selected() => "nothing is selected",
+        _ => "there is nothing to do it to",
+    }
+}

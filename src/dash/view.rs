@@ -10,7 +10,7 @@ use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Places;
+use crate::dash::widgets::places::ClickPlaces;
 use crate::dash::{overlays, panes, practice};
 use jiff::Timestamp;
 use ratatui::Frame;
@@ -30,7 +30,7 @@ pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
 }
 
 /// Returns what a click means at each place of what [`view`] draws.
-pub(super) fn places(model: &Model, now: Timestamp) -> Places {
+pub(super) fn places(model: &Model, now: Timestamp) -> ClickPlaces {
     let model = model.still.as_deref().unwrap_or(model);
     let now = model.frozen_since.unwrap_or(now);
     let look = Look::plain();

@@ -15,7 +15,7 @@ use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::{Paint, put};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{cut, line_width, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -66,7 +66,7 @@ fn keys(paint: &Paint<'_>, room: usize, (row, used): (Rect, usize)) -> Vec<Span<
             let skip = (used + line_width(&spans)).min(usize::from(row.width)) as u16;
             let columns = (width(&item.key) + 1 + width(item.label)) as u16;
             let place = Rect { x: row.x + skip, width: columns, height: 1, ..row };
-            paint.places.add(place.intersection(row), Target::Command(command));
+            paint.places.add(place.intersection(row), ClickTarget::Command(command));
         }
         spans.push(paint.span(Role::Accent, item.key));
         spans.push(Span::raw(format!(" {}{}", item.label, " ".repeat(gap))));

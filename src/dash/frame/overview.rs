@@ -15,7 +15,7 @@ use crate::dash::model::Screen;
 use crate::dash::status_line::{counted_signs, status_line_of};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, put, put_spread};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{line_width, width};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, severity_role, state_counts};
@@ -329,7 +329,7 @@ pub(in crate::dash) fn tabs(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
         let skip = line_width(&spans) as u16;
         let columns = width(screen.title()) as u16 + 2;
         let tab = Rect { x: row.x + skip, width: columns, ..row };
-        let show = Target::Command(Command::Show(screen));
+        let show = ClickTarget::Command(Command::Show(screen));
         paint.places.add(tab.intersection(row), show);
         spans.push(paint.span(Role::Accent, format!("{} ", index + 1)));
         let role = if chosen { Role::Title } else { Role::Dim };

@@ -21,7 +21,7 @@ use crate::dash::overlays::difference::failure_lines;
 use crate::dash::theme::Role;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left, width, wrap};
@@ -45,7 +45,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Ge
     };
     let inside = popup.draw(paint, buffer, &title, &lines, scroll, &[]);
     for index in 0..pane.list().map_or(0, |list| list.all.len()) {
-        inside.note(paint, index, 1, Target::Row { index, from: usize::from(scroll) });
+        inside.note(paint, index, 1, ClickTarget::Row { index, from: usize::from(scroll) });
     }
 }
 

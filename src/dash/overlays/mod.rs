@@ -33,7 +33,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::fleet::SilenceOrigin;
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
@@ -44,7 +44,7 @@ use ratatui::layout::Rect;
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let Some(overlay) = paint.model.overlay() else { return };
     paint.places.cover(buffer, buffer.area);
-    paint.places.add(area, Target::Text);
+    paint.places.add(area, ClickTarget::Text);
     match overlay {
         Overlay::Help { scroll } => help::draw(paint, buffer, area, *scroll),
         Overlay::FirstSteps { scroll } => first_steps::draw(paint, buffer, area, *scroll),

@@ -13,7 +13,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
 use crate::fleet::RunId;
@@ -48,7 +48,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     }
     let inside = popup.draw(paint, buffer, "Quit", &lines, 0, &[]);
     for (row, entry) in in_context(Context::Quit).enumerate() {
-        inside.note(paint, told + row, 1, Target::Command(entry.command));
+        inside.note(paint, told + row, 1, ClickTarget::Command(entry.command));
     }
 }
 

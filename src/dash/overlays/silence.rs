@@ -18,7 +18,7 @@ use crate::dash::silencing::{SilenceForm, SilenceTime};
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
 use crate::dash::words::finding_role;
@@ -61,7 +61,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Si
     let inside = popup.draw(paint, buffer, &title, &lines, skipped, &foot);
     let mut line = 0;
     for (index, row) in rows.iter().enumerate() {
-        inside.note(paint, line, row.len(), Target::Row { index, from: 0 });
+        inside.note(paint, line, row.len(), ClickTarget::Row { index, from: 0 });
         line += row.len();
     }
 }

@@ -16,7 +16,7 @@ use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, StartForm};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
 use crate::dash::words::runs::action_words;
@@ -55,8 +55,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
     };
     say(Role::Text, what_changes);
     let inside = popup.draw(paint, buffer, &title, &lines, 0, &[]);
-    inside.note(paint, 0, actions, Target::Command(Command::CycleAction));
-    inside.note(paint, actions, strategies, Target::Command(Command::CycleStrategy));
+    inside.note(paint, 0, actions, ClickTarget::Command(Command::CycleAction));
+    inside.note(paint, actions, strategies, ClickTarget::Command(Command::CycleStrategy));
 }
 
 fn choice(

@@ -23,7 +23,7 @@ use crate::dash::units::UnitsPane;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left, right, width};
@@ -61,7 +61,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Un
         let count = pane.shown().len();
         let window = window(paint, area, pane, count);
         for (row, index) in (window.from..count).take(window.rows).enumerate() {
-            inside.note(paint, row, 1, Target::Row { index, from: window.from });
+            inside.note(paint, row, 1, ClickTarget::Row { index, from: window.from });
         }
     }
 }

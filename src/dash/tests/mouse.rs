@@ -4,7 +4,7 @@ use super::keys::{id, press};
 use super::screens::{draw, look, text};
 use crate::dash::demo::{self, many, model, now, of_many};
 use crate::dash::view::places;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::{Effect, HostSort, Model, Msg, Overlay, PanePlace, Screen, Wish, update};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use jiff::SignedDuration;
@@ -42,7 +42,7 @@ fn wheel_down(model: &mut Model, at: (u16, u16)) {
 }
 
 fn row_of(model: &Model, wanted: usize) -> Rect {
-    let is_it = |target| matches!(target, Target::Row { index, .. } if index == wanted);
+    let is_it = |target| matches!(target, ClickTarget::Row { index, .. } if index == wanted);
     places(model, now()).of(is_it).unwrap_or_else(|| unreachable!("row {wanted} is not seen"))
 }
 
@@ -166,8 +166,10 @@ fn a_click_on_a_key_in_the_footer_gives_its_command_at_every_size() {
             let all = places(&model, now());
             let mut known = 0;
             for column in 0..columns {
-                let Some(Target::Command(command)) = all.at(column, rows - 1) else { continue };
-                let Some(place) = all.of(|target| target == Target::Command(command)) else {
+                let Some(ClickTarget::Command(command)) = all.at(column, rows - 1) else {
+                    continue;
+                };
+                let Some(place) = all.of(|target| target == ClickTarget::Command(command)) else {
                     continue;
                 };
                 let text: String = footer
@@ -258,7 +260,7 @@ fn in_the_log_a_click_moves_the_cursor_and_the_wheel_the_lines() {
     let (mut model, logs) = super::logs::lines(100);
     let list = |model: &Model| {
         places(model, now())
-            .of(|target| matches!(target, Target::LogRow { .. }))
+            .of(|target| matches!(target, ClickTarget::LogRow { .. }))
             .unwrap_or_default()
     };
     let first = list(&model);

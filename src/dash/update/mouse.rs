@@ -14,7 +14,7 @@ use crate::dash::panes;
 use crate::dash::panes::logs as log_pane;
 use crate::dash::update::run;
 use crate::dash::view::places;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use jiff::{SignedDuration, Timestamp};
 
@@ -45,17 +45,17 @@ fn click(model: &mut Model, event: MouseEvent, now: Timestamp) -> Vec<Effect> {
     model.last_key = Some(now);
     model.dirty = true;
     let index = match target {
-        Some(Target::Command(command)) => return give(model, command, now),
+        Some(ClickTarget::Command(command)) => return give(model, command, now),
         _ if Context::of(model) == Context::Frozen => return Vec::new(),
-        Some(Target::Row { index, from }) => {
+        Some(ClickTarget::Row { index, from }) => {
             overlays::select_row(model, index, from);
             index as u64
         }
-        Some(Target::LogRow { index, from }) => {
+        Some(ClickTarget::LogRow { index, from }) => {
             log_pane::select(model, index, from);
             index
         }
-        Some(Target::Logs | Target::Text) => return Vec::new(),
+        Some(ClickTarget::Logs | ClickTarget::Text) => return Vec::new(),
         None => {
             panes::sort_at(model, event.column, event.row, now);
             return Vec::new();
@@ -82,16 +82,16 @@ fn wheel(model: &mut Model, event: MouseEvent, is_up: bool, now: Timestamp) -> V
     }
     let command = if is_up { Command::Up } else { Command::Down };
     let steps = match places(model, now).at(event.column, event.row) {
-        Some(Target::LogRow { .. } | Target::Logs) => {
+        Some(ClickTarget::LogRow { .. } | ClickTarget::Logs) => {
             model.dirty = true;
             model.last_key = Some(now);
             log_pane::wheel(model, is_up, layout(model).body);
             return Vec::new();
         }
-        Some(Target::Row { .. }) => 1,
-        Some(Target::Text) if model.overlay().is_some_and(overlays::is_list) => 1,
-        Some(Target::Text) => STEP,
-        Some(Target::Command(_)) | None => return Vec::new(),
+        Some(ClickTarget::Row { .. }) => 1,
+        Some(ClickTarget::Text) if model.overlay().is_some_and(overlays::is_list) => 1,
+        Some(ClickTarget::Text) => STEP,
+        Some(ClickTarget::Command(_)) | None => return Vec::new(),
     };
     (0..steps).flat_map(|_| give(model, command, now)).collect()
 }

@@ -3,7 +3,7 @@
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
-use crate::dash::widgets::places::Places;
+use crate::dash::widgets::places::ClickPlaces;
 use crate::dash::widgets::text::{cut, line_width, width};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -20,13 +20,13 @@ pub(in crate::dash) struct Paint<'a> {
     /// The present.
     pub(in crate::dash) now: Timestamp,
     /// What a click means where, noted as it is drawn.
-    pub(in crate::dash) places: Places,
+    pub(in crate::dash) places: ClickPlaces,
 }
 
 impl<'a> Paint<'a> {
     /// Returns what views draw from.
     pub(in crate::dash) fn new(model: &'a Model, look: &'a Look, now: Timestamp) -> Self {
-        Self { model, look, now, places: Places::default() }
+        Self { model, look, now, places: ClickPlaces::default() }
     }
 
     /// Returns how a role looks.

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 
 /// What is at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::dash) enum Target {
+pub(in crate::dash) enum ClickTarget {
     /// A row of the list that takes the keys.
     Row {
         /// The number by which the list selects it.
@@ -35,11 +35,11 @@ pub(in crate::dash) enum Target {
 
 /// The places of a screen, as they are drawn.
 #[derive(Debug, Default)]
-pub(in crate::dash) struct Places(RefCell<Vec<(Rect, Target)>>);
+pub(in crate::dash) struct ClickPlaces(RefCell<Vec<(Rect, ClickTarget)>>);
 
-impl Places {
+impl ClickPlaces {
     /// Notes what was drawn at a place; it lies over what was noted there before.
-    pub(in crate::dash) fn add(&self, area: Rect, target: Target) {
+    pub(in crate::dash) fn add(&self, area: Rect, target: ClickTarget) {
         if !area.is_empty() {
             self.0.borrow_mut().push((area, target));
         }
@@ -49,7 +49,7 @@ impl Places {
     pub(in crate::dash) fn add_row(&self, list: Rect, row: u16, index: usize, from: usize) {
         if row < list.height {
             let area = Rect { y: list.y + row, height: 1, ..list };
-            self.add(area, Target::Row { index, from });
+            self.add(area, ClickTarget::Row { index, from });
         }
     }
 
@@ -60,7 +60,7 @@ impl Places {
     }
 
     /// Returns what is at a place.
-    pub(in crate::dash) fn at(&self, column: u16, row: u16) -> Option<Target> {
+    pub(in crate::dash) fn at(&self, column: u16, row: u16) -> Option<ClickTarget> {
         let place = Position::new(column, row);
         let known = self.0.borrow();
         known.iter().rev().find(|(area, _)| area.contains(place)).map(|(_, target)| *target)
@@ -68,7 +68,7 @@ impl Places {
 
     /// Returns where that is at first, for tests.
     #[cfg(test)]
-    pub(in crate::dash) fn of(&self, wanted: impl Fn(Target) -> bool) -> Option<Rect> {
+    pub(in crate::dash) fn of(&self, wanted: impl Fn(ClickTarget) -> bool) -> Option<Rect> {
         self.0.borrow().iter().find(|(_, target)| wanted(*target)).map(|(area, _)| *area)
     }
 }

@@ -11,7 +11,7 @@
 use crate::dash::command::Command;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, put_all};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{cut, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -34,7 +34,7 @@ impl Inside {
         paint: &Paint<'_>,
         from: usize,
         count: usize,
-        target: Target,
+        target: ClickTarget,
     ) {
         for line in (from..from + count).filter(|line| *line < usize::from(self.count)) {
             let row = (line as u16).checked_sub(self.first).filter(|row| *row < self.lines.height);
@@ -54,7 +54,7 @@ impl Inside {
         for (text, command) in [(no, Command::No), (yes, Command::Yes)] {
             let columns = width(text) as u16 + BRACKETS;
             let button = Rect { x: row.x + skip, width: columns, ..row };
-            paint.places.add(button.intersection(row), Target::Command(command));
+            paint.places.add(button.intersection(row), ClickTarget::Command(command));
             skip += columns + GAP;
         }
     }

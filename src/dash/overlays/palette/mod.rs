@@ -21,7 +21,7 @@ use crate::dash::overlay::Overlay;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left, width, wrap_to};
@@ -70,7 +70,7 @@ pub(super) fn draw(
     foot.resize(WORDS, Line::default());
     let inside = popup.draw(paint, buffer, "Find", &lines, 0, &foot);
     for (row, index) in (window.from..found.len()).take(window.rows).enumerate() {
-        inside.note(paint, row + 1, 1, Target::Row { index, from: window.from });
+        inside.note(paint, row + 1, 1, ClickTarget::Row { index, from: window.from });
     }
 }
 

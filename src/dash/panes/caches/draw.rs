@@ -22,7 +22,7 @@ use crate::dash::panes::{cache, headings};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::table;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{count, cut, left, line_width, width};
@@ -48,7 +48,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     if paint.model.zoom && paint.model.selected_tier().is_some() {
-        paint.places.add(area, Target::Text);
+        paint.places.add(area, ClickTarget::Text);
         cache::draw(paint, buffer, area, true);
         return;
     }

@@ -11,7 +11,7 @@ use crate::dash::panes::deploy::why;
 use crate::dash::panes::log_tail;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{line_width, wrap_to};
 use crate::dash::words::runs::{doing, host_run_mark, phases, progress};
 use crate::dash::world::{HostRun, RunView};
@@ -43,7 +43,7 @@ pub(super) fn draw(
         let wide = if last { area.right() - x } else { each };
         let panel_area = Rect { x, width: wide.saturating_sub(u16::from(!last)), ..area };
         let selected = index == paint.model.deploy.host;
-        paint.places.add(top(panel_area, rows + 1), Target::Row { index, from: 0 });
+        paint.places.add(top(panel_area, rows + 1), ClickTarget::Row { index, from: 0 });
         panel_title(paint, buffer, panel_area, run, host, selected);
         put_all(buffer, below(panel_area, 1), &head, 0);
         log_tail::draw(paint, buffer, below(panel_area, rows + 1), host);

@@ -4,7 +4,7 @@ use crate::dash::panes::deploy::why;
 use crate::dash::panes::log_tail;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::table::{self, Window};
 use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
 use crate::dash::words::runs::{doing, host_run_mark, phases, progress};
@@ -71,7 +71,7 @@ pub(super) fn draw(
     for (index, host) in hosts.into_iter().skip(window.from).take(window.rows) {
         let is_selected = index == paint.model.deploy.host;
         let taken = host_rows(paint, buffer, rest, run, host, is_selected, rows);
-        paint.places.add(top(rest, taken), Target::Row { index, from: window.from });
+        paint.places.add(top(rest, taken), ClickTarget::Row { index, from: window.from });
         rest = below(rest, taken);
     }
     if let Some(host) = selected {

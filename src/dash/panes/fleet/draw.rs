@@ -19,7 +19,7 @@ use crate::dash::panes::{headings, host, log_tail};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::table;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{left, line_width, right, width};
@@ -42,7 +42,7 @@ const DETAILS: u16 = 5;
 /// Draws the table, and the details where there is room.
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     if paint.model.zoom && paint.model.selected().is_some() {
-        paint.places.add(area, Target::Text);
+        paint.places.add(area, ClickTarget::Text);
         host::draw(paint, buffer, area, true);
         return;
     }

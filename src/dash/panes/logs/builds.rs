@@ -11,7 +11,7 @@
 use crate::dash::panes::logs::activity::{ActivityShown, BuildRow, time_words};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{cut, left, width, wrap};
 use crate::nix::activity::BuildState;
 use ratatui::buffer::Buffer;
@@ -98,7 +98,7 @@ pub(super) fn list(
     for (row, line) in lines.iter().skip(first).take(height).enumerate() {
         let (index, from) = ((first + row) as u64, first as u64);
         let place = Rect { y: area.y + row as u16, height: 1, ..area };
-        paint.places.add(place, Target::LogRow { index, from });
+        paint.places.add(place, ClickTarget::LogRow { index, from });
         put(buffer, area, row as u16, line);
     }
 }

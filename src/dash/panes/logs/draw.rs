@@ -15,7 +15,7 @@ use crate::dash::panes::logs::wanted::rows_of;
 use crate::dash::panes::logs::{builds, compared, failure, transfers};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, top};
-use crate::dash::widgets::places::Target;
+use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{count, wrap};
 use crate::dash::words::runs::run_name;
 use ratatui::buffer::Buffer;
@@ -42,7 +42,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
             title = format!("{title} ─ {}", face.word());
         }
     }
-    paint.places.add(area, Target::Logs);
+    paint.places.add(area, ClickTarget::Logs);
     match model.log.face {
         LogFace::Log => draw_log(paint, buffer, area, &of, &title),
         LogFace::Builds => builds::draw(paint, buffer, area, &title),
@@ -144,7 +144,7 @@ fn draw_rows(paint: &Paint<'_>, buffer: &mut Buffer, list: Rect, of: &RowsOf) {
         };
         for line in look.lines(row, before, signs) {
             let place = top(below(list, height), 1);
-            paint.places.add(place, Target::LogRow { index: number, from: first });
+            paint.places.add(place, ClickTarget::LogRow { index: number, from: first });
             put(buffer, list, height, &line);
             height += 1;
         }

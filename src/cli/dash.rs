@@ -135,11 +135,13 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
     let mouse = fleet.mouse;
+    let theme = themes::name(&fleet);
     let mut model = Model::new(fleet, Timestamp::now())
         .with_mouse(mouse)
         .with_home(&home)
         .with_practice(practice)
-        .with_keys(keymap);
+        .with_keys(keymap)
+        .with_theme(theme);
     if is_first {
         model = model.with_first_steps();
     }
@@ -172,7 +174,7 @@ fn start_own_log() {
 /// another than the one that was named.
 pub(super) fn look(fleet: &Fleet) -> (Look, Option<String>) {
     let var = |name: &str| std::env::var(name).ok();
-    let (themes, why) = themes::of(fleet);
+    let (themes, why) = themes::of(&themes::name(fleet));
     // What the terminal itself says of its background, when it is asked, counts more.
     let told = var("COLORFGBG").and_then(|text| Background::from_colorfgbg(&text));
     let look = Look::new(themes, depth_from(var), ascii_from(var), TimeZone::system());

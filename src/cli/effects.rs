@@ -6,7 +6,7 @@ use crate::cli::silence::SilenceError;
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::units::UnitReader;
 use crate::cli::viewer::{self, Viewer};
-use crate::cli::{over_time, shell, verify};
+use crate::cli::{over_time, shell, themes, verify};
 use crate::dash::{Effect, LogsInView, Msg, TerminalProgram, dead_words};
 use crate::fleet::{Fleet, HostKey, OverTimeOf, RunId, Silence, StoreDepth, StorePath, TimeSpan};
 use crate::probe::{Handle, generations};
@@ -105,6 +105,10 @@ impl Runtime {
                 Effect::LookClosely { hosts } => self.look_closely(hosts),
                 Effect::Verify { tier } => self.verify(tier),
                 Effect::ViewLogs(logs) => drop(self.logs.send_replace(logs)),
+                Effect::KeepTheme { theme } => {
+                    let told = themes::keep(&state_home(), &theme);
+                    drop(self.messages.send(told).await);
+                }
                 Effect::OpenLog { run, host } => {
                     self.notice(where_log_is(&self.runs, &run, &host)).await;
                 }

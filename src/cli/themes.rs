@@ -1,8 +1,10 @@
 //! Which theme the dashboard has: one that comes along, by its name, or that of a file.
 
 use crate::config::nearest;
-use crate::dash::{Theme, ThemePair};
+use crate::dash::{Msg, Theme, ThemePair};
 use crate::fleet::{Fleet, printable_line};
+use crate::record::state_home;
+use std::path::{Path, PathBuf};
 
 /// The theme when nothing names one.
 pub(super) const DEFAULT_THEME: &str = "terminal";
@@ -55,9 +57,48 @@ pub(super) fn mistake(fleet: &Fleet) -> Option<ThemeMistake> {
     Some((format!("`theme` in [ui]: {message}"), hint))
 }
 
-/// Returns the theme of a fleet; where it cannot be shown, the default and a sentence that says so.
-pub(super) fn of(fleet: &Fleet) -> (ThemePair, Option<String>) {
-    match find(fleet.theme.as_deref().unwrap_or(DEFAULT_THEME)) {
+/// Returns the file that keeps the theme of this user.
+fn kept_file(state: &Path) -> PathBuf {
+    state.join("theme")
+}
+
+/// Returns the theme that this user keeps.
+fn kept(state: &Path) -> Option<String> {
+    let text = read(kept_file(state).to_str()?).ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Keeps a theme for this user, and says how everybody would get it.
+pub(super) fn keep(state: &Path, theme: &str) -> Msg {
+    let file = kept_file(state);
+    let written =
+        std::fs::create_dir_all(state).and_then(|()| std::fs::write(&file, format!("{theme}\n")));
+    let (text, bad) = match written {
+        Ok(()) => {
+            let line = format!("theme = {theme:?}");
+            (format!("{theme} is kept for you; for everybody: {line} in [ui] of hosts.toml"), false)
+        }
+        Err(error) => (
+            format!("{theme} is shown, but could not be kept in {}: {error}", file.display()),
+            true,
+        ),
+    };
+    Msg::Said { text, bad }
+}
+
+/// Returns the name of the theme that the dashboard shows: the one that this user keeps, else that of
+/// hosts.toml.
+pub(super) fn name(fleet: &Fleet) -> String {
+    chosen(fleet, kept(&state_home()))
+}
+
+fn chosen(fleet: &Fleet, kept: Option<String>) -> String {
+    kept.or_else(|| fleet.theme.clone()).unwrap_or_else(|| DEFAULT_THEME.to_owned())
+}
+
+/// Returns the theme of that name; where it cannot be shown, the default and a sentence that says so.
+pub(super) fn of(name: &str) -> (ThemePair, Option<String>) {
+    match find(name) {
         Ok(theme) => (theme, None),
         Err((message, _)) => {
             let text = format!("{message}, so {DEFAULT_THEME} is shown: nixdash config check");
@@ -104,11 +145,27 @@ mod tests {
 
     #[test]
     fn the_dashboard_opens_with_another_theme_and_says_why() {
-        let (theme, why) = of(&fleet("dark"));
+        let (theme, why) = of("dark");
         assert_eq!(Some(theme), ThemePair::named(DEFAULT_THEME));
         let why = why.unwrap();
         assert_eq!(why, "no theme is called \"dark\", so terminal is shown: nixdash config check");
-        let (theme, why) = of(&fleet("nord"));
+        let (theme, why) = of("nord");
         assert_eq!((Some(theme), why), (ThemePair::named("nord"), None));
+    }
+
+    #[test]
+    fn what_this_user_keeps_comes_before_hosts_toml() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        assert_eq!(chosen(&fleet("nord"), kept(&state)), "nord");
+        assert_eq!(chosen(&crate::config::fallback(), kept(&state)), DEFAULT_THEME);
+        let text =
+            "gruvbox is kept for you; for everybody: theme = \"gruvbox\" in [ui] of hosts.toml";
+        assert_eq!(keep(&state, "gruvbox"), Msg::Said { text: text.to_owned(), bad: false });
+        assert_eq!(chosen(&fleet("nord"), kept(&state)), "gruvbox");
+        std::fs::write(kept_file(&state), "\n").unwrap();
+        assert_eq!(chosen(&fleet("nord"), kept(&state)), "nord", "an empty file keeps nothing");
+        let Msg::Said { text, bad } = keep(&kept_file(&state), "nord") else { panic!() };
+        assert!(bad && text.contains("nord is shown, but could not be kept in"), "{text}");
     }
 }

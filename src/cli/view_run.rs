@@ -1,13 +1,13 @@
 //! The dashboard on a run that was exported: nothing is asked, and nothing can be started.
 
-use crate::cli::CliError;
 use crate::cli::dash::look;
 use crate::cli::follow_logs::follow_logs;
 use crate::cli::logs::{LogScreen, where_log_is};
+use crate::cli::{CliError, themes};
 use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
 use crate::probe::next_beat;
-use crate::record::{ExportedRun, RunNews, RunWatch, Runs};
+use crate::record::{ExportedRun, RunNews, RunWatch, Runs, state_home};
 use jiff::Timestamp;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,6 +43,9 @@ pub(super) async fn show_run(
             let Some(effect) = log_screen.carry_out(effect) else { continue };
             match effect {
                 Effect::ViewLogs(asked) => drop(logs.send_replace(asked)),
+                Effect::KeepTheme { theme } => {
+                    drop(messages.send(themes::keep(&state_home(), &theme)).await);
+                }
                 Effect::OpenLog { run, host } => {
                     let text = where_log_is(&runs, &run, &host);
                     drop(messages.send(Msg::Notice(text)).await);

@@ -21,6 +21,8 @@ pub struct Look {
     /// How many colours the texts of logs have: none where the theme has none.
     of_logs: Depth,
     themes: ThemePair,
+    /// The themes that others are shown instead of for a while.
+    before: Option<ThemePair>,
     background: Background,
     depth: Depth,
     /// Whether only ASCII characters may be written.
@@ -40,6 +42,23 @@ impl Look {
     #[must_use]
     pub fn on(self, background: Background) -> Self {
         Self { background, ..self }.fitted()
+    }
+
+    /// Returns it with the theme of that name for a while; without a name that is known, with the one that
+    /// was there before.
+    #[must_use]
+    pub fn with_theme(mut self, name: Option<&str>) -> Self {
+        let before = self.before.take().unwrap_or_else(|| self.themes.clone());
+        match name.and_then(ThemePair::named) {
+            Some(themes) => Self { themes, before: Some(before), ..self }.fitted(),
+            None => Self { themes: before, ..self }.fitted(),
+        }
+    }
+
+    /// Returns it with the theme that is shown for good.
+    #[must_use]
+    pub fn let_theme_stay(self) -> Self {
+        Self { before: None, ..self }
     }
 
     /// Returns whether it must be known on what the text stands.
@@ -87,7 +106,18 @@ impl Look {
         let styles = [Style::default(); ROLES];
         let (themes, background) = (ThemePair::default(), Background::default());
         let (hosts, depth, zone) = (Vec::new(), Depth::None, TimeZone::UTC);
-        Self { styles, hosts, of_logs: depth, themes, background, depth, ascii: false, zone }
+        let before = None;
+        Self {
+            styles,
+            hosts,
+            of_logs: depth,
+            themes,
+            before,
+            background,
+            depth,
+            ascii: false,
+            zone,
+        }
     }
 
     /// Returns how a role looks.

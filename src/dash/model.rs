@@ -71,6 +71,8 @@ pub struct Model {
     pub world: ScreenWorld,
     /// The keys in force.
     pub keymap: Keymap,
+    /// The name of the theme, or the path of its file.
+    pub theme: String,
     /// Which view is shown.
     pub screen: Screen,
     /// What lies over it, the last on top.
@@ -135,6 +137,7 @@ impl Model {
         let mut model = Self {
             world: ScreenWorld::new(fleet, now),
             keymap: Keymap::default(),
+            theme: String::new(),
             screen,
             overlays: Vec::new(),
             prompt: None,
@@ -198,6 +201,12 @@ impl Model {
     #[must_use]
     pub fn with_keys(self, keymap: Keymap) -> Self {
         Self { keymap, ..self }
+    }
+
+    /// Says which theme is shown.
+    #[must_use]
+    pub fn with_theme(self, theme: String) -> Self {
+        Self { theme, ..self }
     }
 
     /// Lets nothing be measured or started: what is shown is a record.

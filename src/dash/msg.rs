@@ -368,6 +368,11 @@ pub enum Effect {
     },
     /// Open `hosts.toml` in the person's own editor; it comes as [`Msg::Program`].
     EditHostsFile,
+    /// Keep a theme for this user; [`Msg::Said`] says what came of it.
+    KeepTheme {
+        /// Its name, or the path of its file.
+        theme: String,
+    },
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {
         /// The run.
@@ -418,6 +423,7 @@ impl Effect {
             | Self::SaveRows { .. }
             | Self::PageRows { .. }
             | Self::EditRows { .. }
+            | Self::KeepTheme { .. }
             | Self::OpenLog { .. }
             | Self::Terminal(_) => false,
         }
@@ -437,6 +443,10 @@ pub enum Wish {
     Notify(String),
     /// Tell of the mouse, or keep it to itself.
     Mouse(bool),
+    /// Show the theme of that name for a while; without one, give back the one that was there before.
+    ShowTheme(Option<String>),
+    /// Let the theme stay that is shown.
+    LetThemeStay,
     /// Give the terminal to a program until that ends.
     Run(Box<TerminalProgram>),
 }

@@ -108,6 +108,13 @@ pub enum Overlay {
         /// Which of the matches is selected.
         selected: usize,
     },
+    /// Which theme the dashboard has.
+    Themes {
+        /// The names of all themes.
+        names: Vec<String>,
+        /// Which of them is shown.
+        selected: usize,
+    },
     /// What to start, and on which hosts.
     Start(StartForm),
     /// A protected host's name must be typed.

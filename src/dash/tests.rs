@@ -25,6 +25,7 @@ mod silences;
 mod sizes;
 mod sorting;
 mod starting;
+mod theme_choice;
 mod themes;
 mod tier_keys;
 mod trial;

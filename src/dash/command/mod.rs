@@ -186,6 +186,8 @@ pub enum Command {
     RefreshAll,
     /// Chooses a command by its name.
     Palette,
+    /// Chooses a theme.
+    Theme,
     /// Shows the keys.
     Help,
     /// Shows the program's own log.
@@ -279,6 +281,8 @@ pub enum Context {
     FirstSteps,
     /// The palette.
     Palette,
+    /// The choice of a theme.
+    Themes,
     /// The choice before a run.
     Start,
     /// Typing a protected host's name.
@@ -327,10 +331,11 @@ pub enum Context {
 
 impl Context {
     /// What lies over a view, with the title of its keys on the page of all keys.
-    pub(super) const OVER_VIEWS: [(Self, &'static str); 29] = [
+    pub(super) const OVER_VIEWS: [(Self, &'static str); 30] = [
         (Self::FirstSteps, "The first steps, without a hosts.toml"),
         (Self::Help, "The help"),
         (Self::Palette, "The palette"),
+        (Self::Themes, "The choice of a theme"),
         (Self::Prompt, "A filter that is typed"),
         (Self::FindLine, "What is looked for in a log"),
         (Self::SaveLog, "The name of a file for a log"),
@@ -377,6 +382,7 @@ impl Context {
             Some(Overlay::Help { .. }) => Self::Help,
             Some(Overlay::FirstSteps { .. }) => Self::FirstSteps,
             Some(Overlay::Palette { .. }) => Self::Palette,
+            Some(Overlay::Themes { .. }) => Self::Themes,
             Some(Overlay::Start(_)) => Self::Start,
             Some(Overlay::TypeName(_)) => Self::TypeName,
             Some(Overlay::Password(_)) => Self::Password,

@@ -29,6 +29,7 @@ const MOVES: &[Context] = &[
     LOGS,
     HISTORY,
     C::Help,
+    C::Themes,
     C::FirstSteps,
     C::Plan,
     C::OldPlan,
@@ -369,6 +370,14 @@ const MORE_ROWS: &[CommandEntry] = &[
         Some("palette"),
         "palette",
         "find a command, host, cache, run or setting by its name",
+    ),
+    entry(
+        Command::Theme,
+        &[],
+        VIEWS,
+        None,
+        "theme",
+        "choose how the dashboard looks; each theme is shown while it is selected",
     ),
     entry(
         Command::Help,

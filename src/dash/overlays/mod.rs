@@ -25,6 +25,7 @@ mod reading;
 mod shell;
 mod silence;
 mod start;
+pub(super) mod themes;
 mod type_name;
 pub(super) mod units;
 
@@ -50,6 +51,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Overlay::FirstSteps { scroll } => first_steps::draw(paint, buffer, area, *scroll),
         Overlay::Palette { input, selected } => {
             palette::draw(paint, buffer, area, input, *selected);
+        }
+        Overlay::Themes { names, selected } => {
+            themes::draw(paint, buffer, area, names, *selected);
         }
         Overlay::Start(form) => start::draw(paint, buffer, area, form),
         Overlay::TypeName(form) => type_name::draw(paint, buffer, area, form),
@@ -85,6 +89,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         }
         Some(Overlay::FirstSteps { .. }) => first_steps::update(model, command, now),
         Some(Overlay::Palette { .. }) | None => Vec::new(),
+        Some(Overlay::Themes { .. }) => themes::update(model, command),
         Some(Overlay::Start(_)) => start::update(model, command, now),
         Some(Overlay::TypeName(_)) => type_name::update(model, command, now),
         Some(Overlay::Password(_)) => password::update(model, command, now),
@@ -179,6 +184,7 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         Overlay::Password(form) => password::type_password(&mut form.typed, event),
         Overlay::Help { .. }
         | Overlay::FirstSteps { .. }
+        | Overlay::Themes { .. }
         | Overlay::Start(_)
         | Overlay::Plan { .. }
         | Overlay::Commands { .. }
@@ -219,6 +225,7 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
         | Overlay::HostKey(_)
         | Overlay::Help { .. }
         | Overlay::FirstSteps { .. }
+        | Overlay::Themes { .. }
         | Overlay::Start(_)
         | Overlay::Plan { .. }
         | Overlay::Commands { .. }

@@ -227,6 +227,11 @@ pub async fn run(
                             }
                         }
                     }
+                    Effect::Terminal(Wish::ShowTheme(theme)) => {
+                        look = look.with_theme(theme.as_deref());
+                        model.dirty = true;
+                    }
+                    Effect::Terminal(Wish::LetThemeStay) => look = look.let_theme_stay(),
                     Effect::Terminal(wish) => {
                         grant(&mut screen, &wish)?;
                         model.dirty = true;

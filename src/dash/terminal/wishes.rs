@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::io::Write;
 
-/// Does what the screen asks of the terminal, all but to run a program in it.
+/// Does what the screen asks of the terminal, all but to run a program in it and to look
+/// otherwise.
 pub(super) fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), DashError> {
     match wish {
         Wish::Redraw => clear(screen),
@@ -29,7 +30,7 @@ pub(super) fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), Dash
             let out = screen.backend_mut();
             mouse(out, *wanted).and_then(|()| Write::flush(out)).map_err(DashError::Draw)
         }
-        Wish::Run(_) => Ok(()),
+        Wish::ShowTheme(_) | Wish::LetThemeStay | Wish::Run(_) => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Wish};
 use crate::dash::overlay::Overlay;
+use crate::dash::overlays::themes;
 use crate::dash::panes;
 use crate::dash::update::{READ_ONLY, fold};
 use jiff::Timestamp;
@@ -34,6 +35,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
             model.open(Overlay::Palette { input: LineInput::default(), selected: 0 });
         }
         Command::Filter => model.type_filter(),
+        Command::Theme => themes::open(model),
         Command::Help => model.open(Overlay::Help { scroll: 0 }),
         Command::OwnLog => model.open(Overlay::OwnLog),
         Command::HideNextTry => {

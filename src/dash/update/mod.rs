@@ -17,6 +17,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
+use crate::dash::overlays::palette::Chosen;
 use crate::dash::overlays::{difference, generations, host_key, journal, over_time, past, units};
 use crate::dash::panes::logs as log_pane;
 use crate::dash::practice;
@@ -228,11 +229,12 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         }
         Context::FindLine | Context::SaveLog => log_pane::typing(model, command, now),
         Context::Palette => match overlays::palette::update(model, command, now) {
-            Some(chosen) => act::view(model, chosen, now),
-            None => Vec::new(),
+            Chosen::Command(chosen) => act::view(model, chosen, now),
+            Chosen::Done(effects) => effects,
         },
         Context::Help
         | Context::FirstSteps
+        | Context::Themes
         | Context::Start
         | Context::TypeName
         | Context::Password

@@ -268,6 +268,22 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "keep the filter",
     ),
     entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
+        &[C::Themes],
+        Some("keep"),
+        "keep-theme",
+        "keep the selected theme for you",
+    ),
+    entry(
+        Command::Close,
+        &[Code(KeyCode::Esc), Char('q')],
+        &[C::Themes],
+        Some("back to the old one"),
+        "close-themes",
+        "back to the theme that was there before",
+    ),
+    entry(
         Command::Close,
         &[Char('q'), Code(KeyCode::Esc)],
         &[C::Units, C::Journal],

@@ -4,6 +4,7 @@ use super::obstacle::obstacle;
 use crate::dash::command::{COMMANDS, Command, CommandEntry, Context};
 use crate::dash::model::{Model, Screen};
 use crate::dash::panes::SortChoice;
+use crate::dash::theme::ThemePair;
 use crate::dash::words::host_mark;
 use crate::dash::words::tiers::tier_mark;
 use frizbee::{CaseMatching, Config, Matcher};
@@ -25,6 +26,8 @@ pub(super) enum PaletteTarget {
     Run(usize),
     /// By what the list of the view is sorted.
     Sort(SortChoice),
+    /// A theme, by its name.
+    Theme(&'static str),
 }
 
 impl PaletteTarget {
@@ -35,7 +38,7 @@ impl PaletteTarget {
             Self::Host(_) => "host",
             Self::Tier(_) => "cache",
             Self::Run(_) => "run",
-            Self::Sort(_) => "setting",
+            Self::Sort(_) | Self::Theme(_) => "setting",
         }
     }
 }
@@ -122,6 +125,10 @@ fn every(model: &Model) -> Vec<PaletteRow> {
     rows.extend(SortChoice::all(model).into_iter().map(|choice| {
         let name = format!("sort {}", choice.word());
         PaletteRow::new(PaletteTarget::Sort(choice), name, choice.sentence())
+    }));
+    rows.extend(ThemePair::names().map(|name| {
+        let about = format!("keep the theme {name} for you");
+        PaletteRow::new(PaletteTarget::Theme(name), format!("theme {name}"), about)
     }));
     rows
 }

@@ -17,7 +17,9 @@ use self::found::{PaletteRow, PaletteTarget, find};
 use crate::dash::command::Command;
 use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Screen};
+use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
+use crate::dash::overlays::themes;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
@@ -117,33 +119,39 @@ fn name(paint: &Paint<'_>, row: &PaletteRow, base: Role, columns: usize) -> Vec<
     spans
 }
 
-/// Selects or chooses; returns the command that was chosen. What cannot be chosen now stays there with
+/// What a key did in the palette.
+pub(in crate::dash) enum Chosen {
+    /// A command was chosen, which is still to be done.
+    Command(Command),
+    /// All was done but this.
+    Done(Vec<Effect>),
+}
+
+/// Selects or chooses. What cannot be chosen now stays there with
 /// the reason.
-pub(in crate::dash) fn update(
-    model: &mut Model,
-    command: Command,
-    now: Timestamp,
-) -> Option<Command> {
-    let Some(Overlay::Palette { input, selected }) = model.overlay() else { return None };
+pub(in crate::dash) fn update(model: &mut Model, command: Command, now: Timestamp) -> Chosen {
+    let done = Chosen::Done(Vec::new());
+    let Some(Overlay::Palette { input, selected }) = model.overlay() else { return done };
     let at = *selected;
     let found = find(model, input.text());
     match command {
         Command::Up => set_selected(model, at.saturating_sub(1)),
         Command::Down => set_selected(model, (at + 1).min(found.len().saturating_sub(1))),
         Command::Accept => {
-            let row = found.get(at).filter(|row| row.obstacle.is_none())?;
+            let row = found.get(at).filter(|row| row.obstacle.is_none());
+            let Some(row) = row else { return done };
             model.close();
             return choose(model, row.target, now);
         }
         _ => model.close(),
     }
-    None
+    done
 }
 
-/// Goes to what was chosen, or returns the command that it is.
-fn choose(model: &mut Model, target: PaletteTarget, now: Timestamp) -> Option<Command> {
+/// Goes to what was chosen, or returns what is to be done.
+fn choose(model: &mut Model, target: PaletteTarget, now: Timestamp) -> Chosen {
     match target {
-        PaletteTarget::Command(command) => return Some(command),
+        PaletteTarget::Command(command) => return Chosen::Command(command),
         PaletteTarget::Host(index) => select(model, Screen::Fleet, index),
         PaletteTarget::Tier(index) => select(model, Screen::Caches, index),
         PaletteTarget::Run(index) => {
@@ -153,8 +161,9 @@ fn choose(model: &mut Model, target: PaletteTarget, now: Timestamp) -> Option<Co
             model.select_run(index, 0);
         }
         PaletteTarget::Sort(choice) => choice.choose(model, now),
+        PaletteTarget::Theme(theme) => return Chosen::Done(themes::keep(model, theme.to_owned())),
     }
-    None
+    Chosen::Done(Vec::new())
 }
 
 /// Selects a row of a view; a filter or a group that would hide it does so no more.

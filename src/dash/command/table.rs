@@ -60,11 +60,12 @@ const fn asks(entry: CommandEntry) -> CommandEntry {
 
 /// Every command, in the order of the footer.
 pub const COMMANDS: &[CommandEntry] = &{
-    const PARTS: [&[CommandEntry]; 9] = [
+    const PARTS: [&[CommandEntry]; 10] = [
         logs::ROWS,
         first_steps::ROWS,
         VIEW_ROWS,
         outside::HOST_ROWS,
+        BATCH_ROWS,
         selected::ROWS,
         outside::RUN_ROWS,
         MORE_ROWS,
@@ -135,20 +136,31 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "deploy the marked hosts, or the selected one; asks before anything changes",
     )),
     entry(
-        Command::Build,
-        &[Char('b')],
-        &[FLEET],
-        Some("build"),
-        "build",
-        "build the systems of the marked hosts, or of the selected one",
-    ),
-    entry(
         Command::NextProblem,
         &[Char('p')],
         &[FLEET],
         Some("next problem"),
         "next-problem",
         "select the next host that has a problem or is offline",
+    ),
+    entry(
+        Command::Log,
+        &[Char('l')],
+        &[FLEET, HISTORY],
+        Some("log"),
+        "log",
+        "show the log of the selected host's newest run",
+    ),
+];
+
+const BATCH_ROWS: &[CommandEntry] = &[
+    entry(
+        Command::Build,
+        &[Char('b')],
+        &[FLEET],
+        Some("build"),
+        "build",
+        "build the systems of the marked hosts, or of the selected one",
     ),
     entry(
         Command::Mark,
@@ -165,14 +177,6 @@ const VIEW_ROWS: &[CommandEntry] = &[
         None,
         "mark-all",
         "mark every host that is shown, or none",
-    ),
-    entry(
-        Command::Log,
-        &[Char('l')],
-        &[FLEET, HISTORY],
-        Some("log"),
-        "log",
-        "show the log of the selected host's newest run",
     ),
 ];
 

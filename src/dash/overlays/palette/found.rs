@@ -106,7 +106,7 @@ fn every(model: &Model) -> Vec<PaletteRow> {
     let world = &model.world;
     rows.extend(world.fleet.hosts.iter().zip(&world.hosts).enumerate().map(
         |(index, (host, view))| {
-            let tags = host.tags.iter().map(|tag| format!("  @{tag}")).collect::<String>();
+            let tags = host.tags.iter().flat_map(|tag| ["  @", tag]).collect::<String>();
             let about = format!("{}{tags}", host_mark(view, STATE).text());
             PaletteRow::new(PaletteTarget::Host(index), host.name.clone(), about)
         },

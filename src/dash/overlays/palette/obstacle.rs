@@ -3,6 +3,7 @@
 use crate::dash::command::{Command, CommandEntry, Context};
 use crate::dash::model::{Model, Screen};
 use crate::dash::panes;
+use crate::dash::world::RunView;
 
 /// Returns why a command cannot be given in the view that is shown; nothing where it can.
 pub(super) fn obstacle(model: &Model, entry: &CommandEntry) -> Option<String> {
@@ -29,7 +30,7 @@ pub(super) fn obstacle(model: &Model, entry: &CommandEntry) -> Option<String> {
 
 /// Returns what a command lacks that cannot be given in its own view.
 fn reason(model: &Model, command: Command) -> &'static str {
-    let is_active = model.shown_run().is_some_and(|run| run.is_active());
+    let is_active = model.shown_run().is_some_and(RunView::is_active);
     match command {
         _ if model.world.is_record && panes::asks_hosts(command) => "this is the record of a run",
         Command::NextProblem => "nothing is wrong",

@@ -77,7 +77,7 @@ async fn a_login_that_runs_something_else_says_so() {
     let runner = sshd.one("");
     let error = run(&runner, Script::new("echo ran")).await.unwrap_err();
     assert!(
-        error.to_string().contains("something else than what it was asked: Passphrase"),
+        error.to_string().contains("something else than the command it was given: Passphrase"),
         "{error}"
     );
     runner.close().await;

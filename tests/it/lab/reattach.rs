@@ -243,7 +243,7 @@ fn one_process_alone_goes_on_with_a_run_and_others_follow_it() {
         outputs.iter().map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).collect();
     let other = |text: &String| {
         text.contains("goes on with run")
-            || text.contains("another nixdash is at run")
+            || text.contains("another nixdash is working on run")
             || text.contains("this only follows it")
     };
     assert_eq!(said.iter().filter(|text| other(text)).count(), 2, "{said:#?}");

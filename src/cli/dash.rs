@@ -130,6 +130,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         runner,
         remote: remote.clone(),
         units,
+        silence_key: keymap.press("silence"),
         passwords: SudoPasswords::default(),
     };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));

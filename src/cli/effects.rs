@@ -35,6 +35,8 @@ pub(super) struct Runtime {
     pub(super) runner: Arc<dyn ScriptRunner>,
     pub(super) remote: Remote,
     pub(super) units: UnitReader,
+    /// What to press to silence a finding, or to make it an alarm again.
+    pub(super) silence_key: String,
     /// What was typed for sudo since the dashboard was opened.
     pub(super) passwords: SudoPasswords,
 }
@@ -138,7 +140,8 @@ impl Runtime {
         let text = if end {
             format!("{what} of {about} is an alarm again")
         } else {
-            format!("{what} of {about} is silenced; M makes it an alarm again")
+            let key = &self.silence_key;
+            format!("{what} of {about} is silenced; {key} makes it an alarm again")
         };
         let now = Timestamp::now();
         let done = if end { kept.end(&silence, now) } else { kept.add(silence, now) };

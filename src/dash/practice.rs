@@ -72,20 +72,26 @@ fn ended_so(run: &RunView, outcomes: &[Outcome]) -> bool {
 /// Returns what to try next, as a sentence; nothing where there is nothing to say.
 pub(in crate::dash) fn sentence(model: &Model) -> Option<String> {
     let step = model.practice.as_ref()?.next()?;
+    let key = |name: &str| model.keymap.press(name);
     if let Some(asking) = run_at_work(model) {
         return Some(asking);
     }
     let (name, has_commit) = host_to_deploy(model)?;
     let deploy = |because: &str| {
-        let keys = if model.screen == Screen::Fleet { "d" } else { "1, then d" };
-        format!("press {keys} on {name}: {because}")
+        let deploy = key("deploy");
+        if model.screen == Screen::Fleet {
+            format!("press {deploy} on {name}: {because}")
+        } else {
+            format!("press {}, then {deploy} on {name}: {because}", key("fleet"))
+        }
     };
+    let press = |name: &str, for_what: &str| format!("press {}: {for_what}", key(name));
     Some(match step {
         PracticeStep::Deploy if has_commit => deploy("its flake has a new commit"),
         PracticeStep::Deploy => format!("in another terminal: nixdash lab bump {name}"),
-        PracticeStep::Watch => "press 3: what the run did on each host".to_owned(),
-        PracticeStep::ReadLog => "press 4: the log of the run".to_owned(),
-        PracticeStep::Caches => "press 2: which cache holds how much of each host".to_owned(),
+        PracticeStep::Watch => press("run", "what the run did on each host"),
+        PracticeStep::ReadLog => press("logs", "the log of the run"),
+        PracticeStep::Caches => press("caches", "which cache holds how much of each host"),
         PracticeStep::Break if has_commit => deploy("its new system cannot be activated"),
         PracticeStep::Break => {
             format!("in another terminal: nixdash lab bump {name} --break activation")
@@ -93,28 +99,35 @@ pub(in crate::dash) fn sentence(model: &Model) -> Option<String> {
         PracticeStep::SeeRollback => {
             let run = newest_run(model, &[Outcome::RolledBack])?;
             if model.shown_run().is_some_and(|shown| shown.id == run.id) {
-                "press 3: why the host was rolled back".to_owned()
+                press("run", "why the host was rolled back")
             } else {
-                format!("press 5 and open run #{}: its host was rolled back", run.id)
+                let history = key("history");
+                format!("press {history} and open run #{}: its host was rolled back", run.id)
             }
         }
-        PracticeStep::History => "press 5: all runs, each with its log".to_owned(),
+        PracticeStep::History => press("history", "all runs, each with its log"),
     })
 }
 
 /// Says how to go on with a run that is at work, or waits for somebody.
 fn run_at_work(model: &Model) -> Option<String> {
     let run = model.world.active_runs().next_back()?;
+    let key = |name: &str| model.keymap.press(name);
     if let Some(Overlay::Plan { .. }) = model.overlay() {
-        return Some("read the plan, then press y: the run begins".to_owned());
+        return Some(format!("read the plan, then press {}: the run begins", key("plan-yes")));
     }
+    let view = key("run");
     if run.waits {
-        return Some(format!("press 3, then o: the plan of run #{} waits for you", run.id));
+        let plan = key("plan");
+        return Some(format!(
+            "press {view}, then {plan}: the plan of run #{} waits for you",
+            run.id
+        ));
     }
     Some(if model.screen == Screen::Deploy {
         format!("watch run #{}, phase by phase", run.id)
     } else {
-        format!("press 3: run #{} is at work", run.id)
+        format!("press {view}: run #{} is at work", run.id)
     })
 }
 
@@ -137,5 +150,6 @@ fn host_to_deploy(model: &Model) -> Option<(&str, bool)> {
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let Some(sentence) = sentence(paint.model) else { return };
     let left = vec![Span::raw(" "), paint.span(Role::Title, "Try next: "), Span::raw(sentence)];
-    put_spread(buffer, row, left, vec![paint.span(Role::Dim, "H hides this ")]);
+    let hide = format!("{} hides this ", paint.model.keymap.press("hide-next-try"));
+    put_spread(buffer, row, left, vec![paint.span(Role::Dim, hide)]);
 }

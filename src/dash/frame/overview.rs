@@ -43,7 +43,8 @@ pub(in crate::dash) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) 
         left.push(paint.span(Role::Warn, "  read-only"));
     }
     if let Some(since) = paint.model.frozen_since {
-        let text = format!("  frozen since {}: Z goes on", paint.clock(since, false));
+        let key = paint.model.keymap.press("freeze");
+        let text = format!("  frozen since {}: {key} goes on", paint.clock(since, false));
         left.push(paint.span(Role::Warn, text));
     }
     if let Some(revision) = &paint.model.world.revision {

@@ -137,7 +137,8 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         }
         Command::Accept if typed => {
             if form.input.text().trim() != form.key.host {
-                let text = format!("that is not {:?}; esc cancels", form.key.host);
+                let cancel = model.keymap.press("cancel-typing");
+                let text = format!("that is not {:?}; {cancel} cancels", form.key.host);
                 model.say(text, true, now);
                 form.input = LineInput::default();
                 model.open(Overlay::HostKey(form));

@@ -47,7 +47,8 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
     let PasswordForm { form, hosts, typed } = *asked;
     match command {
         Command::Accept if typed.is_empty() => {
-            model.say("no password was typed; esc cancels", true, now);
+            let cancel = model.keymap.press("cancel-typing");
+            model.say(format!("no password was typed; {cancel} cancels"), true, now);
             model.open(Overlay::Password(Box::new(PasswordForm { form, hosts, typed })));
             Vec::new()
         }

@@ -25,7 +25,11 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
     } else {
         "is protected"
     };
-    let text = format!("{host} {why}. Type its name and press enter to deploy to it; esc cancels.");
+    let [accept, cancel] =
+        ["accept-name", "cancel-typing"].map(|name| paint.model.keymap.press(name));
+    let text = format!(
+        "{host} {why}. Type its name and press {accept} to deploy to it; {cancel} cancels."
+    );
     let mut lines: Vec<Line<'static>> =
         wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     lines.push(Line::default());

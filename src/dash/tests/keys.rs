@@ -251,3 +251,35 @@ fn keys_of_hosts_toml_are_pressed_and_shown_and_the_usual_ones_do_nothing() {
     let said = model.toast.as_ref().unwrap().text.as_str();
     assert!(said.ends_with("D deploys, :build builds"), "{said}");
 }
+
+#[test]
+fn every_sentence_names_the_keys_that_hosts_toml_gives() {
+    use crate::dash::tests::screens::{draw, look, text};
+    let lines = "[keys]\nfleet = \"f1\"\ndeploy = \"f2\"\nbuild = \"f3\"\nfreeze = \"f4\"\n\
+        hide-next-try = \"f5\"\ncaches = \"f6\"\nback = \"f7\"\n";
+    let fleet = crate::config::parse(lines, std::path::Path::new("hosts.toml"), None).unwrap();
+    let keymap = || {
+        let (keymap, mistakes) = crate::dash::Keymap::of(&fleet);
+        assert_eq!(mistakes, []);
+        keymap
+    };
+    let mut model = model(demo::well(), 130, 30)
+        .with_practice(Some(crate::dash::Practice::default()))
+        .with_keys(keymap());
+    update(&mut model, Msg::Revision(Some("3f2c1ab".to_owned())), now());
+    update(&mut model, Msg::Revision(Some("91aa00c".to_owned())), now());
+    let shown = |model: &Model| text(&draw(model, &look(false)));
+    assert!(shown(&model).contains("Try next: press f2 on"), "{}", shown(&model));
+    assert!(shown(&model).contains("f5 hides this"), "{}", shown(&model));
+    press(&mut model, "5");
+    let empty = "Press f1 for the fleet, then f2 to deploy or f3 to build";
+    assert!(shown(&model).contains(empty), "{}", shown(&model));
+    press(&mut model, "4");
+    assert!(shown(&model).contains("Press f1 for the fleet, then f2 to deploy."));
+    let key = |code| Msg::Key(crossterm::event::KeyCode::F(code).into());
+    update(&mut model, key(1), now());
+    press(&mut model, "/p620\n");
+    assert!(shown(&model).contains("; f7 shows all"), "{}", shown(&model));
+    update(&mut model, key(4), now());
+    assert!(shown(&model).contains(": f4 goes on"), "{}", shown(&model));
+}

@@ -27,7 +27,11 @@ pub(in crate::dash) fn note(
         let what = if all == 1 { one } else { many };
         let verb = if shown == 1 { "matches" } else { "match" };
         // While it is typed, esc goes back to the filter before; the footer says so.
-        let out = if model.prompt.is_some() { "" } else { "; esc shows all" };
+        let out = if model.prompt.is_some() {
+            String::new()
+        } else {
+            format!("; {} shows all", model.keymap.press("back"))
+        };
         let text = format!("   {shown} of {all} {what} {verb} “/{}”{out}", filter.text());
         let text = cut(&text, usize::from(area.width));
         put(buffer, area, 0, &Line::from(paint.span(Role::Warn, text)));

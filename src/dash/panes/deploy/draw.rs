@@ -90,7 +90,8 @@ fn starts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, starting: &Startin
         .collect();
     if starting.failed.is_some() {
         lines.push(Line::default());
-        lines.push(Line::from(paint.span(Role::Dim, " esc goes back to the fleet")));
+        let text = format!(" {} goes back to the fleet", paint.model.keymap.press("back"));
+        lines.push(Line::from(paint.span(Role::Dim, text)));
     }
     put_all(buffer, area, &lines, 0);
 }

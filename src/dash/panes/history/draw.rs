@@ -46,7 +46,11 @@ const REVISION: usize = 16;
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let runs = &paint.model.world.runs;
     if runs.is_empty() {
-        let text = " No run yet. Press 1 for the fleet, then d to deploy or b to build.";
+        let [fleet, deploy, build] =
+            ["fleet", "deploy", "build"].map(|name| paint.model.keymap.press(name));
+        let text = format!(
+            " No run yet. Press {fleet} for the fleet, then {deploy} to deploy or {build} to build."
+        );
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         return;
     }

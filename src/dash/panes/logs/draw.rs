@@ -26,7 +26,10 @@ use ratatui::text::Line;
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let model = paint.model;
     let (Some(of), Some(run)) = (rows_of(model), model.shown_run()) else {
-        let text = " No log yet: logs belong to runs. Press 1 for the fleet, then d to deploy.";
+        let [fleet, deploy] = ["fleet", "deploy"].map(|name| model.keymap.press(name));
+        let text = format!(
+            " No log yet: logs belong to runs. Press {fleet} for the fleet, then {deploy} to deploy."
+        );
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         return;
     };
@@ -95,14 +98,17 @@ fn draw_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, of: &RowsOf, tit
     // Rows of the same hosts are shown until those come that were asked for.
     let is_theirs = |shown: &&RowsShown| shown.of.run == of.run && shown.of.hosts == of.hosts;
     let shown = pane.shown.as_ref().filter(is_theirs);
-    paint.rule(buffer, top(area, 1), title, &note(pane, of, shown));
+    paint.rule(buffer, top(area, 1), title, &note(paint.model, of, shown));
     let list = below(area, 1);
     let Some(shown) = shown.filter(|shown| !shown.shown.is_empty()) else {
         let text = match shown {
-            None => " reading the log …",
-            Some(shown) if shown.read.start < shown.read.end => " looking for lines …",
-            Some(shown) if shown.lines == 0 => " nothing logged yet",
-            Some(_) => " no line is one of those; esc shows all of them",
+            None => " reading the log …".to_owned(),
+            Some(shown) if shown.read.start < shown.read.end => " looking for lines …".to_owned(),
+            Some(shown) if shown.lines == 0 => " nothing logged yet".to_owned(),
+            Some(_) => {
+                let key = paint.model.keymap.press("back");
+                format!(" no line is one of those; {key} shows all of them")
+            }
         };
         put(buffer, list, 0, &Line::from(paint.span(Role::Dim, text)));
         return;
@@ -162,7 +168,8 @@ fn is_marked(pane: &LogPane, of: &RowsOf, host: usize, line: u64) -> bool {
 }
 
 /// Returns what is to be known about the log as a whole.
-fn note(pane: &LogPane, of: &RowsOf, shown: Option<&RowsShown>) -> String {
+fn note(model: &Model, of: &RowsOf, shown: Option<&RowsShown>) -> String {
+    let pane = &model.log;
     let mut words = Vec::new();
     if let Some(shown) = shown {
         if is_all(&shown.of) {
@@ -187,7 +194,8 @@ fn note(pane: &LogPane, of: &RowsOf, shown: Option<&RowsShown>) -> String {
         words.push(format!("{what} “{}”{}", pane.pattern.text, matches(pane, of)));
     }
     if let Some((_, share)) = &pane.search {
-        words.push(format!("searching {:.0} % (esc stops)", share * 100.0));
+        let key = model.keymap.press("back");
+        words.push(format!("searching {:.0} % ({key} stops)", share * 100.0));
     }
     words.push(match pane.place {
         PanePlace::Follow => "following".to_owned(),

@@ -23,7 +23,6 @@ use crate::record::{KeptSilences, Recorder, RunNews, RunWatch, Runs, state_home}
 use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -38,7 +37,8 @@ const MESSAGE_QUEUE: usize = 4096;
 /// ended.
 pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<DashEnd, CliError> {
     start_own_log();
-    let (look, other_theme) = look(&fleet);
+    let theme = themes::name(&fleet);
+    let (look, other_theme) = look(&theme);
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
     // Before anything is asked: what was found before is on the first frame, with its age.
@@ -56,7 +56,8 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         drop(said.try_send(Msg::Notice(line.to_owned())));
     });
     let record = Record { recorder: recorder.clone(), runs: Some(runs.clone()) };
-    let handle = Poller::spawn(Arc::clone(&fleet), runner, events, record, stop.clone());
+    let handle =
+        Poller::spawn(Arc::clone(&fleet), Arc::clone(&runner), events, record, stop.clone());
     let seen = SeenRevisions::default();
     tokio::spawn(forward(measured, messages.clone(), recorder.clone(), seen.clone()));
     let told = figures::tell(Arc::clone(&fleet), messages.clone());
@@ -66,24 +67,13 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         let counted = count_requests(Arc::clone(&fleet), handle.clone(), recorder);
         tokio::spawn(stop.clone().run_until_cancelled_owned(counted));
     }
-    if let Some(text) = other_theme {
+    let (keymap, wrong_keys) = keys(&fleet);
+    for text in other_theme.into_iter().chain(wrong_keys) {
         tracing::warn!("{text}");
-        // Like the next one: the first of all messages, for which there is room.
-        drop(messages.try_send(Msg::Said { text, bad: true }));
-    }
-    let (keymap, wrong_keys) = Keymap::of(&fleet);
-    if let Some(first) = wrong_keys.first() {
-        let more = match wrong_keys.len() {
-            1 => String::new(),
-            number => format!(" and {} more", number - 1),
-        };
-        let text = format!("line {}: {}{more}: nixdash config check", first.line, first.message);
-        tracing::warn!("{text}");
-        // As above.
+        // The first of all messages: there is room for them, as for the next one.
         drop(messages.try_send(Msg::Said { text, bad: true }));
     }
     if let Some(why) = fleet.trust.doubt() {
-        // The first of all messages: there is room for it.
         drop(messages.try_send(Msg::Notice(why.to_owned())));
     }
     let started = Arc::new(Notify::new());
@@ -112,7 +102,6 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let log_screen = LogScreen::begin(runs.clone(), messages.clone());
-    let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
     let is_first = fleet.file.is_none();
     if is_first {
         let around = init::around::tell(Arc::clone(&fleet), Arc::clone(&runner), messages.clone());
@@ -135,14 +124,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
     };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
-    let mouse = fleet.mouse;
-    let theme = themes::name(&fleet);
-    let mut model = Model::new(fleet, Timestamp::now())
-        .with_mouse(mouse)
-        .with_home(&home)
-        .with_practice(practice)
-        .with_keys(keymap)
-        .with_theme(theme);
+    let mut model = model(fleet, keymap, theme).with_home(&home).with_practice(practice);
     if is_first {
         model = model.with_first_steps();
     }
@@ -171,11 +153,31 @@ fn start_own_log() {
     drop(tracing_subscriber::registry().with(layer).try_init());
 }
 
-/// Returns how the screen looks: the theme of the fleet on this terminal; and a sentence where that is
-/// another than the one that was named.
-pub(super) fn look(fleet: &Fleet) -> (Look, Option<String>) {
+/// Returns the screen of a fleet before anything is known: with the keys, the mouse and the theme that it
+/// is to have.
+pub(super) fn model(fleet: Arc<Fleet>, keymap: Keymap, theme: String) -> Model {
+    let mouse = fleet.mouse;
+    Model::new(fleet, Timestamp::now()).with_mouse(mouse).with_keys(keymap).with_theme(theme)
+}
+
+/// Returns the keys in force; and a sentence where `[keys]` has mistakes.
+pub(super) fn keys(fleet: &Fleet) -> (Keymap, Option<String>) {
+    let (keymap, wrong) = Keymap::of(fleet);
+    let why = wrong.first().map(|first| {
+        let more = match wrong.len() {
+            1 => String::new(),
+            number => format!(" and {} more", number - 1),
+        };
+        format!("line {}: {}{more}: nixdash config check", first.line, first.message)
+    });
+    (keymap, why)
+}
+
+/// Returns how the screen looks: that theme on this terminal; and a sentence where it is another than the
+/// one that was named.
+pub(super) fn look(theme: &str) -> (Look, Option<String>) {
     let var = |name: &str| std::env::var(name).ok();
-    let (themes, why) = themes::of(&themes::name(fleet));
+    let (themes, why) = themes::of(theme);
     // What the terminal itself says of its background, when it is asked, counts more.
     let told = var("COLORFGBG").and_then(|text| Background::from_colorfgbg(&text));
     let look = Look::new(themes, depth_from(var), ascii_from(var), TimeZone::system());

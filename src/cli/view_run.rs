@@ -1,6 +1,6 @@
 //! The dashboard on a run that was exported: nothing is asked, and nothing can be started.
 
-use crate::cli::dash::look;
+use crate::cli::dash::{keys, look, model};
 use crate::cli::follow_logs::follow_logs;
 use crate::cli::logs::{LogScreen, where_log_is};
 use crate::cli::{CliError, themes};
@@ -8,7 +8,6 @@ use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
 use crate::probe::next_beat;
 use crate::record::{ExportedRun, RunNews, RunWatch, Runs, state_home};
-use jiff::Timestamp;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -22,14 +21,17 @@ pub(super) async fn show_run(
     runs: Runs,
     exported: ExportedRun,
 ) -> Result<ExitCode, CliError> {
-    let (look, other_theme) = look(&fleet);
+    let theme = themes::name(&fleet);
+    let (look, other_theme) = look(&theme);
+    let (keymap, wrong_keys) = keys(&fleet);
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, mut wanted) = mpsc::channel(64);
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let log_screen = LogScreen::begin(runs.clone(), messages.clone());
     let mut told = news(&runs, &exported);
-    told.extend(other_theme.map(|text| Msg::Said { text, bad: true }));
+    let wrong = other_theme.into_iter().chain(wrong_keys);
+    told.extend(wrong.map(|text| Msg::Said { text, bad: true }));
     let tell = messages.clone();
     tokio::spawn(async move {
         for message in told {
@@ -84,13 +86,14 @@ pub(super) async fn show_run(
             }
         }
     });
-    show(model(fleet), look, inbox, effects, next_beat()).await?;
+    let screen = of_record(model(Arc::new(fleet), keymap, theme));
+    show(screen, look, inbox, effects, next_beat()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns a screen that shows a record.
-pub(super) fn model(fleet: Fleet) -> Model {
-    let mut model = Model::new(Arc::new(fleet), Timestamp::now()).of_a_record();
+pub(super) fn of_record(model: Model) -> Model {
+    let mut model = model.of_a_record();
     model.screen = Screen::Deploy;
     model
 }

@@ -17,6 +17,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::sync::Arc;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_764_000_000 + second).unwrap()
@@ -140,6 +141,11 @@ fn screens(mut model: Model, runs: &Runs, news: Vec<Msg>, size: (u16, u16)) -> V
     shown
 }
 
+/// Returns the screen of a record.
+fn of_record(fleet: Fleet) -> Model {
+    view_run::of_record(Model::new(Arc::new(fleet), Timestamp::now()))
+}
+
 #[test]
 fn an_exported_run_shows_elsewhere_what_it_shows_here() {
     for ends in [true, false] {
@@ -151,13 +157,12 @@ fn an_exported_run_shows_elsewhere_what_it_shows_here() {
         let head = there.import(&file).unwrap();
         // Here its process is gone, too.
         std::fs::write(here.folder(&run).join("process"), "1 1\n").unwrap();
-        let record = |fleet: Fleet| view_run::model(fleet);
         for size in [(200, 50), (80, 24), (40, 10)] {
             let mut original = fleet();
             original.flake = Some("~/nixos".to_owned());
-            let one = screens(record(original), &here, view_run::news(&here, &head), size);
+            let one = screens(of_record(original), &here, view_run::news(&here, &head), size);
             let other =
-                screens(record(fleet_of(&head)), &there, view_run::news(&there, &head), size);
+                screens(of_record(fleet_of(&head)), &there, view_run::news(&there, &head), size);
             for (one, other) in one.iter().zip(&other) {
                 assert_eq!(one, other);
                 assert!(other.contains("#1") || size.0 == 40, "{other}");
@@ -205,7 +210,7 @@ fn a_fleet_travels_by_its_names_alone() {
 
 #[test]
 fn nothing_is_started_from_the_screen_of_a_record() {
-    let mut model = view_run::model(fleet());
+    let mut model = of_record(fleet());
     model.screen = Screen::Fleet;
     for key in ['d', 'b', 'r', 'R', 'x', 'm', 'v'] {
         let event = KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE);

@@ -75,6 +75,16 @@ impl Model {
         self.select_row(row);
     }
 
+    /// Shows a row of a view and selects it; a filter or a group that would hide it does so no more.
+    pub(super) fn go_to(&mut self, screen: Screen, row: usize) {
+        self.show(screen);
+        self.reveal(row);
+        if !self.shows_selected() {
+            self.clear_filter();
+            self.reveal(row);
+        }
+    }
+
     /// Puts hosts in groups or lets them stand as one list again. The group of the selected host is
     /// selected for it, and of a selected group its first host.
     pub(super) fn turn_groups(&mut self) {

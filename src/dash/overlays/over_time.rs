@@ -19,9 +19,9 @@ use crate::dash::over_time::OverTimePane;
 use crate::dash::overlay::Overlay;
 use crate::dash::theme::Role;
 use crate::dash::widgets::curve;
-use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
+use crate::dash::widgets::paint::{Paint, below, put, put_wrapped, top};
 use crate::dash::widgets::popup::clear;
-use crate::dash::widgets::text::{left, line_width, width, wrap};
+use crate::dash::widgets::text::{left, line_width, width};
 use crate::dash::words::figures::{name, newest_words, of_scale, scale, spoken};
 use crate::fleet::{FigureOverTime, OverTime, OverTimeOf, TimeSpan};
 use jiff::{SignedDuration, Timestamp};
@@ -54,10 +54,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, pane: &OverTimePane) 
         }
         Some(Err(error)) => {
             paint.rule(buffer, area, &title, "");
-            let lines = wrap(error, usize::from(area.width.saturating_sub(2)).max(8));
-            let line = |text| Line::from(paint.span(Role::Error, format!(" {text}")));
-            let lines: Vec<Line<'_>> = lines.into_iter().map(line).collect();
-            put_all(buffer, below(area, 1), &lines, 0);
+            put_wrapped(paint, buffer, below(area, 1), Role::Error, error);
         }
         Some(Ok(found)) => {
             let shown = shown(area, pane);

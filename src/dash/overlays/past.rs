@@ -19,10 +19,10 @@ use crate::dash::overlay::Overlay;
 use crate::dash::past::PastPane;
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
-use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
+use crate::dash::widgets::paint::{Paint, below, put, put_wrapped, top};
 use crate::dash::widgets::popup::clear;
 use crate::dash::widgets::table::{self, Window};
-use crate::dash::widgets::text::{cut, left, line_width, wrap};
+use crate::dash::widgets::text::{cut, left, line_width};
 use crate::dash::world::RunView;
 use crate::fleet::{OverTimeOf, PastEvent, PastWhat, Severity, TroubleEnd};
 use jiff::Timestamp;
@@ -74,12 +74,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, pane: &PastPane) {
             put(buffer, area, 0, &dim("Nothing happened in 90 days, as far as nixdash was open."));
         }
         Some(Ok(found)) => list(paint, buffer, area, (pane, found)),
-        Some(Err(error)) => {
-            let lines = wrap(error, usize::from(area.width.saturating_sub(2)).max(8));
-            let line = |text| Line::from(paint.span(Role::Error, format!(" {text}")));
-            let lines: Vec<Line<'_>> = lines.into_iter().map(line).collect();
-            put_all(buffer, area, &lines, 0);
-        }
+        Some(Err(error)) => put_wrapped(paint, buffer, area, Role::Error, error),
     }
 }
 
@@ -117,10 +112,7 @@ fn list(
     if let Some(event) = found.get(pane.selected).filter(|_| whole > 0) {
         let area = below(area, area.height - whole);
         paint.rule(buffer, area, &event.about(), &event.lasted(paint.now).unwrap_or_default());
-        let lines = wrap(&event.sentence(), usize::from(area.width.saturating_sub(2)).max(8));
-        let lines: Vec<Line<'_>> =
-            lines.into_iter().map(|line| Line::raw(format!(" {line}"))).collect();
-        put_all(buffer, below(area, 1), &lines, 0);
+        put_wrapped(paint, buffer, below(area, 1), Role::Text, &event.sentence());
     }
 }
 
@@ -229,12 +221,7 @@ fn details(model: &mut Model, of: &OverTimeOf, now: Timestamp) {
         return model.say(format!("{} is not in hosts.toml any more", of.name()), true, now);
     };
     model.overlays.clear();
-    model.show(screen);
-    model.select_row(place);
-    if !model.shows_selected() {
-        model.clear_filter();
-        model.select_row(place);
-    }
+    model.go_to(screen, place);
     (model.zoom, model.details_scroll) = (true, 0);
 }
 

@@ -4,7 +4,7 @@ use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
 use crate::dash::widgets::places::ClickPlaces;
-use crate::dash::widgets::text::{cut, line_width, width};
+use crate::dash::widgets::text::{cut, line_width, width, wrap};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -86,6 +86,20 @@ pub(in crate::dash) fn put_all(buffer: &mut Buffer, area: Rect, lines: &[Line<'_
     for (row, line) in lines.iter().skip(usize::from(from)).enumerate() {
         put(buffer, area, row.min(usize::from(u16::MAX)) as u16, line);
     }
+}
+
+/// Draws a text over as many rows of an area as it takes, behind a margin of one column.
+pub(in crate::dash) fn put_wrapped(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    role: Role,
+    text: &str,
+) {
+    let lines = wrap(text, usize::from(area.width.saturating_sub(2)).max(8)).into_iter();
+    let lines: Vec<Line<'_>> =
+        lines.map(|line| Line::from(paint.span(role, format!(" {line}")))).collect();
+    put_all(buffer, area, &lines, 0);
 }
 
 /// Draws one line at the left and one at the right of a row; the right one yields.

@@ -152,8 +152,8 @@ pub(in crate::dash) fn update(model: &mut Model, command: Command, now: Timestam
 fn choose(model: &mut Model, target: PaletteTarget, now: Timestamp) -> Chosen {
     match target {
         PaletteTarget::Command(command) => return Chosen::Command(command),
-        PaletteTarget::Host(index) => select(model, Screen::Fleet, index),
-        PaletteTarget::Tier(index) => select(model, Screen::Caches, index),
+        PaletteTarget::Host(index) => model.go_to(Screen::Fleet, index),
+        PaletteTarget::Tier(index) => model.go_to(Screen::Caches, index),
         PaletteTarget::Run(index) => {
             // As if it was opened there: the way back leads to the runs.
             model.deploy.from_history = true;
@@ -164,16 +164,6 @@ fn choose(model: &mut Model, target: PaletteTarget, now: Timestamp) -> Chosen {
         PaletteTarget::Theme(theme) => return Chosen::Done(themes::keep(model, theme.to_owned())),
     }
     Chosen::Done(Vec::new())
-}
-
-/// Selects a row of a view; a filter or a group that would hide it does so no more.
-fn select(model: &mut Model, screen: Screen, index: usize) {
-    model.show(screen);
-    model.reveal(index);
-    if !model.shows_selected() {
-        model.clear_filter();
-        model.reveal(index);
-    }
 }
 
 fn set_selected(model: &mut Model, to: usize) {

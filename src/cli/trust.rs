@@ -6,6 +6,7 @@
 
 use crate::cli::{CliError, load};
 use crate::fleet::Fleet;
+use crate::nix::hash::to_base16;
 use crate::record::state_home;
 use clap::{Args, ValueHint};
 use sha2::{Digest as _, Sha256};
@@ -249,11 +250,7 @@ fn lines(fingerprint: &[(String, PathBuf)]) -> String {
 
 /// Returns the SHA-256 of bytes in hexadecimal.
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        // Writing into a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    to_base16(&Sha256::digest(bytes))
 }
 
 /// Returns the SHA-256 of a file in hexadecimal; nothing of one that cannot be read.

@@ -90,12 +90,7 @@ impl NixHash {
 
     /// Returns it as `sha256:` and base 16, as store paths are made from it.
     pub fn in_base16(&self) -> String {
-        let mut text = format!("{}:", self.algorithm.word());
-        for byte in &self.bytes {
-            // Writing into a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        format!("{}:{}", self.algorithm.word(), to_base16(&self.bytes))
     }
 
     fn of_size(algorithm: HashAlgorithm, bytes: Vec<u8>) -> Option<Self> {
@@ -117,6 +112,15 @@ fn base16(digits: &str) -> Option<Vec<u8>> {
         u8::try_from(digit(high)? << 4 | digit(low)?).ok()
     });
     bytes.collect()
+}
+
+/// Returns bytes in base 16, as `sha256sum` writes them.
+pub fn to_base16(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

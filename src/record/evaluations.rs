@@ -5,10 +5,10 @@
 //! as if it were not there.
 
 use crate::fleet::StorePath;
+use crate::nix::hash::to_base16;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,12 +36,7 @@ impl EvaluationInputs {
             hash.update(format!("{name} {} ", value.len()));
             hash.update(value);
         }
-        let mut text = String::new();
-        for byte in hash.finalize() {
-            // Writing to a text cannot fail.
-            let _written = write!(text, "{byte:02x}");
-        }
-        text
+        to_base16(&hash.finalize())
     }
 }
 

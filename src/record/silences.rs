@@ -4,9 +4,9 @@
 //! its place, so that a dashboard and a command line beside it lose nothing of each other.
 
 use crate::fleet::{Silence, SilenceOrigin};
+use crate::nix::hash::to_base16;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -83,12 +83,7 @@ impl KeptSilences {
 /// Returns a name for what belongs to a file: the same for every way to it.
 fn name_of(file: &Path) -> String {
     let whole = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
-    let hash = Sha256::digest(whole.as_os_str().as_encoded_bytes());
-    hash.iter().take(16).fold(String::new(), |mut name, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    to_base16(&Sha256::digest(whole.as_os_str().as_encoded_bytes())[..16])
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left, right, width};
+use crate::dash::world::age;
 use crate::fleet::{HostUnit, HostUnits, UnitState, ago, bytes};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -121,10 +122,9 @@ fn rows(
         };
         lines.push(Line::from(paint.span(Role::Dim, text)));
     }
-    let age: Duration = paint.now.duration_since(list.measured_at).try_into().unwrap_or_default();
     let unseen = window.unseen();
     let gap = if unseen.is_empty() { "" } else { "   " };
-    (lines, format!("asked {}{gap}{unseen}", told_ago(age)))
+    (lines, format!("asked {}{gap}{unseen}", told_ago(age(paint.now, list.measured_at))))
 }
 
 fn told_ago(age: Duration) -> String {
@@ -134,9 +134,7 @@ fn told_ago(age: Duration) -> String {
 /// Returns a unit as whole columns; those that matter less are left out where they do not fit.
 fn row(paint: &Paint<'_>, unit: &HostUnit, names: usize, room: usize) -> String {
     let unknown = || "–".to_owned();
-    let since = unit.since.map_or_else(unknown, |since| {
-        ago(paint.now.duration_since(since).try_into().unwrap_or_default())
-    });
+    let since = unit.since.map_or_else(unknown, |since| ago(age(paint.now, since)));
     let mut row = left(&cut(&unit.name, names), names);
     let columns = [
         left(&unit.state_words(), 22),

@@ -6,13 +6,15 @@ use crate::dash::tests::screens::{draw, look, snap, text};
 use crate::dash::{Effect, Model, Wish};
 use crate::fleet::{Code, Finding, Subject};
 
-fn large(columns: u16, rows: u16, keys: &str) -> Model {
+/// Returns a large fleet after these keys.
+pub(super) fn large(columns: u16, rows: u16, keys: &str) -> Model {
     let mut model = demo::model_of(many(), of_many(), columns, rows);
     press(&mut model, keys);
     model
 }
 
-fn selected(model: &Model) -> &str {
+/// Returns the name of the selected host.
+pub(super) fn selected(model: &Model) -> &str {
     model.selected().map_or("", |(host, _)| &host.name)
 }
 

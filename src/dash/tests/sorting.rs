@@ -1,21 +1,12 @@
 //! Hosts, tiers and runs by what their columns show.
 
-use crate::dash::demo::{self, many, model, now, of_many};
+use crate::dash::demo::{self, model, now};
 use crate::dash::tests::keys::press;
+use crate::dash::tests::problems::{large, selected};
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{HostSort, Model, Msg, TierSort, update};
 use crate::fleet::{Bytes, Event, RunWhat};
 use jiff::SignedDuration;
-
-fn large(columns: u16, rows: u16, keys: &str) -> Model {
-    let mut model = demo::model_of(many(), of_many(), columns, rows);
-    press(&mut model, keys);
-    model
-}
-
-fn selected(model: &Model) -> &str {
-    model.selected().map_or("", |(host, _)| &host.name)
-}
 
 /// Returns the names of the first hosts on the screen.
 fn first(model: &Model, count: usize) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::overlay::Overlay;
-use crate::dash::world::{HISTORY, RunView};
+use crate::dash::world::{HISTORY, RunView, age};
 use crate::fleet::{
     Code, Event, HostFacts, HostResult, HostState, RunEvent, RunId, RunWhat, TierFacts, duration,
 };
@@ -232,8 +232,7 @@ fn ended(model: &mut Model, id: &RunId, now: Timestamp) -> Vec<Effect> {
     close_questions(model, id);
     let Some(run) = model.world.run_by_id(id) else { return Vec::new() };
     let Some(summary) = &run.summary else { return Vec::new() };
-    let age: Duration = now.duration_since(summary.at).try_into().unwrap_or_default();
-    if age > NEWS {
+    if age(now, summary.at) > NEWS {
         return Vec::new();
     }
     let text = format!("run #{id}: {} in {}", summary.words(), duration(summary.duration));

@@ -25,13 +25,12 @@ pub(super) fn draw(
     buffer: &mut Buffer,
     area: Rect,
     run: &RunView,
-    visible: &[usize],
+    hosts: &[(usize, &HostRun)],
 ) {
-    let hosts = visible.iter().filter_map(|index| Some((*index, run.hosts.get(*index)?)));
-    let count = visible.len() as u16;
+    let count = hosts.len() as u16;
     let each = area.width / count;
     let columns = each.saturating_sub(1);
-    let heads = hosts.map(|(index, host)| {
+    let heads = hosts.iter().map(|&(index, host)| {
         let selected = index == paint.model.deploy.host;
         (index, host, panel_head(paint, run, host, selected, Rect { width: columns, ..area }))
     });

@@ -58,11 +58,13 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     let area = filtered::note(paint, buffer, area, ("host", "hosts"));
-    let visible = paint.model.visible_host_runs();
-    if stand_beside(visible.len(), area) {
-        beside::draw(paint, buffer, area, run, &visible);
+    let visible = paint.model.visible_host_runs().into_iter();
+    let hosts: Vec<(usize, &HostRun)> =
+        visible.filter_map(|index| Some((index, run.hosts.get(index)?))).collect();
+    if stand_beside(hosts.len(), area) {
+        beside::draw(paint, buffer, area, run, &hosts);
     } else {
-        stacked::draw(paint, buffer, area, run, &visible);
+        stacked::draw(paint, buffer, area, run, &hosts);
     }
 }
 

@@ -57,18 +57,16 @@ pub(super) fn draw(
     buffer: &mut Buffer,
     area: Rect,
     run: &RunView,
-    visible: &[usize],
+    hosts: &[(usize, &HostRun)],
 ) {
-    let hosts: Vec<(usize, &HostRun)> =
-        visible.iter().filter_map(|index| Some((*index, run.hosts.get(*index)?))).collect();
     let at = hosts.iter().position(|(index, _)| *index == paint.model.deploy.host);
     let selected = at.map(|at| hosts[at].1);
-    let rows = choose(paint, area, run, &hosts, selected);
-    let shown = if rows.whole { hosts.len() } else { fitting(area, rows, &hosts, selected) };
+    let rows = choose(paint, area, run, hosts, selected);
+    let shown = if rows.whole { hosts.len() } else { fitting(area, rows, hosts, selected) };
     let window =
         Window::new(hosts.len(), at.unwrap_or_default(), shown).begin_at(paint.model.list_from);
     let mut rest = area;
-    for (index, host) in hosts.into_iter().skip(window.from).take(window.rows) {
+    for &(index, host) in hosts.iter().skip(window.from).take(window.rows) {
         let is_selected = index == paint.model.deploy.host;
         let taken = host_rows(paint, buffer, rest, run, host, is_selected, rows);
         paint.places.add(top(rest, taken), ClickTarget::Row { index, from: window.from });

@@ -13,10 +13,10 @@ use crate::fleet::{Fleet, Goal, RunId, RunOptions, Strategy, select};
 use crate::record::{JournalError, Runs, share_of_logs, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
-use rustix::process::{getpgid, getppid, setpgid, setsid};
+use rustix::process::{Pid, setpgid, setsid};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -250,12 +250,18 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
 /// Leaves the terminal that this process was started from: its end ends no run, and no program that
 /// the run starts can stop it by asking a question there.
 pub(super) fn leave_terminal() {
-    // The leader of a group cannot begin a session, so we go back into the group of who started us.
-    // Where that is gone, or has no terminal, there is nothing to leave.
-    if let Some(group) = getppid().and_then(|parent| getpgid(Some(parent)).ok()) {
-        let _gone = setpgid(None, Some(group));
+    use std::os::unix::process::CommandExt;
+    if setsid().is_ok() {
+        return;
     }
-    let _left_before = setsid();
+    // The leader of a group cannot begin a session. So we go into the group of a child, which keeps its
+    // number until it is collected; who started us may be gone, or outside of our namespace of processes.
+    let mut helper = Command::new("/proc/self/exe");
+    helper.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut child) = helper.process_group(0).spawn() else { return };
+    let _left_before = setpgid(None, Some(Pid::from_child(&child))).and_then(|()| setsid());
+    drop(child.kill());
+    drop(child.wait());
 }
 
 impl FaceArgs {

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::error::{ErrorContext, LabError};
 use super::state::{Places, write};
-use super::table::{self, started};
+use super::table;
 use super::tool::Tool;
+use crate::record::ProcessStat;
 
 const LAUNCH: &str = include_str!("guest/launch.sh");
 
@@ -26,12 +27,12 @@ struct Recorded {
 impl Recorded {
     /// A process as it is now, if it is alive.
     fn now(pid: u32) -> Option<Self> {
-        started(pid).map(|started| Self { pid, started })
+        ProcessStat::of_living(pid).map(|stat| Self { pid, started: stat.started })
     }
 
     /// Whether it is still that very process.
     fn is_alive(self) -> bool {
-        started(self.pid) == Some(self.started)
+        Self::now(self.pid) == Some(self)
     }
 }
 
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     fn another_process_with_a_recycled_id_is_not_ours() {
         let own = std::process::id();
-        assert!(started(own).is_some());
+        assert!(Recorded::now(own).is_some());
         assert!(!Recorded { pid: own, started: 1 }.is_alive());
     }
 }

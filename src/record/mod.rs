@@ -10,6 +10,7 @@ mod evaluations;
 mod history;
 mod left;
 mod place;
+mod process;
 mod runs;
 mod silences;
 mod trends;
@@ -18,13 +19,14 @@ pub use evaluations::{EvaluationInputs, KeptEvaluation, KeptEvaluations};
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
 pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
+pub use process::ProcessStat;
 pub use runs::{
     BuildOutput, ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, GoodBuild,
     Journal, JournalEntry, JournalError, JournalWriter, KnownDerivation, LevelCounts, LineLevel,
     LogBlock, LogLines, LogPart, LogPattern, LogReader, NumberedLog, RecordError, RemovedLogs,
     RemovedWhy, RunNews, RunRecord, RunRecorder, RunStands, RunStreams, RunWatch, RunWriter, Runs,
     SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, Word,
-    event_queue, output_of, share_of_logs, start_of,
+    event_queue, output_of, share_of_logs,
 };
 pub use silences::KeptSilences;
 pub use trends::{Prometheus, Series, TrendError};

@@ -5,8 +5,9 @@
 //! started nixdash then has the terminal, and its `fg` continues both.
 
 use crate::dash::program::TerminalProgram;
+use crate::record::ProcessStat;
 use rustix::process::{
-    Pid, Signal as Number, WaitId, WaitIdOptions, getppid, getsid, kill_process, waitid,
+    Pid, Signal as Number, WaitId, WaitIdOptions, getppid, kill_process, waitid,
 };
 use signal_hook::consts::SIGSTOP;
 use std::io::{self, IsTerminal, Write};
@@ -102,8 +103,7 @@ fn start(program: &TerminalProgram) -> io::Result<(Child, Signal)> {
 
 /// Returns whether a shell started nixdash, which continues what has stopped.
 fn has_shell() -> bool {
-    getppid().is_some_and(|parent| match (getsid(Some(parent)), getsid(None)) {
-        (Ok(theirs), Ok(ours)) => theirs == ours,
-        (Ok(_) | Err(_), _) => false,
-    })
+    let session = |pid: u32| ProcessStat::of(pid).map(|stat| stat.session);
+    let parent = getppid().and_then(|parent| u32::try_from(parent.as_raw_nonzero().get()).ok());
+    parent.is_some_and(|parent| session(parent) == session(std::process::id()))
 }

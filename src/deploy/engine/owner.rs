@@ -127,7 +127,7 @@ fn this_machine() -> String {
 
 /// Returns when a process started, in the kernel's ticks.
 fn started(pid: u32) -> Option<String> {
-    crate::record::start_of(pid)
+    crate::record::ProcessStat::of_living(pid).map(|stat| stat.started.to_string())
 }
 
 #[cfg(test)]

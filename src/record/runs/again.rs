@@ -6,7 +6,7 @@ use super::files::{DiskFiles, Files as _};
 use super::writer::RunWriter;
 use super::{EVENTS, PROCESS, Runs, doing};
 use crate::fleet::{RunEvent, RunId};
-use crate::record::RecordError;
+use crate::record::{ProcessStat, RecordError};
 use std::fs;
 use std::path::Path;
 
@@ -33,7 +33,8 @@ impl Runs {
         if self.is_alive(run)
             && let Some(process) = self.process(run)
         {
-            return RunStands::Alive { process, is_stopped: is_stopped(process) };
+            let is_stopped = ProcessStat::of(process).is_some_and(|stat| stat.is_stopped());
+            return RunStands::Alive { process, is_stopped };
         }
         match super::super::left::has_an_end(&events) {
             Ok(false) => RunStands::Left,
@@ -74,13 +75,6 @@ fn note_process(dir: &Path) -> Result<(), RecordError> {
     // Whoever looks reads the old line or the new one, never half of one.
     let written = DiskFiles::default().replace(&process, process_line().as_bytes());
     written.map_err(doing("write", &process))
-}
-
-/// Returns whether a process was stopped by a signal.
-fn is_stopped(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
-    matches!(state, Some("T" | "t"))
 }
 
 #[cfg(test)]

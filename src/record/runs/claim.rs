@@ -6,8 +6,8 @@
 
 use crate::fleet::{Retention, RunId};
 use crate::record::runs::files::{DiskFiles, Files as _};
-use crate::record::runs::{EVENTS, FLEET, PROCESS, TAG, doing, fleet_name, start_of};
-use crate::record::{RecordError, RunWriter, Runs};
+use crate::record::runs::{EVENTS, FLEET, PROCESS, TAG, doing, fleet_name};
+use crate::record::{ProcessStat, RecordError, RunWriter, Runs};
 use rustix::process::geteuid;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -157,7 +157,8 @@ fn note_process(dir: &Path) -> Result<bool, RecordError> {
 /// Returns what names this process for good.
 pub(super) fn process_line() -> String {
     let pid = std::process::id();
-    format!("{pid} {}\n", start_of(pid).unwrap_or_default())
+    let started = ProcessStat::of_living(pid).map(|stat| stat.started.to_string());
+    format!("{pid} {}\n", started.unwrap_or_default())
 }
 
 /// Returns the run's number with something that no other machine's run has.

@@ -50,6 +50,7 @@ pub use watch::{RunNews, RunWatch};
 pub use writer::RunWriter;
 
 use crate::fleet::{RunId, RunOrder};
+use crate::record::ProcessStat;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -187,7 +188,8 @@ impl Runs {
         else {
             return false;
         };
-        start_of(pid).is_some_and(|start| Some(start.as_str()) == started)
+        ProcessStat::of_living(pid)
+            .is_some_and(|stat| started == Some(stat.started.to_string().as_str()))
     }
 
     /// Returns the newest run that a living process carries out, of whichever fleet.
@@ -253,16 +255,6 @@ fn files_of(dir: &Path) -> impl Iterator<Item = PathBuf> {
 fn fleet_name(fleet: Option<&Path>) -> String {
     let path = fleet.map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
     path.map(|path| path.display().to_string()).unwrap_or_default()
-}
-
-/// Returns when a process was started, in the kernel's ticks; nothing when there is none. With the
-/// process number it names a process for good: numbers are used again, start times are not.
-pub fn start_of(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.rsplit_once(')')?.1;
-    let mut fields = after_name.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
 }
 
 #[cfg(test)]

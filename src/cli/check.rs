@@ -4,7 +4,7 @@ use crate::cli::{CliError, load, strategies, themes};
 use crate::config::{self, ConfigError};
 use crate::dash::{Keymap, page_of_shortcuts};
 use crate::deploy::{builds_for, locate, tracks_flake_file};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, number_of};
 use crate::nix::flake_url::FlakeUrl;
 use crate::remote::Remote;
 use clap::Subcommand;
@@ -69,11 +69,11 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     let mut warnings = empty_fleet(&fleet);
     warnings.extend(flake_warning(&fleet).await);
     warnings.extend(system_warnings(&fleet, trusted).await);
-    let hosts = counted(fleet.hosts.len(), "host");
-    let tiers = counted(fleet.tiers.len(), "tier");
+    let hosts = number_of(fleet.hosts.len(), "host");
+    let tiers = number_of(fleet.tiers.len(), "tier");
     let right = match warnings.len() {
         0 => "right".to_owned(),
-        number => format!("right, with {}", counted(number, "warning")),
+        number => format!("right, with {}", number_of(number, "warning")),
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}: {right}; {hosts}, {tiers}", path.display())?;
@@ -173,11 +173,6 @@ fn system_warning(
          [builders], or let {host} build its own system: strategy = \"direct\" in [hosts.{host}]"
     );
     Some((message, hint))
-}
-
-/// Returns a number with the word it counts.
-fn counted(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 #[cfg(test)]

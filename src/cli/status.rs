@@ -7,7 +7,7 @@ use crate::cli::{
 };
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
-    Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select_or_all,
+    Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, number_of, percent, select_or_all,
 };
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::remote::Remote;
@@ -115,10 +115,7 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
 
 /// Says what a look waits for.
 pub(super) fn waited_for(fleet: &Fleet, hosts: usize) -> String {
-    let counted = |count: usize, word: &str| {
-        let plural = if count == 1 { "" } else { "s" };
-        (count > 0).then(|| format!("{count} {word}{plural}"))
-    };
+    let counted = |count: usize, word: &str| (count > 0).then(|| number_of(count, word));
     let parts = [counted(hosts, "host"), counted(fleet.tiers.len(), "cache")];
     let whom = parts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
     format!("waiting for {whom} to say how they are and what they hold …")

@@ -106,6 +106,6 @@ pub use text::{printable_coloured, printable_line, printable_text};
 pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use tier_history::{TierEvidence, TierHistory};
 pub use trust::Trust;
-pub use units::{ago, bytes, bytes_of, duration, percent};
+pub use units::{ago, bytes, bytes_of, duration, number_of, percent};
 pub use verifying::{VerifyError, can_be_verified};
 pub use wake::{MacAddress, WakeOnLan};

@@ -1,5 +1,6 @@
 //! Figures as people read them: bytes, shares, durations.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Returns bytes with three significant digits and a decimal unit, such as `81.2 GB`.
@@ -71,9 +72,20 @@ pub fn bytes_of(have: u64, total: u64) -> String {
     }
 }
 
+/// Returns a number with the noun that it counts: `1 line`, `2 lines`.
+pub fn number_of<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    if count == N::from(1) { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_a_thing_is_not_several() {
+        assert_eq!(number_of(1_usize, "line"), "1 line");
+        assert_eq!(number_of(0_u64, "line"), "0 lines");
+    }
 
     #[test]
     fn bytes_keep_three_digits() {

@@ -20,8 +20,8 @@ use crate::dash::widgets::text::{line_width, width};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, severity_role, state_counts};
 use crate::dash::world::{MeanCoverage, RunSign, coverage_tier};
-use crate::fleet::Severity;
 use crate::fleet::words::counted;
+use crate::fleet::{Severity, number_of};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -178,8 +178,7 @@ fn hosts(paint: &Paint<'_>, sums: &Sums, counts: CountStyle) -> Vec<Span<'static
     }
     let mut spans = Vec::new();
     if counts == CountStyle::Long {
-        let plural = if views.len() == 1 { "host" } else { "hosts" };
-        spans.push(Span::raw(format!("{} {plural}  ", views.len())));
+        spans.push(Span::raw(format!("{}  ", number_of(views.len(), "host"))));
     }
     let states = sums.states.iter().cloned();
     let wrong = &sums.wrong;
@@ -232,8 +231,7 @@ fn caches(paint: &Paint<'_>, sums: &Sums, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
     let all_bad = model.world.tiers.iter().filter(|view| is_bad(&view.facts)).count();
     if which == Caches::Count {
-        let plural = if all_bad == 1 { "cache" } else { "caches" };
-        let text = format!("{all_bad} {plural} ▲");
+        let text = format!("{} ▲", number_of(all_bad, "cache"));
         return (all_bad > 0).then(|| paint.span(Role::Warn, text)).into_iter().collect();
     }
     if let Caches::Bad { names, words } = which {

@@ -13,7 +13,7 @@ use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::wrap;
-use crate::fleet::JournalWanted;
+use crate::fleet::{JournalWanted, number_of};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -55,17 +55,13 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Jo
 
 /// Returns what is told below the lines.
 fn note(pane: &JournalPane) -> String {
-    let lines = counted(pane.lines.len());
+    let lines = number_of(pane.lines.len(), "line");
     let below = if pane.below > 0 { format!("   ▼ {} more", pane.below) } else { String::new() };
     if pane.following {
         format!("following, {lines}{below}")
     } else {
         format!("the newest {lines}{below}")
     }
-}
-
-fn counted(lines: usize) -> String {
-    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
 }
 
 /// Returns how many rows of lines are seen at once.
@@ -138,7 +134,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         }
         Command::Copy => {
             let lines: Vec<String> = pane.lines.range(seen(pane, columns, rows)).cloned().collect();
-            let what = counted(lines.len());
+            let what = number_of(lines.len(), "line");
             model.clip(lines.join("\n"), &what, now)
         }
         _ => {

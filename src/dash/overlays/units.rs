@@ -28,7 +28,7 @@ use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{cut, left, right, width};
 use crate::dash::world::age;
-use crate::fleet::{HostUnit, HostUnits, UnitState, ago, bytes};
+use crate::fleet::{HostUnit, HostUnits, UnitState, ago, bytes, number_of};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -72,7 +72,7 @@ fn title(pane: &UnitsPane) -> String {
     let Some(Ok(list)) = &pane.found else { return format!("Units of {host}") };
     let failed = list.failed();
     let services = list.units.len() - failed;
-    let of = if services == 1 { "1 service".to_owned() } else { format!("{services} services") };
+    let of = number_of(services, "service");
     match failed {
         0 => format!("Units of {host}: none failed, {of}"),
         failed => format!("Units of {host}: {failed} failed, {of}"),

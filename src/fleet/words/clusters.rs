@@ -1,10 +1,10 @@
 //! What is wrong with a storage cluster behind a tier, in words.
 
-use crate::fleet::{Code, Finding, Tier};
+use crate::fleet::{Code, Finding, Tier, number_of};
 
 /// Returns `1 volume` or `3 volumes`.
 pub fn volumes(count: usize) -> String {
-    if count == 1 { "1 volume".to_owned() } else { format!("{count} volumes") }
+    number_of(count, "volume")
 }
 
 /// Says that no master answers.

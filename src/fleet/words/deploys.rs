@@ -2,6 +2,7 @@
 
 use crate::fleet::{
     Ancestry, Code, DeployedFrom, Finding, FlakeSource, HostFacts, NixSnippet, Subject, ago,
+    number_of,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -138,7 +139,7 @@ pub fn of_source(run: &str, source: &FlakeSource, now: Timestamp) -> Vec<Finding
 
 /// Returns so many commits in words.
 pub fn commits(count: u64) -> String {
-    if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") }
+    number_of(count, "commit")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::fleet::{
     ClosurePath, Code, CoverageFall, Fetched, Finding, LostFacts, Share, Tier, UniqueFacts, bytes,
-    percent,
+    number_of, percent,
 };
 
 /// How many paths a sentence names.
@@ -61,7 +61,7 @@ fn paths_of(fetched: Fetched) -> String {
 
 /// Returns a number of paths.
 fn paths_in_short(fetched: Fetched) -> String {
-    if fetched.paths == 1 { "1 path".to_owned() } else { format!("{} paths", fetched.paths) }
+    number_of(fetched.paths, "path")
 }
 
 /// Returns paths by name with their sizes, at most so many.

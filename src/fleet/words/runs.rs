@@ -1,6 +1,6 @@
 //! What a run came to, in one or two sentences: where its time went, and what came from which tier.
 
-use crate::fleet::{Fetched, HostResult, bytes, duration};
+use crate::fleet::{Fetched, HostResult, bytes, duration, number_of};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -46,8 +46,7 @@ pub fn what_tiers_brought<'a>(
     let mut all: Vec<_> = all.into_iter().filter(|(_, got)| got.paths > 0).collect();
     all.sort_by_key(|(_, got)| std::cmp::Reverse(got.bytes));
     let words = all.iter().map(|(tier, got)| {
-        let paths = if got.paths == 1 { "path" } else { "paths" };
-        format!("{} in {} {paths} from {tier}", bytes(got.bytes), got.paths)
+        format!("{} in {} from {tier}", bytes(got.bytes), number_of(got.paths, "path"))
     });
     let words = words.collect::<Vec<_>>().join(", ");
     (!words.is_empty()).then(|| format!("fetched: {words}"))

@@ -7,7 +7,7 @@ use super::{
     BuildNode, BuildState, BuildTree, CopyDirection, CopyState, FailureKind, PathCopy,
     StreamTotals, TreeShape, WaitsFor,
 };
-use crate::fleet::{HostBuilds, bytes, bytes_of, duration, printable_line};
+use crate::fleet::{HostBuilds, bytes, bytes_of, duration, number_of, printable_line};
 use std::time::Duration;
 
 /// Derivations that took less than this are not named, in milliseconds.
@@ -161,8 +161,7 @@ pub fn summary(totals: &StreamTotals) -> String {
             (paths.saturating_add(got.paths), size.saturating_add(got.bytes))
         });
         if paths > 0 {
-            let noun = if paths == 1 { "path" } else { "paths" };
-            parts.push(format!("{paths} {noun} ({}) {word}", bytes(size)));
+            parts.push(format!("{} ({}) {word}", number_of(paths, "path"), bytes(size)));
         }
     }
     if let Some(there) = totals.already_there.filter(|there| *there > 0) {

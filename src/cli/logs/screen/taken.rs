@@ -6,7 +6,7 @@
 
 use super::rows::PaneRows;
 use crate::dash::{Msg, PaneRow, RowsOf, RowsTaken};
-use crate::fleet::LogLine;
+use crate::fleet::{LogLine, number_of};
 use crate::record::{LineLevel, RecordError, Runs};
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
@@ -105,7 +105,7 @@ pub(super) fn text_of(
         // One byte too many is enough to say that it is too much.
         text.len() <= MOST
     })?;
-    let count = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    let count = number_of(lines, "line");
     let what =
         if error { format!("the error with what stands around it ({count})") } else { count };
     Ok((lines > 0).then_some((text, what)))

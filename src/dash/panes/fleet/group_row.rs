@@ -13,8 +13,8 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{cut, left, line_width, width};
 use crate::dash::words::{severity_role, state_counts};
-use crate::fleet::HostFacts;
 use crate::fleet::words::counted;
+use crate::fleet::{HostFacts, number_of};
 use ratatui::text::Span;
 
 /// Returns the row of a group among all of them, behind the signs that stand before every row.
@@ -46,8 +46,7 @@ pub(in crate::dash) fn is_marked(paint: &Paint<'_>, group: &HostGroup) -> bool {
 }
 
 fn hosts_in(group: &HostGroup) -> String {
-    let plural = if group.hosts.len() == 1 { "host" } else { "hosts" };
-    format!("{} {plural}", group.hosts.len())
+    number_of(group.hosts.len(), "host")
 }
 
 /// Returns how many hosts are in which state and what is wrong with them; signs where words have no room.

@@ -49,6 +49,14 @@ pub(super) async fn known(
     Ok(EvaluationKey { inputs, commit })
 }
 
+/// Finds out which commit the host's flake is, where that is of use: it is known at once later.
+pub(super) async fn find_commit(step: &Step) {
+    if step.shared.kept.is_some() {
+        // Who needs it hears why it is none.
+        drop(commit(step).await);
+    }
+}
+
 /// Returns the commit that the host's flake is; asked once per run and flake.
 async fn commit(step: &Step) -> Result<Arc<FlakeCommit>, NoCommit> {
     let cell = step.shared.commits.cell(step.flake());

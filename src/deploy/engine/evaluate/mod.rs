@@ -51,7 +51,9 @@ struct EvaluatedSystem {
 
 /// Evaluates a host's system, unless that was done before with the same answer.
 pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
-    let (evaluating, here) = evaluating(step).await?;
+    // Which commit it is, is found out here while the evaluator is asked.
+    let ((), evaluating) = tokio::join!(kept::find_commit(step), evaluating(step));
+    let (evaluating, here) = evaluating?;
     let known = known(step, &evaluating, here).await?;
     let found = match &known {
         Some(known) => kept::look_up(step, known).await,

@@ -77,7 +77,8 @@ if [ -n "${NIXDASH_NOM:-}" ]; then
 fi
 
 # Prints where a server's program is, which is unpacked from its Debian package where it is not
-# installed: installing the package would start a service. $1: the package, $2: the program in it.
+# installed: installing the package would start a service. The libraries that it needs are installed.
+# $1: the package, $2: the program in it.
 program_of() {
 	if command -v "${2##*/}"; then return; fi
 	if ! [ -x "$target/$1/$2" ] && command -v apt-get >/dev/null 2>&1; then
@@ -87,12 +88,21 @@ program_of() {
 		[ "$(id -u)" != 0 ] || apt-get update -qq >&2
 		(cd "$target/$1" && apt-get download -q "$1" && dpkg-deb -x "$1"_*.deb .) >&2
 	fi
+	if [ "$(id -u)" = 0 ] && ldd "$target/$1/$2" 2>/dev/null | grep -q 'not found'; then
+		libraries=$(dpkg-deb -f "$target/$1/$1"_*.deb Depends | tr ',' '\n' | sed -n 's/^ *\(lib[a-z0-9.+-]*\).*/\1/p')
+		# shellcheck disable=SC2086 # one word per package
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $libraries >&2
+	fi
 	if [ -x "$target/$1/$2" ]; then echo "$target/$1/$2"; fi
 }
 
 NIXDASH_SSHD=$(program_of openssh-server usr/sbin/sshd)
 if [ -n "$NIXDASH_SSHD" ]; then
 	say "tests on an ssh server"
+	# As root it drops its rights to those of this user, whom its package makes.
+	if [ "$(id -u)" = 0 ] && ! id sshd >/dev/null 2>&1; then
+		useradd --system --no-create-home --home-dir /run/sshd --shell /usr/sbin/nologin sshd
+	fi
 	NIXDASH_SSHD=$NIXDASH_SSHD cargo test --test it -- --ignored --test-threads 1 connections::
 fi
 

@@ -50,21 +50,23 @@ impl Sshd {
         // Where the program was built to drop its rights; only root needs it.
         drop(fs::create_dir("/run/sshd"));
         let program = std::env::var("NIXDASH_SSHD").unwrap_or_else(|_| "/usr/sbin/sshd".to_owned());
-        let server = Command::new(program)
+        let mut server = Command::new(&program)
             .args(["-D", "-E"])
             .arg(at("sshd.log"))
             .arg("-f")
             .arg(at("sshd_config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
             .spawn()
             .expect("tests/run.sh names an sshd");
-        let sshd = Self { dir, port, server };
         wait_until("the server listens", || {
+            if let Some(ended) = server.try_wait().unwrap() {
+                let log = fs::read_to_string(at("sshd.log")).unwrap_or_default();
+                panic!("{program} ended with {ended} when it began: {log}");
+            }
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
-        sshd
+        Self { dir, port, server }
     }
 
     /// Returns a file of the server.

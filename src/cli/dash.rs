@@ -10,6 +10,7 @@ use crate::cli::effects::Runtime;
 use crate::cli::follow_logs::follow_logs;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::logs::LogScreen;
+use crate::cli::session::SessionKeeper;
 use crate::cli::sudo::SudoPasswords;
 use crate::cli::units::UnitReader;
 use crate::cli::{CliError, earlier, figures, history, init, left, silence, themes, trends};
@@ -107,6 +108,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         let around = init::around::tell(Arc::clone(&fleet), Arc::clone(&runner), messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(around));
     }
+    let mut session = SessionKeeper::of(&fleet, practice.is_some());
     let units = UnitReader::new(Arc::clone(&runner), messages.clone());
     let runtime = Runtime {
         fleet: Arc::clone(&fleet),
@@ -119,6 +121,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         runner,
         remote: remote.clone(),
         units,
+        session: session.clone(),
         silence_key: keymap.press("silence"),
         passwords: SudoPasswords::default(),
     };
@@ -132,6 +135,9 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         seen.see(&event);
         recall(&mut model, event);
     }
+    if let Some(session) = &session {
+        session.restore(&mut model);
+    }
     let shown = show(model, look, inbox, effects, next_beat()).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
@@ -140,7 +146,11 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }
-    Ok(shown?)
+    let ended = shown?;
+    if let (Some(session), Some(text)) = (&mut session, &ended.session) {
+        session.keep(text);
+    }
+    Ok(ended)
 }
 
 /// Sends what nixdash logs of itself to its pane.

@@ -2,6 +2,7 @@
 
 use crate::cli::generations::difference;
 use crate::cli::logs::{LogScreen, where_log_is};
+use crate::cli::session::SessionKeeper;
 use crate::cli::silence::SilenceError;
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::units::UnitReader;
@@ -37,6 +38,8 @@ pub(super) struct Runtime {
     pub(super) units: UnitReader,
     /// What to press to silence a finding, or to make it an alarm again.
     pub(super) silence_key: String,
+    /// Keeps how the dashboard is left, where it does.
+    pub(super) session: Option<SessionKeeper>,
     /// What was typed for sudo since the dashboard was opened.
     pub(super) passwords: SudoPasswords,
 }
@@ -110,6 +113,11 @@ impl Runtime {
                 Effect::KeepTheme { theme } => {
                     let told = themes::keep(&state_home(), &theme);
                     drop(self.messages.send(told).await);
+                }
+                Effect::KeepSession(text) => {
+                    if let Some(session) = &mut self.session {
+                        session.keep(&text);
+                    }
                 }
                 Effect::OpenLog { run, host } => {
                     self.notice(where_log_is(&self.runs, &run, &host)).await;

@@ -47,6 +47,7 @@ mod run_row;
 mod runs;
 mod say;
 mod selectors;
+mod session;
 mod shell;
 mod show;
 mod silence;

@@ -82,6 +82,7 @@ pub(super) async fn show_run(
                 | Effect::Silence(_)
                 | Effect::EndSilence(_)
                 | Effect::OpenShell { .. }
+                | Effect::KeepSession(_)
                 | Effect::Terminal(_) => {}
             }
         }

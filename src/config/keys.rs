@@ -741,6 +741,14 @@ const UI: &[KnownKey] = &[
          the footer, and the wheel. `ctrl-t` changes it at run time. With `false`, and with shift held in most \
          terminals, the mouse selects text as elsewhere.",
     ),
+    key(
+        "restore",
+        "`true` or `false`",
+        "`true`",
+        "Whether the dashboard begins as it was left: with the same view, selected rows, orders, groups and filters. That \
+         is kept in `sessions/` below the state folder, for each `hosts.toml`; with `--read-only`, and in the practice \
+         fleet of `nixdash lab`, nothing is kept.",
+    ),
 ];
 
 const KEYS: &[KnownKey] = &[key(

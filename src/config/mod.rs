@@ -127,6 +127,7 @@ fn empty() -> Fleet {
         prometheus: None,
         theme: None,
         mouse: true,
+        restore: true,
         key_bindings: Vec::new(),
         read_only: false,
     }
@@ -175,6 +176,7 @@ fn read(
         let theme = section.parsed(report, "theme", |text| value::theme(text, home, folder));
         fleet.theme = theme.map(|theme| theme.value);
         fleet.mouse = section.boolean(report, "mouse").unwrap_or(fleet.mouse);
+        fleet.restore = section.boolean(report, "restore").unwrap_or(fleet.restore);
     }
     if let Some(section) = root.section(report, "retention", "[retention]") {
         section.check_keys(report, &KeyTable::Retention.names());

@@ -107,6 +107,7 @@ pub(super) fn fleet() -> Fleet {
         prometheus: None,
         theme: None,
         mouse: true,
+        restore: true,
         key_bindings: Vec::new(),
         read_only: false,
     }

@@ -18,7 +18,7 @@
 //! | `generations` `silencing` `units` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
 //! | `over_time` `past` | what panes of the past know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
-//! | `model` `lists` `fleet_rows` | the world and how it is looked at; the rows that filters let through |
+//! | `model` `lists` `fleet_rows` `session` | the world and how it is looked at; the rows that filters let through; how the dashboard was left |
 //! | `command` | the one table of commands, and where each means something |
 //! | `layout` `moves` `begin` `run_orders` `shell` | where the parts of the screen are; what several views do alike |
 //! | `look_back` | opens what the history knows |
@@ -59,6 +59,7 @@ mod past;
 mod practice;
 mod program;
 mod run_orders;
+mod session;
 mod shell;
 mod silencing;
 mod sorting;
@@ -93,7 +94,7 @@ pub use msg::{Effect, JournalNews, LogOf, LogsInView, Msg, Trend, Wish};
 pub use over_time::OverTimePane;
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
 pub use panes::caches::{CachesPane, TierSort};
-pub use panes::deploy::DeployPane;
+pub use panes::deploy::{DeployPane, RunLeft};
 pub use panes::fleet::{FleetPane, Grouping, HostSort};
 pub use panes::history::{HistoryPane, RunSort};
 pub use panes::logs::{
@@ -106,6 +107,7 @@ pub use panes::logs::{
 pub use panes::sort_at;
 pub use past::PastPane;
 pub use program::{FailureTeller, KeptFile, ProgramEnd, TerminalProgram};
+pub use session::keep_session;
 pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;

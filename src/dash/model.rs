@@ -13,6 +13,7 @@ use crate::dash::world::{
 };
 use crate::fleet::{Fleet, Host, TierKind};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use std::time::Duration;
 const A_WHILE: Duration = Duration::from_secs(12 * 3600);
 
 /// The views that keys 1 to 5 choose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Screen {
     /// Hosts, and the selected one's details.
     #[default]
@@ -101,6 +103,8 @@ pub struct Model {
     pub(super) first_step: Option<FirstStep>,
     /// What was tried of the practice fleet, where that is shown.
     pub practice: Option<Practice>,
+    /// The session as it was kept last, and when; none where none is kept.
+    pub(super) session: Option<(String, Timestamp)>,
     /// The sentence of the moment.
     pub toast: Option<Toast>,
     /// Columns and rows of the terminal.
@@ -152,6 +156,7 @@ impl Model {
             details_scroll: 0,
             first_step: None,
             practice: None,
+            session: None,
             toast: None,
             size: (80, 24),
             list_from: 0,
@@ -265,7 +270,7 @@ impl Model {
 
     /// Returns the run that is of now: the one begun here as long as it goes on, else the newest that goes on,
     /// else the newest begun here, else the newest.
-    fn run_of_now(&self) -> Option<usize> {
+    pub(super) fn run_of_now(&self) -> Option<usize> {
         let runs = &self.world.runs;
         let is_own = |run: &RunView| Some(&run.id) == self.deploy.own.as_ref();
         runs.iter()

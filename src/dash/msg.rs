@@ -373,6 +373,8 @@ pub enum Effect {
         /// Its name, or the path of its file.
         theme: String,
     },
+    /// Keep how the dashboard is left, for the next one of the same hosts.toml.
+    KeepSession(String),
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {
         /// The run.
@@ -424,6 +426,7 @@ impl Effect {
             | Self::PageRows { .. }
             | Self::EditRows { .. }
             | Self::KeepTheme { .. }
+            | Self::KeepSession(_)
             | Self::OpenLog { .. }
             | Self::Terminal(_) => false,
         }

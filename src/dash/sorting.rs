@@ -40,14 +40,24 @@ impl<S: SortBy> Sorting<S> {
         self.by
     }
 
+    /// Returns whether the rows were turned around.
+    pub(super) fn is_turned(&self) -> bool {
+        self.turned
+    }
+
+    /// Returns how rows were sorted that were left so; their order is made as soon as it can be.
+    pub(super) fn as_left(by: S, turned: bool) -> Self {
+        Self { by, turned, ..Self::default() }
+    }
+
     /// Sorts by something else, the way around in which that is read first.
     pub(super) fn choose(&mut self, by: S) {
-        *self = Self { by, ..Self::default() };
+        *self = Self::as_left(by, false);
     }
 
     /// Turns the order around.
     pub(super) fn turn(&mut self) {
-        *self = Self { by: self.by, turned: !self.turned, ..Self::default() };
+        *self = Self::as_left(self.by, !self.turned);
     }
 
     /// Returns what comes after the present order in a list of orders, around its end.

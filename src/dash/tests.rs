@@ -20,6 +20,7 @@ mod problems;
 mod run_news;
 mod runs;
 mod screens;
+mod session;
 mod shell;
 mod silences;
 mod sizes;

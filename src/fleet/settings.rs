@@ -99,6 +99,8 @@ pub struct Fleet {
     pub theme: Option<String>,
     /// Whether the dashboard hears of the mouse.
     pub mouse: bool,
+    /// Whether the dashboard begins as it was left.
+    pub restore: bool,
     /// Which keys commands of the dashboard have instead of their usual ones, in the file's order.
     pub key_bindings: Vec<KeyBinding>,
     /// Whether this nixdash was started with `--read-only`: it changes nothing.

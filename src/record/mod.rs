@@ -4,7 +4,7 @@
 //! per host, and the process that carries it out. Whoever wants to watch a run reads the folder,
 //! so a run outlives the screen that started it, and a second nixdash sees it too. What was measured
 //! and how runs ended is kept in the history, `nixdash.db` beside that folder; what a person silenced, in
-//! `silences/`.
+//! `silences/`, and how the dashboard was left, in `sessions/`.
 
 mod evaluations;
 mod history;
@@ -12,6 +12,7 @@ mod left;
 mod place;
 mod process;
 mod runs;
+mod sessions;
 mod silences;
 mod trends;
 
@@ -28,5 +29,6 @@ pub use runs::{
     SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, Word,
     event_queue, output_of, share_of_logs,
 };
+pub use sessions::KeptSession;
 pub use silences::KeptSilences;
 pub use trends::{Prometheus, Series, TrendError};

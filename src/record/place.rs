@@ -1,8 +1,11 @@
 //! Where nixdash keeps its state: runs, the history, whom the person trusts.
 
+use crate::nix::hash::to_base16;
+use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Returns the folder of the state; it may have to be made.
@@ -54,6 +57,26 @@ fn own_folder(user: u32, shared: &Path) -> PathBuf {
         }
         Ok(_) | Err(_) => folder,
     }
+}
+
+/// Returns a name for what belongs to a file: the same for every way to it.
+pub(super) fn name_of(file: &Path) -> String {
+    let whole = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+    to_base16(&Sha256::digest(whole.as_os_str().as_encoded_bytes())[..16])
+}
+
+/// Makes a folder that only its owner reads, where it is not there.
+pub(super) fn make_own_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Puts a whole file in the place of the one that is there, so that nobody ever reads half of it.
+pub(super) fn put_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    make_own_folder(folder)?;
+    let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
+    fresh.write_all(bytes)?;
+    fresh.persist(file).map(drop).map_err(|error| error.error)
 }
 
 #[cfg(test)]

@@ -4,12 +4,10 @@
 //! its place, so that a dashboard and a command line beside it lose nothing of each other.
 
 use crate::fleet::{Silence, SilenceOrigin};
-use crate::nix::hash::to_base16;
+use crate::record::place::{make_own_folder, name_of, put_whole};
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest as _, Sha256};
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Biggest file that is read, in bytes.
@@ -67,29 +65,22 @@ impl KeptSilences {
         change: impl FnOnce(&mut Vec<Silence>),
     ) -> io::Result<Vec<Silence>> {
         let folder = self.file.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        make_own_folder(folder)?;
         let lock = File::create(self.file.with_extension("lock"))?;
         lock.lock()?;
         let mut all = self.all()?;
         all.retain(|known| !known.until.is_over(now - KEPT));
         change(&mut all);
-        let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
-        fresh.write_all(serde_json::to_string_pretty(&all)?.as_bytes())?;
-        fresh.persist(&self.file).map_err(|error| error.error)?;
+        put_whole(&self.file, serde_json::to_string_pretty(&all)?.as_bytes())?;
         Ok(all)
     }
-}
-
-/// Returns a name for what belongs to a file: the same for every way to it.
-fn name_of(file: &Path) -> String {
-    let whole = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
-    to_base16(&Sha256::digest(whole.as_os_str().as_encoded_bytes())[..16])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::{Code, SilenceEnd};
+    use std::fs;
 
     fn silence(host: &str, reason: &str, until: Timestamp) -> Silence {
         Silence {

@@ -25,6 +25,7 @@ use crate::dash::background::Background;
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
+use crate::dash::session::session_left;
 use crate::dash::world::{FirstStep, Practice};
 use crate::dash::{update, view, view_logs};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode};
@@ -90,11 +91,14 @@ pub struct DashEnd {
     pub first_step: Option<FirstStep>,
     /// What was tried of the practice fleet.
     pub practice: Option<Practice>,
+    /// How it was left, where that is kept.
+    pub session: Option<String>,
 }
 
 impl DashEnd {
     fn of(model: Model) -> Self {
-        Self { first_step: model.first_step, practice: model.practice }
+        let session = session_left(&model);
+        Self { first_step: model.first_step, practice: model.practice, session }
     }
 }
 

@@ -151,6 +151,8 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let begins = matches!(event.what, RunWhat::Begin { .. });
     let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
     let is_news = event.at >= model.world.opened_at;
+    // What began before the dashboard was opened is told of run by run, the oldest first.
+    let is_earlier = !is_news && model.last_key.is_none();
     let looked_at = model.deploy.run == index;
     let host = model.shown_host_run().filter(|_| looked_at).map(|host| host.host.clone());
     model.world.runs[index].fold(event);
@@ -160,9 +162,9 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
         model.deploy.host = found.unwrap_or(model.deploy.host);
     }
     if begins {
-        begun(model, index);
+        begun(model, index, is_earlier);
     }
-    if asks {
+    if asks && !(is_earlier && model.screen == Screen::Deploy) {
         plan_waits(model, index, is_news, now);
     }
     if model.world.runs[index].summary.is_some() && !before {
@@ -193,13 +195,16 @@ fn index_of(model: &mut Model, event: &RunEvent) -> usize {
 }
 
 /// Shows a run that has begun: at once when it was asked for here, else when nothing is watched.
-fn begun(model: &mut Model, index: usize) {
+fn begun(model: &mut Model, index: usize, is_earlier: bool) {
+    if is_earlier && begun_as_left(model, index) {
+        return;
+    }
     let run = &model.world.runs[index];
     let asked_for = model.world.starting.as_ref().and_then(|starting| starting.run.as_ref());
     let ours = asked_for == Some(&run.id);
     let watching = !ours
         && model.deploy.run != index
-        && (matches!(model.screen, Screen::Deploy | Screen::Logs)
+        && (!is_earlier && matches!(model.screen, Screen::Deploy | Screen::Logs)
             || model.shown_run().is_some_and(RunView::is_active));
     if ours {
         model.world.starting = None;
@@ -211,6 +216,19 @@ fn begun(model: &mut Model, index: usize) {
         model.deploy.host = 0;
         model.log.leave_host();
     }
+}
+
+/// Shows the run that was shown when the dashboard was left, and keeps to it where it was not just the run of
+/// that time; returns whether it did.
+fn begun_as_left(model: &mut Model, index: usize) -> bool {
+    let Some(left) = model.deploy.left.clone() else { return false };
+    let run = &model.world.runs[index];
+    if run.id == left.run {
+        let host = run.hosts.iter().position(|host| Some(&host.host) == left.host.as_ref());
+        model.select_run(index, host.unwrap_or_default());
+        return true;
+    }
+    !left.is_of_now && model.shown_run().is_some_and(|shown| shown.id == left.run)
 }
 
 /// Opens the plan when the run is looked at, else says that it waits; keys that are typed into

@@ -21,6 +21,7 @@ use crate::dash::overlays::palette::Chosen;
 use crate::dash::overlays::{difference, generations, host_key, journal, over_time, past, units};
 use crate::dash::panes::logs as log_pane;
 use crate::dash::practice;
+use crate::dash::session;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 
@@ -74,6 +75,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             tick(model, now);
             let mut effects = over_time::tick(model, now);
             effects.extend(past::tick(model, now));
+            effects.extend(session::tick(model, now));
             return effects;
         }
         Msg::Paste(text) if model.still.is_none() => paste(model, &text),

@@ -3,9 +3,11 @@
 use crate::dash::sorting::{SortBy, SortValue};
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Severity, TierFacts, TierState, worst};
+use serde::{Deserialize, Serialize};
 
 /// By what tiers are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TierSort {
     /// As they stand in hosts.toml.
     #[default]

@@ -9,7 +9,7 @@ mod update;
 mod why;
 
 pub(in crate::dash) use logs::logs_in_view;
-pub use state::DeployPane;
+pub use state::{DeployPane, RunLeft};
 
 use crate::dash::model::Screen;
 use crate::dash::panes::Pane;

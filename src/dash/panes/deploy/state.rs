@@ -2,6 +2,7 @@
 
 use crate::dash::filter::Filter;
 use crate::fleet::RunId;
+use serde::{Deserialize, Serialize};
 
 /// The run that is shown, and the host that is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,4 +17,20 @@ pub struct DeployPane {
     pub own: Option<RunId>,
     /// Which hosts of a run are shown.
     pub filter: Filter,
+    /// The run that was shown when the dashboard was left; it is meant until a key is pressed.
+    pub left: Option<RunLeft>,
+}
+
+/// The run that was shown when the dashboard was left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunLeft {
+    /// The run.
+    pub run: RunId,
+    /// The selected host of the run.
+    pub host: Option<String>,
+    /// Whether it was the run of that time: then one that began since is shown instead.
+    pub is_of_now: bool,
+    /// Whether it was opened among the runs.
+    pub from_history: bool,
 }

@@ -59,6 +59,16 @@ impl Grouping {
         self.open.is_some()
     }
 
+    /// Returns a grouping with these groups open; without them, hosts stand in none.
+    pub(in crate::dash) fn with_open(open: Option<BTreeSet<Option<String>>>) -> Self {
+        Self { open }
+    }
+
+    /// Returns the tags of the open groups; none where hosts do not stand in groups.
+    pub(in crate::dash) fn open(&self) -> Option<&BTreeSet<Option<String>>> {
+        self.open.as_ref()
+    }
+
     /// Puts hosts in groups, all of them folded, or lets them stand as one list again.
     pub(in crate::dash) fn turn(&mut self) {
         self.open = if self.is_on() { None } else { Some(BTreeSet::new()) };

@@ -3,9 +3,11 @@
 use crate::dash::sorting::{SortBy, SortValue};
 use crate::dash::world::{ScreenWorld, Urgency, coverage_tier};
 use crate::fleet::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// By what hosts are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HostSort {
     /// As they stand in hosts.toml.
     #[default]

@@ -2,9 +2,11 @@
 
 use crate::dash::sorting::{SortBy, SortValue};
 use crate::dash::world::RunView;
+use serde::{Deserialize, Serialize};
 
 /// By what runs are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RunSort {
     /// By when they began.
     #[default]

@@ -745,7 +745,7 @@ const UI: &[KnownKey] = &[
         "restore",
         "`true` or `false`",
         "`true`",
-        "Whether the dashboard begins as it was left: with the same view, selected rows, orders, groups and filters. That \
+        "Whether the dashboard begins as it was left: with the same view, selected rows, orders, groups, filters and borders. That \
          is kept in `sessions/` below the state folder, for each `hosts.toml`; with `--read-only`, and in the practice \
          fleet of `nixdash lab`, nothing is kept.",
     ),

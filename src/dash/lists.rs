@@ -10,6 +10,7 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::panes::history::HistoryPane;
 use crate::dash::past::PastPane;
+use crate::dash::split::Split;
 use crate::dash::world::TierView;
 use crate::fleet::{Host, Tier};
 use jiff::Timestamp;
@@ -87,6 +88,21 @@ impl Model {
     /// Returns whether the view shows only what a filter lets through.
     pub(super) fn is_filtered(&self) -> bool {
         self.filter().is_some_and(|filter| !filter.is_empty())
+    }
+
+    /// Returns where the border between the list of the view and what stands below it is, to be changed; none
+    /// where the view has no border.
+    pub(super) fn split_mut(&mut self) -> Option<&mut Split> {
+        if self.zoom || self.overlay().is_some() {
+            return None;
+        }
+        match self.screen {
+            Screen::Fleet => Some(&mut self.fleet.split),
+            Screen::Caches => Some(&mut self.caches.split),
+            Screen::Deploy => Some(&mut self.deploy.split),
+            Screen::Logs => None,
+            Screen::History => Some(&mut self.history.split),
+        }
     }
 
     /// Returns how many rows the view has without its filter.
@@ -211,7 +227,7 @@ impl Model {
     /// Returns the indices of the runs that the filter lets through, in the order of the screen: of a run
     /// nothing moves once it has ended, so their order is always that of the moment.
     pub fn visible_runs(&self) -> Vec<usize> {
-        let HistoryPane { filter, sorting } = &self.history;
+        let HistoryPane { filter, sorting, .. } = &self.history;
         let runs = self.world.runs.iter().enumerate();
         let values: Vec<_> = runs.map(|(at, run)| sorting.by().value(run, at)).collect();
         let mut rows = sorting.sorted(&values);

@@ -12,7 +12,7 @@
 //!
 //! | floor | job |
 //! |---|---|
-//! | `colour` `background` `theme` `look` `key` `input` `filter` `program` | colours by role, keys, a line that is typed, what a filter lets through, a program that gets the terminal |
+//! | `colour` `background` `theme` `look` `key` `input` `filter` `split` `program` | colours by role, keys, a line that is typed, what a filter lets through, where a border is, a program that gets the terminal |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` `sorting` | what the rows of each list are matched against when a filter is typed, and how they are put in order |
 //! | `generations` `silencing` `units` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
@@ -63,6 +63,7 @@ mod session;
 mod shell;
 mod silencing;
 mod sorting;
+mod split;
 mod status_line;
 mod terminal;
 mod theme;
@@ -110,6 +111,7 @@ pub use program::{FailureTeller, KeptFile, ProgramEnd, TerminalProgram};
 pub use session::keep_session;
 pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
+pub use split::Split;
 pub use status_line::status_line;
 pub use terminal::{DashEnd, DashError, run};
 pub use theme::{FOLLOWING, Role, THEMES, Theme, ThemeError, ThemePair};

@@ -8,6 +8,7 @@ use crate::dash::panes::deploy::DeployPane;
 use crate::dash::panes::fleet::FleetPane;
 use crate::dash::panes::history::HistoryPane;
 use crate::dash::panes::logs::LogPane;
+use crate::dash::split::BorderRows;
 use crate::dash::world::{
     FirstStep, FoundHere, HostModel, HostRun, Practice, RunView, ScreenWorld, age, shown_flake,
 };
@@ -117,6 +118,8 @@ pub struct Model {
     pub mouse: bool,
     /// The row that was clicked last, and when.
     pub(super) last_click: Option<(u64, Timestamp)>,
+    /// The border that is dragged with the mouse.
+    pub(super) dragged: Option<BorderRows>,
     /// When a key or a button of the mouse was pressed last.
     pub(super) last_key: Option<Timestamp>,
     /// Whether the terminal has the focus.
@@ -163,6 +166,7 @@ impl Model {
             over_from: 0,
             mouse: true,
             last_click: None,
+            dragged: None,
             last_key: None,
             focused: true,
             still: None,

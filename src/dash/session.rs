@@ -1,5 +1,5 @@
 //! How the dashboard was left, so that the next one of the same hosts.toml begins with it: the view, and of
-//! each list the selected row, the order and the filter.
+//! each list the selected row, the order, the filter and where the border below it was.
 //!
 //! Nothing that was measured is in it, and no mark: which hosts are deployed is chosen anew each time. Rows
 //! go by their names, since hosts.toml may have changed. The text is the screen's own; where it is kept is
@@ -13,6 +13,7 @@ use crate::dash::panes::deploy::RunLeft;
 use crate::dash::panes::fleet::{Grouping, HostSort};
 use crate::dash::panes::history::RunSort;
 use crate::dash::sorting::{SortBy, Sorting};
+use crate::dash::split::Split;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -45,6 +46,8 @@ struct Session {
     run: Option<RunLeft>,
     /// The filter of the hosts of a run.
     run_filter: String,
+    /// Where the border between them and the log was.
+    run_border: Split,
 }
 
 /// How a list was looked at.
@@ -54,6 +57,8 @@ struct ListLeft<S> {
     sort: S,
     turned: bool,
     filter: String,
+    /// Where the border between it and what stands below it was.
+    border: Split,
 }
 
 /// A row among the hosts.
@@ -117,22 +122,23 @@ fn text(model: &Model) -> String {
 impl Session {
     fn of(model: &Model) -> Self {
         let fleet = &model.world.fleet;
-        let (hosts, caches) = (&model.fleet, &model.caches);
+        let (hosts, caches, history) = (&model.fleet, &model.caches, &model.history);
         let name_of_host = |index: usize| fleet.hosts.get(index).map(|host| host.name.clone());
         let group = || model.group_at(hosts.selected).map(|group| HostRow::Group(group.tag));
         Self {
             form: FORM,
             view: model.screen,
             zoom: model.zoom,
-            hosts: ListLeft::of(&hosts.sorting, &hosts.filter),
+            hosts: ListLeft::of(&hosts.sorting, &hosts.filter, hosts.split),
             host: name_of_host(hosts.selected).map(HostRow::Host).or_else(group),
             open_groups: hosts.grouping.open().cloned(),
-            tiers: ListLeft::of(&caches.sorting, &caches.filter),
+            tiers: ListLeft::of(&caches.sorting, &caches.filter, caches.split),
             tier: fleet.tiers.get(caches.selected).map(|tier| tier.name.clone()),
             tiers_by_host: by_host(&caches.sorting).and_then(name_of_host),
-            runs: ListLeft::of(&model.history.sorting, &model.history.filter),
+            runs: ListLeft::of(&history.sorting, &history.filter, history.split),
             run: run_left(model),
             run_filter: filter_left(&model.deploy.filter),
+            run_border: model.deploy.split,
         }
     }
 
@@ -142,6 +148,10 @@ impl Session {
         model.show(self.view);
         model.fleet.sorting = self.hosts.sorting();
         model.fleet.filter = self.hosts.filter();
+        model.fleet.split = self.hosts.border;
+        model.caches.split = self.tiers.border;
+        model.history.split = self.runs.border;
+        model.deploy.split = self.run_border;
         model.fleet.grouping = Grouping::with_open(self.open_groups);
         let row = match &self.host {
             Some(HostRow::Host(name)) => place_of_host(name),
@@ -178,8 +188,9 @@ impl Session {
 }
 
 impl<S: SortBy> ListLeft<S> {
-    fn of(sorting: &Sorting<S>, filter: &Filter) -> Self {
-        Self { sort: sorting.by(), turned: sorting.is_turned(), filter: filter_left(filter) }
+    fn of(sorting: &Sorting<S>, filter: &Filter, border: Split) -> Self {
+        let (sort, turned) = (sorting.by(), sorting.is_turned());
+        Self { sort, turned, filter: filter_left(filter), border }
     }
 
     fn sorting(&self) -> Sorting<S> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod borders;
 mod every_size;
 mod failures;
 mod filters;

@@ -355,7 +355,8 @@ fn a_shell_that_is_not_there_is_told() {
 }
 
 /// What asks a terminal to tell of the mouse, and what ends that.
-const MOUSE: [&str; 2] = ["\u{1b}[?1000h\u{1b}[?1006h", "\u{1b}[?1000l\u{1b}[?1006l"];
+const MOUSE: [&str; 2] =
+    ["\u{1b}[?1000h\u{1b}[?1002h\u{1b}[?1006h", "\u{1b}[?1000l\u{1b}[?1002l\u{1b}[?1006l"];
 
 #[test]
 fn the_mouse_is_heard_until_a_key_or_the_end_leaves_it_to_the_terminal() {

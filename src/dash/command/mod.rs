@@ -168,6 +168,10 @@ pub enum Command {
     Filter,
     /// Gives one pane the whole body.
     Zoom,
+    /// Gives the list more rows, and what stands below it fewer.
+    LongerList,
+    /// Gives the list fewer rows, and what stands below it more.
+    ShorterList,
     /// Shows a view.
     Show(Screen),
     /// Shows the view to the left.

@@ -249,10 +249,26 @@ const MORE_ROWS: &[CommandEntry] = &[
     entry(
         Command::Zoom,
         &[Char('z')],
-        &[FLEET, CACHES],
+        &[FLEET, CACHES, HISTORY],
         None,
         "toggle-details",
-        "show all details, or close them",
+        "give what stands below the list the whole screen, or take it back",
+    ),
+    entry(
+        Command::LongerList,
+        &[Char('+')],
+        &[FLEET, CACHES, DEPLOY, HISTORY],
+        None,
+        "longer-list",
+        "give the list more rows and what stands below it fewer; so does dragging the border",
+    ),
+    entry(
+        Command::ShorterList,
+        &[Char('-')],
+        &[FLEET, CACHES, DEPLOY, HISTORY],
+        None,
+        "shorter-list",
+        "give the list fewer rows and what stands below it more; so does dragging the border",
     ),
     asks(entry(
         Command::HostKey,

@@ -86,6 +86,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::HideNextTry => {
             model.practice.as_ref().is_some_and(|practice| practice.next().is_some())
         }
+        Command::LongerList | Command::ShorterList => !model.zoom && model.row_count() > 0,
         Command::FirstSteps => model.world.found_here.is_some(),
         command if model.world.is_record && asks_hosts(command) => false,
         command => (pane(model.screen).can)(model, command),

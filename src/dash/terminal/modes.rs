@@ -29,12 +29,13 @@ pub(super) fn listen_to_mouse(wanted: bool) {
     MOUSE.store(wanted, Ordering::Release);
 }
 
-/// Writes that the terminal is to tell of the buttons and the wheel of the mouse, or not.
+/// Writes that the terminal is to tell of the buttons and the wheel of the mouse, and of movements while a
+/// button is held (mode 1002; a terminal without it has 1000), or not.
 ///
 /// crossterm's own command asks for each movement too, which would wake us while nothing changes.
 pub(super) fn mouse(out: &mut impl Write, wanted: bool) -> io::Result<()> {
     let end = if wanted { 'h' } else { 'l' };
-    write!(out, "\u{1b}[?1000{end}\u{1b}[?1006{end}")
+    write!(out, "\u{1b}[?1000{end}\u{1b}[?1002{end}\u{1b}[?1006{end}")
 }
 
 /// Returns whether the terminal is ours at the moment.

@@ -8,7 +8,8 @@ use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::tests::starting::two_generations;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::{
-    DiffPane, GenerationsPane, Model, Msg, Overlay, PasswordForm, StartForm, StartFrom, update,
+    DiffPane, GenerationsPane, Model, Msg, Overlay, PasswordForm, Split, StartForm, StartFrom,
+    update,
 };
 use crate::dash::{overlays, panes};
 use crate::fleet::{Fleet, Goal, RollbackScope, RunId, RunOrder, RunWhat, Secret};
@@ -17,9 +18,9 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 
 /// Keys that lead to every view, and to the panes that keys open.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "1", "1jj", "1\n", "1/a", "2", "2\n", "2j\nG", "3", "3jj", "3z", "3/none\n", "3o", "3C", "3x",
-    "3B", "3s", "4", "4v", "4a", "5", "5j", "1?", "1:re", "1Ad", "1L", "1q",
+    "3B", "3s", "4", "4v", "4a", "5", "5j", "5z", "1?", "1:re", "1Ad", "1L", "1q",
 ];
 
 /// How many panes are opened without keys.
@@ -83,9 +84,13 @@ fn open(model: &mut Model, number: usize) {
     model.open(overlay);
 }
 
-/// Returns a world with something open, at that size.
-fn opened(world: &Model, number: usize, columns: u16, rows: u16) -> Model {
+/// Returns a world with something open, at that size, with every border at that share of its rows.
+fn opened(world: &Model, number: usize, (columns, rows): (u16, u16), border: Split) -> Model {
     let mut model = world.clone();
+    model.fleet.split = border;
+    model.caches.split = border;
+    model.deploy.split = border;
+    model.history.split = border;
     update(&mut model, Msg::Resize(columns, rows), now());
     open(&mut model, number);
     model
@@ -147,12 +152,22 @@ fn keys_are_whole(model: &Model, shown: &str) {
 const CORNERS: [(u16, u16); 10] =
     [(1, 1), (60, 1), (1, 60), (19, 3), (20, 4), (20, 6), (40, 10), (60, 20), (60, 60), (300, 80)];
 
+/// Returns a border that was moved to so many thousandths of its rows.
+fn at(share: u16) -> Split {
+    let mut border = Split::default();
+    border.put(share, 1000);
+    border
+}
+
 #[test]
 fn every_view_and_pane_of_every_world_is_drawn_at_the_corners() {
     for world in worlds() {
         for number in 0..KEYS.len() + OPENED {
-            for (columns, rows) in CORNERS {
-                check(&opened(&world, number, columns, rows));
+            for (index, size) in CORNERS.into_iter().enumerate() {
+                let end = if (number + index) % 2 == 0 { 0 } else { 1000 };
+                for border in [Split::default(), at(end)] {
+                    check(&opened(&world, number, size, border));
+                }
             }
         }
     }
@@ -162,11 +177,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
     #[test]
     fn every_view_and_pane_of_every_world_is_drawn_at_every_size(
-        sizes in proptest::collection::vec((1u16..=60, 1u16..=60), KEYS.len() + OPENED),
+        sizes in proptest::collection::vec((1u16..=60, 1u16..=60, 0u16..=1000), KEYS.len() + OPENED),
     ) {
         for world in worlds() {
-            for (number, (columns, rows)) in sizes.iter().enumerate() {
-                check(&opened(&world, number, *columns, *rows));
+            for (number, &(columns, rows, border)) in sizes.iter().enumerate() {
+                check(&opened(&world, number, (columns, rows), at(border)));
             }
         }
     }

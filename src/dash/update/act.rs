@@ -8,7 +8,7 @@ use crate::dash::msg::{Effect, Wish};
 use crate::dash::overlay::Overlay;
 use crate::dash::overlays::themes;
 use crate::dash::panes;
-use crate::dash::update::{READ_ONLY, fold};
+use crate::dash::update::{READ_ONLY, borders, fold};
 use jiff::Timestamp;
 
 /// Does a command of a view.
@@ -45,6 +45,8 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         }
         Command::FirstSteps => model.open(Overlay::FirstSteps { scroll: 0 }),
         Command::Back => panes::back(model),
+        Command::LongerList => borders::step(model, true, now),
+        Command::ShorterList => borders::step(model, false, now),
         Command::Freeze => model.freeze(now),
         Command::Mouse => return mouse(model, now),
         Command::Redraw => return vec![Effect::Terminal(Wish::Redraw)],

@@ -1,6 +1,7 @@
 //! What changes the model: one message in, effects out; nothing else happens.
 
 mod act;
+mod borders;
 mod fold;
 mod logs;
 mod mouse;

@@ -1,5 +1,5 @@
 //! What the mouse does: a click gives the command of what is there or selects a row, a second one opens it,
-//! the wheel scrolls what is below the pointer.
+//! the wheel scrolls what is below the pointer, and a border that is dragged moves.
 //!
 //! What is where, the view says itself ([`places`]): a click lands on what was drawn.
 
@@ -12,7 +12,7 @@ use crate::dash::overlay::Overlay;
 use crate::dash::overlays;
 use crate::dash::panes;
 use crate::dash::panes::logs as log_pane;
-use crate::dash::update::run;
+use crate::dash::update::{borders, run};
 use crate::dash::view::places;
 use crate::dash::widgets::places::ClickTarget;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -20,6 +20,9 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Two clicks on a row within this time open it.
 const DOUBLE_CLICK: SignedDuration = SignedDuration::from_millis(400);
+
+/// What was clicked where a border was.
+const BORDER: u64 = u64::MAX;
 
 /// Lines by which the wheel scrolls a text.
 const STEP: usize = 3;
@@ -30,9 +33,17 @@ pub(super) fn mouse(model: &mut Model, event: MouseEvent, now: Timestamp) -> Vec
         MouseEventKind::Down(MouseButton::Left) => click(model, event, now),
         MouseEventKind::ScrollUp => wheel(model, event, true, now),
         MouseEventKind::ScrollDown => wheel(model, event, false, now),
+        MouseEventKind::Drag(MouseButton::Left) => {
+            borders::drag(model, event.row);
+            Vec::new()
+        }
+        MouseEventKind::Up(MouseButton::Left) => {
+            model.dragged = None;
+            Vec::new()
+        }
         MouseEventKind::Down(MouseButton::Right | MouseButton::Middle)
-        | MouseEventKind::Up(_)
-        | MouseEventKind::Drag(_)
+        | MouseEventKind::Up(MouseButton::Right | MouseButton::Middle)
+        | MouseEventKind::Drag(MouseButton::Right | MouseButton::Middle)
         | MouseEventKind::Moved
         | MouseEventKind::ScrollLeft
         | MouseEventKind::ScrollRight => Vec::new(),
@@ -44,9 +55,14 @@ fn click(model: &mut Model, event: MouseEvent, now: Timestamp) -> Vec<Effect> {
     let before = model.last_click.take();
     model.last_key = Some(now);
     model.dirty = true;
+    model.dragged = None;
     let index = match target {
         Some(ClickTarget::Command(command)) => return give(model, command, now),
         _ if Context::of(model) == Context::Frozen => return Vec::new(),
+        Some(ClickTarget::Border(rows)) => {
+            model.dragged = Some(rows);
+            BORDER
+        }
         Some(ClickTarget::Row { index, from }) => {
             overlays::select_row(model, index, from);
             index as u64
@@ -63,6 +79,10 @@ fn click(model: &mut Model, event: MouseEvent, now: Timestamp) -> Vec<Effect> {
     };
     let is_second =
         before.is_some_and(|(row, then)| row == index && now.duration_since(then) <= DOUBLE_CLICK);
+    if is_second && index == BORDER {
+        borders::let_fit(model);
+        return Vec::new();
+    }
     if is_second {
         // Of a finding, enter would end its silence.
         let chosen = match model.overlay() {
@@ -91,7 +111,7 @@ fn wheel(model: &mut Model, event: MouseEvent, is_up: bool, now: Timestamp) -> V
         Some(ClickTarget::Row { .. }) => 1,
         Some(ClickTarget::Text) if model.overlay().is_some_and(overlays::is_list) => 1,
         Some(ClickTarget::Text) => STEP,
-        Some(ClickTarget::Command(_)) | None => return Vec::new(),
+        Some(ClickTarget::Command(_) | ClickTarget::Border(_)) | None => return Vec::new(),
     };
     (0..steps).flat_map(|_| give(model, command, now)).collect()
 }

@@ -4,6 +4,7 @@
 //! looked up in the very layout that was drawn, and the two cannot differ.
 
 use crate::dash::command::Command;
+use crate::dash::split::BorderRows;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use std::cell::RefCell;
@@ -29,6 +30,8 @@ pub(in crate::dash) enum ClickTarget {
     Logs,
     /// A text that scrolls.
     Text,
+    /// The border between a list and what stands below it, which can be moved.
+    Border(BorderRows),
     /// A tab, a button or a key, which gives this command where that can be given.
     Command(Command),
 }
@@ -53,6 +56,12 @@ impl ClickPlaces {
         }
     }
 
+    /// Notes the border that stands in a row of an area, between a list and what is below it.
+    pub(in crate::dash) fn add_border(&self, area: Rect, row: u16) {
+        let border = Rect { y: row, height: 1, ..area }.intersection(area);
+        self.add(border, ClickTarget::Border(BorderRows { top: area.y, height: area.height }));
+    }
+
     /// Forgets what was noted: something else lies over all of it.
     pub(in crate::dash) fn cover(&self, buffer: &Buffer, area: Rect) {
         let area = area.intersection(buffer.area);
@@ -64,6 +73,18 @@ impl ClickPlaces {
         let place = Position::new(column, row);
         let known = self.0.borrow();
         known.iter().rev().find(|(area, _)| area.contains(place)).map(|(_, target)| *target)
+    }
+
+    /// Returns the row of the border that can be moved, and the rows in which it can.
+    pub(in crate::dash) fn border(&self) -> Option<(u16, BorderRows)> {
+        self.0.borrow().iter().find_map(|(area, target)| match target {
+            ClickTarget::Border(rows) => Some((area.y, *rows)),
+            ClickTarget::Row { .. }
+            | ClickTarget::LogRow { .. }
+            | ClickTarget::Logs
+            | ClickTarget::Text
+            | ClickTarget::Command(_) => None,
+        })
     }
 
     /// Returns where that is at first, for tests.

@@ -56,8 +56,13 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let shape = Shape::of(paint.model, usize::from(area.width));
     let note = shape.hosts.note();
     let wanted = paint.model.visible_tiers().len() as u16 + 1 + u16::from(note.is_some());
-    let caption = area.height >= wanted + 10;
+    let split = paint.model.caches.split;
+    let is_moved = split.is_moved() && area.height >= 9;
+    // What the list has, with what stands between it and the details.
+    let above = split.rows(wanted, area.height, (3, 4));
+    let caption = if is_moved { above > 6 } else { area.height >= wanted + 10 };
     let table = match area.height {
+        _ if is_moved => above - if caption { 2 } else { 0 },
         height if height >= wanted + 3 => wanted,
         height if height >= 9 => wanted.min(height - 6),
         height => height,
@@ -73,10 +78,13 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     if caption {
         put(buffer, rest, 0, &hit_rate(paint));
         rest = below(rest, 2);
-    } else if area.height > table + 8 {
+    } else if area.height > table + 8 && !is_moved {
         rest = below(rest, 1);
     }
     if rest.height >= 3 {
+        if area.height >= 9 && paint.model.selected_tier().is_some() {
+            paint.places.add_border(area, rest.y);
+        }
         cache::draw(paint, buffer, rest, false);
     }
 }

@@ -3,6 +3,7 @@
 use crate::dash::filter::Filter;
 use crate::dash::panes::caches::sort::TierSort;
 use crate::dash::sorting::Sorting;
+use crate::dash::split::Split;
 
 /// Which tiers are shown, and which is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,4 +16,6 @@ pub struct CachesPane {
     pub sorting: Sorting<TierSort>,
     /// Which tiers are shown.
     pub filter: Filter,
+    /// Where the border between the tiers and the details is.
+    pub split: Split,
 }

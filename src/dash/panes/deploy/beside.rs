@@ -36,16 +36,18 @@ pub(super) fn draw(
     });
     let heads: Vec<(usize, &HostRun, Vec<Line<'static>>)> = heads.collect();
     let rows = heads.iter().map(|(_, _, head)| head.len()).max().unwrap_or_default() as u16;
+    // The title and the head of each.
+    let above = paint.model.deploy.split.rows(rows + 1, area.height, (2, 4));
     for (place, (index, host, head)) in (0..).zip(heads) {
         let x = area.x + each * place;
         let last = place + 1 == count;
         let wide = if last { area.right() - x } else { each };
         let panel_area = Rect { x, width: wide.saturating_sub(u16::from(!last)), ..area };
         let selected = index == paint.model.deploy.host;
-        paint.places.add(top(panel_area, rows + 1), ClickTarget::Row { index, from: 0 });
+        paint.places.add(top(panel_area, above), ClickTarget::Row { index, from: 0 });
         panel_title(paint, buffer, panel_area, run, host, selected);
-        put_all(buffer, below(panel_area, 1), &head, 0);
-        log_tail::draw(paint, buffer, below(panel_area, rows + 1), host);
+        put_all(buffer, below(top(panel_area, above), 1), &head, 0);
+        log_tail::draw(paint, buffer, below(panel_area, above), host);
         if !last {
             let bar = Line::styled("│", paint.style(Role::Border));
             for row in 0..area.height {
@@ -53,6 +55,9 @@ pub(super) fn draw(
                 put(buffer, cell, row, &bar);
             }
         }
+    }
+    if area.height > above {
+        paint.places.add_border(area, area.y + above);
     }
 }
 

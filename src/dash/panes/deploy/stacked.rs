@@ -16,6 +16,12 @@ use ratatui::text::{Line, Span};
 /// Rows that a log needs to be worth its rule.
 const LOG: usize = 4;
 
+/// Rows that the hosts and the log have at least where a person has moved the border.
+const LEAST: (u16, u16) = (2, 4);
+
+/// Rows of a log that has its own, by which the hosts need not leave room for it.
+const APART: usize = 7;
+
 /// What of each host is shown: its state, its phases in words, what it does.
 #[derive(Clone, Copy)]
 struct StackedRows {
@@ -61,11 +67,19 @@ pub(super) fn draw(
 ) {
     let at = hosts.iter().position(|(index, _)| *index == paint.model.deploy.host);
     let selected = at.map(|at| hosts[at].1);
-    let rows = choose(paint, area, run, hosts, selected);
-    let shown = if rows.whole { hosts.len() } else { fitting(area, rows, hosts, selected) };
+    let split = paint.model.deploy.split;
+    let is_moved = split.is_moved() && selected.is_some() && area.height >= LEAST.0 + LEAST.1;
+    // What the hosts have: all that the log does not need, or what a person gave them.
+    let list = if is_moved { top(area, split.rows(0, area.height, LEAST)) } else { area };
+    let rows = choose(paint, list, if is_moved { APART } else { 0 }, run, hosts, selected);
+    let shown = match (rows.whole, is_moved) {
+        (true, _) => hosts.len(),
+        (false, true) => (usize::from(list.height) / rows.count()).clamp(1, hosts.len().max(1)),
+        (false, false) => fitting(area, rows, hosts, selected),
+    };
     let window =
         Window::new(hosts.len(), at.unwrap_or_default(), shown).begin_at(paint.model.list_from);
-    let mut rest = area;
+    let mut rest = list;
     for &(index, host) in hosts.iter().skip(window.from).take(window.rows) {
         let is_selected = index == paint.model.deploy.host;
         let taken = host_rows(paint, buffer, rest, run, host, is_selected, rows);
@@ -73,8 +87,14 @@ pub(super) fn draw(
         rest = below(rest, taken);
     }
     if let Some(host) = selected {
-        let rest = why::draw(paint, buffer, rest, host, rows.whole);
-        log_tail::draw(paint, buffer, rest, host);
+        let rest = if is_moved { below(area, list.height) } else { rest };
+        let log = why::draw(paint, buffer, rest, host, rows.whole);
+        log_tail::draw(paint, buffer, log, host);
+        if log.height >= 2 && area.height >= LEAST.0 + LEAST.1 {
+            // Why the host failed moves with the log.
+            let above = log.y - rest.y;
+            paint.places.add_border(Rect { y: area.y + above, ..area }, log.y);
+        }
     }
 }
 
@@ -92,10 +112,11 @@ fn fitting(
     (height.saturating_sub(wanted) / rows.count()).clamp(1, hosts.len().max(1))
 }
 
-/// Returns what of each host is shown in that area.
+/// Returns what of each host is shown in that area, of which the log has so many rows elsewhere.
 fn choose(
     paint: &Paint<'_>,
     area: Rect,
+    apart: usize,
     run: &RunView,
     hosts: &[(usize, &HostRun)],
     selected: Option<&HostRun>,
@@ -108,10 +129,10 @@ fn choose(
     let words_fit = names + 5 + words <= usize::from(area.width);
     let beside_state = names + 5 + 28 + words <= usize::from(area.width);
     let mut rows = StackedRows { words: words_fit, doing: true, whole: true, names, columns };
-    if height < count * rows.count() + 7 || beside_state {
+    if height + apart < count * rows.count() + 7 || beside_state {
         rows.words = false;
     }
-    if height < count * rows.count() + 5 || area.width < 60 {
+    if height + apart < count * rows.count() + 5 || area.width < 60 {
         rows.doing = false;
     }
     let taken = hosts.iter().map(|(_, host)| rows.count() - 1 + rows.below(paint, run, host).len());

@@ -1,6 +1,7 @@
 //! Which run is looked at, here, among the logs and in the history.
 
 use crate::dash::filter::Filter;
+use crate::dash::split::Split;
 use crate::fleet::RunId;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,8 @@ pub struct DeployPane {
     pub own: Option<RunId>,
     /// Which hosts of a run are shown.
     pub filter: Filter,
+    /// Where the border between the hosts of a run and the log is.
+    pub split: Split,
     /// The run that was shown when the dashboard was left; it is meant until a key is pressed.
     pub left: Option<RunLeft>,
 }

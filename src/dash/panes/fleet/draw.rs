@@ -50,14 +50,19 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let visible = paint.model.rows();
     let heading = u16::from(area.width >= NARROW);
     let wanted = visible.len().max(1) as u16 + heading;
-    let table = if area.height >= heading + DETAILS + 3 {
-        wanted.min((area.height / 2).max(area.height.saturating_sub(18))).max(3)
+    let has_room = area.height >= heading + DETAILS + 3;
+    let (table, gap) = if !has_room {
+        (area.height, 0)
+    } else if paint.model.fleet.split.is_moved() && paint.model.selected().is_some() {
+        (paint.model.fleet.split.rows(wanted, area.height, (3, DETAILS)), 0)
     } else {
-        area.height
+        let table = wanted.min((area.height / 2).max(area.height.saturating_sub(18))).max(3);
+        (table, u16::from(area.height - table > DETAILS + 2))
     };
     rows(paint, buffer, top(area, table), &visible);
-    let rest = below(area, table + u16::from(area.height - table > DETAILS + 2));
+    let rest = below(area, table + gap);
     if rest.height >= DETAILS && paint.model.selected().is_some() {
+        paint.places.add_border(area, rest.y);
         let used = host::draw(paint, buffer, rest, false);
         newest_log(paint, buffer, below(rest, used + 1));
     } else {

@@ -4,6 +4,7 @@ use crate::dash::filter::Filter;
 use crate::dash::panes::fleet::groups::Grouping;
 use crate::dash::panes::fleet::sort::HostSort;
 use crate::dash::sorting::Sorting;
+use crate::dash::split::Split;
 use std::collections::BTreeSet;
 
 /// Which hosts are shown, and which of them are meant.
@@ -19,4 +20,6 @@ pub struct FleetPane {
     pub grouping: Grouping,
     /// Which hosts are shown.
     pub filter: Filter,
+    /// Where the border between the hosts and the details is.
+    pub split: Split,
 }

@@ -54,16 +54,25 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         return;
     }
+    if paint.model.zoom && paint.model.shown_run().is_some() {
+        hosts::draw(paint, buffer, area);
+        return;
+    }
     let area = filtered::note(paint, buffer, area, ("run", "runs"));
     let visible = paint.model.visible_runs();
     let wide = area.width >= WIDE;
     let head = table::headings(&headings(area), TABLE_LEFT, &paint.model.history.sorting);
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
-    let split = area.height >= 12;
-    let table = if split { (visible.len() as u16 + 1).min(area.height / 2) } else { area.height };
+    let has_room = area.height >= 12;
+    let fitting = (visible.len() as u16 + 1).min(area.height / 2) + 1;
+    let above = paint.model.history.split.rows(fitting, area.height, (3, 4));
+    let gap = u16::from(!paint.model.history.split.is_moved());
+    let table = if has_room { above - gap } else { area.height };
     let list = below(top(area, table), 1);
-    if split && paint.model.shows_selected() {
-        hosts::draw(paint, buffer, below(area, table + 1));
+    if has_room && paint.model.shows_selected() {
+        let rest = below(area, above);
+        paint.places.add_border(area, rest.y);
+        hosts::draw(paint, buffer, rest);
     }
     let at = visible.iter().position(|index| *index == paint.model.deploy.run);
     let window = Window::new(visible.len(), at.unwrap_or_default(), usize::from(list.height))
@@ -133,6 +142,9 @@ pub(in crate::dash) fn sorts(body: Rect) -> Vec<RunSort> {
 
 /// Sorts the runs by the heading at a column.
 pub(super) fn sort_at(model: &mut Model, list: Rect, column: usize) -> bool {
+    if model.zoom {
+        return false;
+    }
     let by = headings::at(&headings(list), TABLE_LEFT, column);
     headings::sort(&mut model.history.sorting, by)
 }

@@ -10,7 +10,7 @@ pub(super) use draw::sorts;
 pub use sort::RunSort;
 pub use state::HistoryPane;
 
-use crate::dash::model::{Model, Screen};
+use crate::dash::model::Screen;
 use crate::dash::panes::Pane;
 
 pub(super) const PANE: Pane = Pane {
@@ -20,7 +20,7 @@ pub(super) const PANE: Pane = Pane {
     shows_details: |_| false,
     targets: update::targets,
     sort_at: draw::sort_at,
-    leave: Model::clear_filter,
+    leave: update::leave,
     parent: Screen::Fleet,
     arrows: Some("select"),
 };

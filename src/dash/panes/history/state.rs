@@ -3,6 +3,7 @@
 use crate::dash::filter::Filter;
 use crate::dash::panes::history::sort::RunSort;
 use crate::dash::sorting::Sorting;
+use crate::dash::split::Split;
 
 /// Which runs are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,4 +12,6 @@ pub struct HistoryPane {
     pub sorting: Sorting<RunSort>,
     /// Which runs are shown.
     pub filter: Filter,
+    /// Where the border between the runs and the hosts of the selected one is.
+    pub split: Split,
 }

@@ -32,6 +32,7 @@ pub(super) fn update(
             model.say(model.history.sorting.sentence("runs"), false, now);
         }
         Command::Open => open(model, Screen::Deploy),
+        Command::Zoom => model.toggle_zoom(),
         Command::Log => open(model, Screen::Logs),
         Command::Deploy => begin::ask(model, targets(model), Goal::default()),
         Command::Retry => return begin::retry(model, now),
@@ -53,12 +54,17 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Sort | Command::TurnSort => model.row_count() > 1,
         Command::Deploy => !targets(model).is_empty(),
-        Command::Open => run.is_some(),
+        Command::Open | Command::Zoom => run.is_some(),
         Command::Log => run.is_some() && model.shown_host_run().is_some(),
         Command::Retry => run.is_some_and(RunView::can_be_tried_again),
         Command::Reattach => run.is_some_and(|run| run.can_go_on),
         _ => true,
     }
+}
+
+/// Closes the hosts that have the whole view, else takes the filter away.
+pub(super) fn leave(model: &mut Model) -> bool {
+    std::mem::take(&mut model.zoom) || model.clear_filter()
 }
 
 /// Returns the hosts of the selected run.

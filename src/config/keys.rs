@@ -742,6 +742,15 @@ const UI: &[KnownKey] = &[
          terminals, the mouse selects text as elsewhere.",
     ),
     key(
+        "notify",
+        "`\"auto\"`, `\"bell\"`, `\"osc9\"`, `\"osc777\"` or `\"off\"`",
+        "`\"auto\"`",
+        "How the terminal tells that a run of more than 30 s has ended, or that a run ended or asks something while the \
+         terminal has not the focus. `bell` rings; `osc9` (iTerm2, kitty, WezTerm, ghostty) and `osc777` (rxvt, foot, terminals \
+         made with VTE) ring and show a notification of the desktop; `auto` chooses between these two by what the terminal says \
+         of itself, and takes `osc9` in tmux; `off` does neither.",
+    ),
+    key(
         "restore",
         "`true` or `false`",
         "`true`",

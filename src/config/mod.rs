@@ -25,8 +25,8 @@ pub use error::{ConfigError, ConfigErrors};
 pub use keys::page as page_of_keys;
 
 use crate::fleet::{
-    ActivationSettings, Alarms, Evaluate, Fleet, Host, Retention, Rollout, RootAccess, Strategy,
-    Targets, Tier, TierKind, Trust,
+    ActivationSettings, Alarms, Evaluate, Fleet, Host, NotifyWay, Retention, Rollout, RootAccess,
+    Strategy, Targets, Tier, TierKind, Trust,
 };
 use crate::nix::signature::parse_public_key;
 use error::MistakeReport;
@@ -127,6 +127,7 @@ fn empty() -> Fleet {
         prometheus: None,
         theme: None,
         mouse: true,
+        notify: NotifyWay::default(),
         restore: true,
         key_bindings: Vec::new(),
         read_only: false,
@@ -176,6 +177,9 @@ fn read(
         let theme = section.parsed(report, "theme", |text| value::theme(text, home, folder));
         fleet.theme = theme.map(|theme| theme.value);
         fleet.mouse = section.boolean(report, "mouse").unwrap_or(fleet.mouse);
+        if let Some(way) = section.word(report, "notify", &NotifyWay::WORDS) {
+            fleet.notify = way.value;
+        }
         fleet.restore = section.boolean(report, "restore").unwrap_or(fleet.restore);
     }
     if let Some(section) = root.section(report, "retention", "[retention]") {

@@ -107,6 +107,7 @@ pub(super) fn fleet() -> Fleet {
         prometheus: None,
         theme: None,
         mouse: true,
+        notify: NotifyWay::default(),
         restore: true,
         key_bindings: Vec::new(),
         read_only: false,

@@ -98,7 +98,7 @@ pub use run::{
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
-pub use settings::{Evaluate, Fleet, Retention, Targets};
+pub use settings::{Evaluate, Fleet, NotifyWay, Retention, Targets};
 pub use silence::{Silence, silence};
 pub use silenced::{SilenceEnd, SilenceOrigin, Silenced};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};

@@ -52,6 +52,33 @@ impl Default for Retention {
     }
 }
 
+/// How the terminal tells of a run that needs somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NotifyWay {
+    /// A bell, and a notification of the desktop by the way that the terminal knows.
+    #[default]
+    Auto,
+    /// A bell alone.
+    Bell,
+    /// A bell and OSC 9: iTerm2, kitty, ghostty, Windows Terminal.
+    Osc9,
+    /// A bell and OSC 777: rxvt, foot, terminals made with VTE.
+    Osc777,
+    /// Nothing.
+    Off,
+}
+
+impl NotifyWay {
+    /// Every way, by the word that stands for it in hosts.toml.
+    pub const WORDS: [(&str, Self); 5] = [
+        ("auto", Self::Auto),
+        ("bell", Self::Bell),
+        ("osc9", Self::Osc9),
+        ("osc777", Self::Osc777),
+        ("off", Self::Off),
+    ];
+}
+
 /// A whole fleet: settings, hosts and tiers, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fleet {
@@ -99,6 +126,8 @@ pub struct Fleet {
     pub theme: Option<String>,
     /// Whether the dashboard hears of the mouse.
     pub mouse: bool,
+    /// How the terminal tells of a run that needs somebody.
+    pub notify: NotifyWay,
     /// Whether the dashboard begins as it was left.
     pub restore: bool,
     /// Which keys commands of the dashboard have instead of their usual ones, in the file's order.

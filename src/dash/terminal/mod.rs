@@ -237,7 +237,7 @@ pub async fn run(
                     }
                     Effect::Terminal(Wish::LetThemeStay) => look = look.let_theme_stay(),
                     Effect::Terminal(wish) => {
-                        grant(&mut screen, &wish)?;
+                        grant(&mut screen, &wish, model.world.fleet.notify)?;
                         model.dirty = true;
                     }
                     Effect::Quit { .. } => {

@@ -3,14 +3,21 @@
 use super::modes::{clear, listen_to_mouse, mouse, suspend};
 use super::{DashError, TerminalScreen};
 use crate::dash::msg::Wish;
-use crate::fleet::printable_line;
+use crate::fleet::{NotifyWay, printable_line};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::io::Write;
 
+/// What rings.
+const BELL: &str = "\u{7}";
+
 /// Does what the screen asks of the terminal, all but to run a program in it and to look
 /// otherwise.
-pub(super) fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), DashError> {
+pub(super) fn grant(
+    screen: &mut TerminalScreen,
+    wish: &Wish,
+    notify: NotifyWay,
+) -> Result<(), DashError> {
     match wish {
         Wish::Redraw => clear(screen),
         Wish::Suspend => suspend(screen),
@@ -21,7 +28,7 @@ pub(super) fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), Dash
                 .map_err(DashError::Draw)
         }
         Wish::Notify(text) => {
-            let told = notification(text, |name| std::env::var(name).ok());
+            let told = notification(text, notify, |name| std::env::var(name).ok());
             let out = screen.backend_mut();
             write!(out, "{told}").and_then(|()| Write::flush(out)).map_err(DashError::Draw)
         }
@@ -38,29 +45,42 @@ pub(super) fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), Dash
 ///
 /// One of the two ways is taken, since some terminals know both and would show it twice: OSC 777 of
 /// rxvt, foot and those made with VTE, else OSC 9 of iTerm2. In tmux nothing tells which
-/// terminal is around it, so OSC 9 is taken there.
-fn notification(text: &str, var: impl Fn(&str) -> Option<String>) -> String {
+/// terminal is around it, so OSC 9 is taken there, unless hosts.toml says otherwise.
+fn notification(text: &str, way: NotifyWay, var: impl Fn(&str) -> Option<String>) -> String {
     let text: String = printable_line(text).chars().take(200).collect();
-    if var("TMUX").is_some() {
-        return format!("\u{7}\u{1b}Ptmux;\u{1b}\u{1b}]9;{text}\u{7}\u{1b}\\");
+    let is_in_tmux = var("TMUX").is_some();
+    let knows_777 = || {
+        let term = var("TERM").unwrap_or_default();
+        term.starts_with("rxvt") || term.starts_with("foot") || var("VTE_VERSION").is_some()
+    };
+    let command = match way {
+        NotifyWay::Off => return String::new(),
+        NotifyWay::Bell => return BELL.to_owned(),
+        NotifyWay::Osc777 => format!("]777;notify;nixdash;{text}"),
+        NotifyWay::Auto if !is_in_tmux && knows_777() => format!("]777;notify;nixdash;{text}"),
+        NotifyWay::Auto | NotifyWay::Osc9 => format!("]9;{text}"),
+    };
+    if is_in_tmux {
+        // tmux hands on what stands between; each escape in it is doubled.
+        return format!("{BELL}\u{1b}Ptmux;\u{1b}\u{1b}{command}\u{7}\u{1b}\\");
     }
-    let term = var("TERM").unwrap_or_default();
-    if term.starts_with("rxvt") || term.starts_with("foot") || var("VTE_VERSION").is_some() {
-        return format!("\u{7}\u{1b}]777;notify;nixdash;{text}\u{1b}\\");
-    }
-    format!("\u{7}\u{1b}]9;{text}\u{1b}\\")
+    format!("{BELL}\u{1b}{command}\u{1b}\\")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn vars(set: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        let set: Vec<(String, String)> =
+            set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        move |name| set.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
     #[test]
     fn a_notification_goes_the_way_that_the_terminal_knows_and_carries_no_control_bytes() {
         let told = |set: &[(&str, &str)]| {
-            notification("run #41: done\u{1b}]0;x\u{7}", |name| {
-                set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-            })
+            notification("run #41: done\u{1b}]0;x\u{7}", NotifyWay::Auto, vars(set))
         };
         let osc_9 = told(&[("TERM", "xterm-256color")]);
         assert!(osc_9.starts_with("\u{7}\u{1b}]9;run #41: done"), "{osc_9:?}");
@@ -72,5 +92,20 @@ mod tests {
         }
         let in_tmux = told(&[("TMUX", "/tmp/tmux"), ("VTE_VERSION", "7600")]);
         assert!(in_tmux.starts_with("\u{7}\u{1b}Ptmux;\u{1b}\u{1b}]9;run"), "{in_tmux:?}");
+    }
+
+    #[test]
+    fn what_hosts_toml_says_is_done_whatever_the_terminal_says_of_itself() {
+        let told = |way, set: &[(&str, &str)]| notification("done", way, vars(set));
+        for set in [&[][..], &[("TERM", "foot")], &[("TMUX", "/tmp/tmux")]] {
+            assert_eq!(told(NotifyWay::Off, set), "");
+            assert_eq!(told(NotifyWay::Bell, set), "\u{7}");
+        }
+        let foot = [("TERM", "foot")];
+        assert_eq!(told(NotifyWay::Osc9, &foot), "\u{7}\u{1b}]9;done\u{1b}\\");
+        let osc_777 = "\u{7}\u{1b}]777;notify;nixdash;done\u{1b}\\";
+        assert_eq!(told(NotifyWay::Osc777, &[("TERM", "xterm-kitty")]), osc_777);
+        let in_tmux = "\u{7}\u{1b}Ptmux;\u{1b}\u{1b}]777;notify;nixdash;done\u{7}\u{1b}\\";
+        assert_eq!(told(NotifyWay::Osc777, &[("TMUX", "/tmp/tmux")]), in_tmux);
     }
 }

@@ -131,6 +131,7 @@ impl Runtime {
                 // Carried out by the terminal itself, or already.
                 Effect::Terminal(_)
                 | Effect::ShowLogs(_)
+                | Effect::Copy { .. }
                 | Effect::CopyRows { .. }
                 | Effect::SaveRows { .. }
                 | Effect::PageRows { .. }

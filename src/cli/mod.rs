@@ -9,6 +9,7 @@ mod caches;
 mod carry_out;
 mod check;
 mod chosen_run;
+mod clipboard;
 mod complete;
 mod dash;
 mod deploy;

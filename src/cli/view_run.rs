@@ -55,6 +55,7 @@ pub(super) async fn show_run(
                 Effect::Quit { .. } => return,
                 // These are carried out already, or cannot be asked for: the screen is one of a record.
                 Effect::ShowLogs(_)
+                | Effect::Copy { .. }
                 | Effect::CopyRows { .. }
                 | Effect::SaveRows { .. }
                 | Effect::PageRows { .. }

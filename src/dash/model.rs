@@ -1,7 +1,7 @@
 //! The state of the screen, as plain data: what is known, and how it is looked at.
 
 use crate::dash::key::Keymap;
-use crate::dash::msg::{Effect, LogsInView, Wish};
+use crate::dash::msg::LogsInView;
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::panes::caches::CachesPane;
 use crate::dash::panes::deploy::DeployPane;
@@ -382,13 +382,6 @@ impl Model {
     pub(super) fn toggle_zoom(&mut self) {
         self.zoom = !self.zoom;
         self.details_scroll = 0;
-    }
-
-    /// Has the terminal take a text, and says so.
-    pub(super) fn clip(&mut self, text: String, what: &str, now: Timestamp) -> Vec<Effect> {
-        let way = "the terminal was asked to take it (OSC 52), as far as it lets programs do that";
-        self.say(format!("copied {what}: {way}"), false, now);
-        vec![Effect::Terminal(Wish::Clip(text))]
     }
 
     /// Shows a sentence for a while.

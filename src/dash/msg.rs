@@ -26,13 +26,12 @@ pub enum Msg {
     Tick,
     /// Something of the logs that the pane wanted ([`Effect::ShowLogs`]).
     Logs(LogNews),
-    /// Text that was to be copied, and what it is, for the terminal to take: there is nobody else who
-    /// could.
+    /// Text that was to be copied, for the terminal to take: there is nobody else who could.
     Clip {
         /// The text, printable.
         text: String,
-        /// What it is, such as `3 lines`.
-        what: String,
+        /// What is told of it, as a sentence.
+        told: String,
     },
     /// This is silenced in nixdash's own state, and nothing else any more.
     Silences(Vec<Silence>),
@@ -338,6 +337,13 @@ pub enum Effect {
     /// The pane of logs needs this, and nothing else any more: it comes as [`Msg::Logs`], now and when it
     /// changes.
     ShowLogs(Option<Box<PaneWanted>>),
+    /// Copy a text to where other programs find it; [`Msg::Said`] or [`Msg::Clip`] says how.
+    Copy {
+        /// The text, printable.
+        text: String,
+        /// What it is, such as `3 lines`.
+        what: String,
+    },
     /// Copy rows to where other programs find them; [`Msg::Said`] or [`Msg::Clip`] says how.
     CopyRows {
         /// Of which rows.
@@ -421,6 +427,7 @@ impl Effect {
             | Self::FetchHostKeys { .. }
             | Self::ViewLogs { .. }
             | Self::ShowLogs(_)
+            | Self::Copy { .. }
             | Self::CopyRows { .. }
             | Self::SaveRows { .. }
             | Self::PageRows { .. }

@@ -30,5 +30,6 @@ mod starting;
 mod theme_choice;
 mod themes;
 mod tier_keys;
+mod toasts;
 mod trial;
 mod units;

@@ -64,7 +64,5 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     if let Some(row) = parts.footer {
         footer::draw(paint, buffer, row);
     }
-    if let Some(row) = parts.toast {
-        footer::toast(paint, buffer, row, parts.bottom_rule.is_some());
-    }
+    footer::toast(paint, buffer, &parts);
 }

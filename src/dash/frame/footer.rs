@@ -7,7 +7,7 @@
 
 use crate::dash::able::{available, is_named};
 use crate::dash::command::{Command, Context, label};
-use crate::dash::layout::layout;
+use crate::dash::layout::{ScreenLayout, layout};
 use crate::dash::model::Model;
 use crate::dash::overlays;
 use crate::dash::panes;
@@ -16,7 +16,8 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::{Paint, put};
 use crate::dash::widgets::places::ClickTarget;
-use crate::dash::widgets::text::{cut, line_width, width};
+use crate::dash::widgets::popup::clear;
+use crate::dash::widgets::text::{line_width, width, wrap_evenly};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -118,25 +119,36 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
     items
 }
 
-/// Draws the sentence of the moment at the right of a row, or over it where the row is not its own.
-pub(in crate::dash) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, on_rule: bool) {
-    let Some(toast) = &paint.model.toast else { return };
-    let typing = paint.model.prompt.is_some() || paint.model.log.typing.is_some();
-    if !on_rule && (paint.model.overlay().is_some() || typing) {
-        return;
-    }
+/// Draws the sentence of the moment, whole: at the right of a rule, or in as many rows as it takes, of which
+/// the last is that row.
+///
+/// Where the row has the keys of a question or what is typed, the sentence stands in the first rows instead.
+pub(in crate::dash) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, parts: &ScreenLayout) {
+    let (Some(toast), Some(row)) = (&paint.model.toast, parts.toast) else { return };
+    let on_rule = parts.bottom_rule.is_some();
     let role = if toast.bad { Role::Error } else { Role::Title };
     let sign = if toast.bad { "▲ " } else { "" };
-    let text = format!(" {sign}{} ", toast.text);
-    let text = cut(&text, usize::from(row.width).saturating_sub(2));
-    let columns = width(&text) as u16;
-    if on_rule {
-        let skip = row.width.saturating_sub(columns + 2);
+    let text = format!("{sign}{}", toast.text);
+    let columns = usize::from(row.width).saturating_sub(if on_rule { 4 } else { 2 });
+    if on_rule && width(&text) <= columns {
+        let skip = row.width.saturating_sub(width(&text) as u16 + 4);
         let at = Rect { x: row.x + skip, width: row.width - skip, ..row };
-        put(buffer, at, 0, &Line::from(paint.span(role, text)));
-    } else {
-        paint.places.cover(buffer, row);
-        put(buffer, row, 0, &Line::raw(" ".repeat(usize::from(row.width))));
-        put(buffer, row, 0, &Line::from(paint.span(role, text)));
+        put(buffer, at, 0, &Line::from(paint.span(role, format!(" {text} "))));
+        return;
+    }
+    let lines = wrap_evenly(&text, columns, usize::from(row.y - parts.over.y).max(1));
+    let count = lines.len() as u16;
+    let typing = paint.model.prompt.is_some() || paint.model.log.typing.is_some();
+    let is_kept = !on_rule && (paint.model.overlay().is_some() || typing);
+    let y = if is_kept { parts.over.y } else { (row.y + 1).saturating_sub(count) };
+    let area = Rect { y, height: count, ..row };
+    if on_rule && y > parts.over.y {
+        // The rule stands above the sentence instead.
+        paint.rule(buffer, Rect { y: y - 1, height: 1, ..row }, "", "");
+    }
+    paint.places.cover(buffer, area);
+    clear(paint, buffer, area);
+    for (at, line) in (0..).zip(lines) {
+        put(buffer, area, at, &Line::from(paint.span(role, format!(" {line}"))));
     }
 }

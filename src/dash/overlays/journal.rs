@@ -14,7 +14,6 @@ use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::wrap;
 use crate::fleet::{JournalWanted, number_of};
-use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -110,7 +109,7 @@ pub(in crate::dash) fn came(model: &mut Model, of: &JournalWanted, news: Journal
 }
 
 /// Does a command in the pane.
-pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+pub(super) fn update(model: &mut Model, command: Command) -> Vec<Effect> {
     let area = layout(model).over;
     let (columns, rows) = (Popup::new(area, WIDTH).room(), room(area));
     let Some(Overlay::Journal(pane)) = model.overlay_mut() else { return Vec::new() };
@@ -135,7 +134,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Command::Copy => {
             let lines: Vec<String> = pane.lines.range(seen(pane, columns, rows)).cloned().collect();
             let what = number_of(lines.len(), "line");
-            model.clip(lines.join("\n"), &what, now)
+            vec![Effect::Copy { text: lines.join("\n"), what }]
         }
         _ => {
             model.close();

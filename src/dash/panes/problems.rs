@@ -50,7 +50,7 @@ pub(super) fn snippet_facts(finding: &Finding) -> Vec<Fact> {
 
 /// Copies what to do about the worst of what is wrong: as lines for the NixOS configuration where there
 /// are some.
-pub(super) fn copy_fix(model: &mut Model, findings: &[Finding], now: Timestamp) -> Vec<Effect> {
+pub(super) fn copy_fix(findings: &[Finding]) -> Vec<Effect> {
     let Some(finding) = worst_with_fix(findings) else { return Vec::new() };
     let label = finding.code.label();
     let (text, what) = match &finding.snippet {
@@ -59,5 +59,5 @@ pub(super) fn copy_fix(model: &mut Model, findings: &[Finding], now: Timestamp) 
         }
         None => (finding.fix.clone(), format!("what to do about “{label}”")),
     };
-    model.clip(text, &what, now)
+    vec![Effect::Copy { text, what }]
 }

@@ -3,7 +3,7 @@
 use crate::dash::demo::{self, model};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
-use crate::dash::{Effect, Model, Overlay, Wish};
+use crate::dash::{Effect, Model, Overlay};
 use crate::fleet::Outcome;
 
 /// Returns a screen on a run in which the failures at these places of the list befell these hosts.
@@ -76,7 +76,7 @@ fn the_reason_is_copied_as_it_was_told_and_generations_lead_back() {
     let all = demo::failures();
     let mut model = screen(&[("samsung", 0)], 80, 24);
     let copied = press(&mut model, "y");
-    let [Effect::Terminal(Wish::Clip(copied))] = &copied[..] else { panic!("{copied:?}") };
+    let [Effect::Copy { text: copied, .. }] = &copied[..] else { panic!("{copied:?}") };
     assert!(copied.starts_with(all[0].said[0].1), "{copied}");
     assert_eq!(press(&mut model, "e"), [], "nothing was changed on it");
     let degraded = all.iter().position(|it| it.outcome == Outcome::Degraded).unwrap();

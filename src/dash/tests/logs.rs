@@ -293,7 +293,7 @@ fn lines_are_selected_copied_and_saved() {
     let effects = press(&mut model, &logs, "x\n");
     assert!(matches!(&effects[..], [Effect::SaveRows { file, .. }] if file == "run-41-p620.logx"));
     // What the terminal has to take is written by it alone.
-    let clip = Msg::Clip { text: "a".to_owned(), what: "1 line".to_owned() };
+    let clip = Msg::Clip { text: "a".to_owned(), told: "copied 1 line (OSC 52)".to_owned() };
     let effects = update(&mut model, clip, now());
     assert_eq!(effects, [Effect::Terminal(Wish::Clip("a".to_owned()))]);
     assert!(model.toast.as_ref().is_some_and(|toast| toast.text.contains("OSC 52")));

@@ -3,7 +3,7 @@
 use crate::dash::demo::{self, many, model, of_many};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
-use crate::dash::{Effect, Model, Wish};
+use crate::dash::{Effect, Model};
 use crate::fleet::{Code, Finding, Subject};
 
 /// Returns a large fleet after these keys.
@@ -49,8 +49,8 @@ fn the_only_problem_says_that_it_is() {
 fn tiers_have_problems_too() {
     let mut model = large(110, 30, "2p");
     assert_eq!(model.selected_tier().unwrap().0.name, "cache-05");
-    let clip = Effect::Terminal(Wish::Clip("start it".to_owned()));
-    assert_eq!(press(&mut model, "y"), [clip]);
+    let copied = press(&mut model, "y");
+    assert!(matches!(&copied[..], [Effect::Copy { text, .. }] if text == "start it"), "{copied:?}");
 }
 
 #[test]
@@ -66,18 +66,19 @@ fn problems_stand_first_and_the_selected_host_stays_selected() {
 #[test]
 fn the_fix_of_the_worst_is_copied() {
     let mut model = large(110, 30, "/disk-low\n");
-    let clip = |text: &str| [Effect::Terminal(Wish::Clip(text.to_owned()))];
-    assert_eq!(
-        press(&mut model, "y"),
-        clip("nix.gc.automatic = true;\nnix.gc.options = \"--delete-older-than 30d\";")
-    );
-    let said = model.toast.as_ref().unwrap().text.clone();
-    assert!(said.starts_with("copied lines for the NixOS configuration, for “disk low”"), "{said}");
+    let copied = |model: &mut Model| match &press(model, "y")[..] {
+        [Effect::Copy { text, what }] => (text.clone(), what.clone()),
+        other => unreachable!("{other:?}"),
+    };
+    let (text, what) = copied(&mut model);
+    let lines = "nix.gc.automatic = true;\nnix.gc.options = \"--delete-older-than 30d\";";
+    assert_eq!(text, lines);
+    assert_eq!(what, "lines for the NixOS configuration, for “disk low”");
     let at = model.fleet.selected;
     let fix = "run `nixdash trust-host rack03-6` first";
     let finding = Finding::new(Subject::host("rack03-6"), Code::HostKeyUnknown, "a new key", fix);
     model.world.hosts[at].facts.findings.push(finding);
-    assert_eq!(press(&mut model, "y"), clip(fix), "the worst counts");
+    assert_eq!(copied(&mut model).0, fix, "the worst counts");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::keys::press;
 use super::screens::snap;
 use crate::dash::demo::{self, ago_s, model, now};
-use crate::dash::{Effect, JournalNews, Model, Msg, Overlay, Wish, update};
+use crate::dash::{Effect, JournalNews, Model, Msg, Overlay, update};
 use crate::fleet::{HostUnit, HostUnits, JournalWanted, UnitState};
 
 fn unit(name: &str, state: UnitState, sub_state: &str, description: &str) -> HostUnit {
@@ -117,11 +117,11 @@ fn the_lines_that_are_seen_are_copied() {
     let mut model = with_journal(110, 30);
     press(&mut model, "kk");
     let effects = press(&mut model, "y");
-    let [Effect::Terminal(Wish::Clip(text))] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Copy { text, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(text.ends_with("line 97 of the journal"), "{text}");
     assert!(text.lines().count() > 10 && text.lines().count() < 30);
     press(&mut model, "g");
     let effects = press(&mut model, "y");
-    let [Effect::Terminal(Wish::Clip(text))] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Copy { text, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(text.starts_with("2026-11-21T12:00:00+0000 bluetoothd[41]: line 0 of"), "{text}");
 }

@@ -133,9 +133,10 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             let sight = log_pane::sight(model, layout(model).body);
             log_pane::news(model, news, sight, now);
         }
-        Msg::Clip { text, what } => {
+        Msg::Clip { text, told } => {
             model.dirty = true;
-            return model.clip(text, &what, now);
+            model.say(told, false, now);
+            return vec![Effect::Terminal(Wish::Clip(text))];
         }
         Msg::Silences(kept) => {
             model.dirty = true;

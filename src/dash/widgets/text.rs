@@ -94,6 +94,15 @@ pub(in crate::dash) fn wrap_to(text: &str, columns: usize, rows: usize) -> Vec<S
     lines
 }
 
+/// Returns a text as at most so many lines that are about equally long, so that no word stands alone.
+pub(in crate::dash) fn wrap_evenly(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let lines = wrap_to(text, columns, rows);
+    let as_many = (columns / 2..columns).map(|fewer| wrap_to(text, fewer, rows));
+    let mut even = as_many
+        .skip_while(|even| even.len() > lines.len() || even.iter().any(|line| line.ends_with('…')));
+    even.next().unwrap_or(lines)
+}
+
 /// Returns how many bytes of a text fit in that many columns.
 fn fitting(text: &str, columns: usize) -> usize {
     let mut used = 0;
@@ -151,6 +160,16 @@ mod tests {
         assert_eq!(wrap_to("the host does not answer", 9, 3), ["the host", "does not", "answer"]);
         assert_eq!(wrap_to("the host does not answer", 9, 2), ["the host", "does not…"]);
         assert_eq!(wrap_to("the host", 9, 0), [""; 0]);
+    }
+
+    #[test]
+    fn even_lines_leave_no_word_alone_and_lose_nothing() {
+        let text = "run #41: 1 switched in 1 min 00 s";
+        assert_eq!(wrap(text, 31), ["run #41: 1 switched in 1 min 00", "s"]);
+        assert_eq!(wrap_evenly(text, 31, 9), ["run #41: 1 switched", "in 1 min 00 s"]);
+        assert_eq!(wrap_evenly("the host", 9, 9), ["the host"]);
+        assert_eq!(wrap_evenly("the host does not answer", 9, 2), ["the host", "does not…"]);
+        assert_eq!(wrap_evenly("the host", 0, 0), [""; 0]);
     }
 
     proptest! {

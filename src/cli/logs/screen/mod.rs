@@ -12,6 +12,7 @@ mod rows;
 mod streams;
 mod taken;
 
+use crate::cli::clipboard::ClipboardWays;
 use crate::cli::viewer::Viewer;
 use crate::dash::{Effect, Msg, PaneWanted};
 use crate::record::Runs;
@@ -75,6 +76,14 @@ impl LogScreen {
             Effect::ShowLogs(wanted) => drop(self.wanted.send_replace(wanted)),
             Effect::CopyRows { of, what } => {
                 tokio::spawn(taken::copy(self.runs.clone(), *of, what, self.messages.clone()));
+            }
+            Effect::Copy { text, what } => {
+                let messages = self.messages.clone();
+                tokio::spawn(async move {
+                    let told = ClipboardWays::here().copy(text, what).await;
+                    // A screen that is gone needs no telling.
+                    drop(messages.send(told).await);
+                });
             }
             Effect::SaveRows { of, file } => {
                 tokio::spawn(taken::save(self.runs.clone(), *of, file, self.messages.clone()));

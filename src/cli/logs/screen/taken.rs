@@ -1,10 +1,9 @@
 //! Copies and saves rows of a pane of logs.
 //!
-//! All text that is copied is printable: no control byte of a log reaches a clipboard. In tmux the text
-//! goes to tmux, which hands it on to the terminal around it; elsewhere the terminal itself is asked
-//! (OSC 52), which works over ssh too.
+//! All text that is copied is printable: no control byte of a log reaches a clipboard.
 
 use super::rows::PaneRows;
+use crate::cli::clipboard::ClipboardWays;
 use crate::dash::{Msg, PaneRow, RowsOf, RowsTaken};
 use crate::fleet::{LogLine, number_of};
 use crate::record::{LineLevel, RecordError, Runs};
@@ -13,21 +12,16 @@ use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
 /// How many lines stand before an error that is copied, and behind it.
 const AROUND: u64 = 10;
 
-/// Most bytes that terminals take at once: 74 994 in base 64.
-const TERMINAL: usize = 56_244;
-
-/// Most bytes that are copied.
+/// Most bytes that are read to be copied: more than a clipboard takes.
 const MOST: usize = 1 << 20;
 
-/// How long tmux may take.
+/// How long the rows are looked at in one go.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many rows are read at once.
@@ -37,7 +31,7 @@ const PIECE: u64 = 4096;
 pub(super) async fn copy(runs: Runs, of: RowsOf, what: RowsTaken, messages: mpsc::Sender<Msg>) {
     let read = tokio::task::spawn_blocking(move || text_of(&runs, &of, &what)).await;
     let message = match read {
-        Ok(Ok(Some((text, what)))) => clip(text, what, std::env::var_os("TMUX").is_some()).await,
+        Ok(Ok(Some((text, what)))) => ClipboardWays::here().copy(text, what).await,
         Ok(Ok(None)) => said("no line there tells of an error", false),
         Ok(Err(error)) => said(error.to_string(), true),
         // The thread ends early only with the whole program.
@@ -45,39 +39,6 @@ pub(super) async fn copy(runs: Runs, of: RowsOf, what: RowsTaken, messages: mpsc
     };
     // A screen that is gone needs no telling.
     drop(messages.send(message).await);
-}
-
-/// Hands text to tmux or to the terminal.
-async fn clip(text: String, what: String, in_tmux: bool) -> Msg {
-    if text.len() > MOST {
-        return said(format!("{what} are too much to be copied; s saves them in a file"), true);
-    }
-    if in_tmux && give_to_tmux(&text).await {
-        let text = format!("copied {what}: tmux has it, and hands it on to the terminal around it");
-        return said(text, false);
-    }
-    if text.len() > TERMINAL {
-        let text = format!("{what} are more than terminals take (74 kB); s saves them in a file");
-        return said(text, true);
-    }
-    Msg::Clip { text, what }
-}
-
-/// Gives text to tmux as its newest buffer; returns whether it took it.
-async fn give_to_tmux(text: &str) -> bool {
-    let given = async {
-        let mut tmux = tokio::process::Command::new("tmux")
-            .args(["load-buffer", "-w", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .ok()?;
-        tmux.stdin.take()?.write_all(text.as_bytes()).await.ok()?;
-        Some(tmux.wait().await.ok()?.success())
-    };
-    tokio::time::timeout(PATIENCE, given).await.ok().flatten().unwrap_or(false)
 }
 
 /// Returns the text that is to be copied and what it is; nothing where there is none.
@@ -202,10 +163,7 @@ pub(super) fn save_in(runs: &Runs, of: &RowsOf, file: &str) -> Result<SavedRows,
     };
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            format!(
-                "{} is there already and stays as it is; s asks for another name",
-                path.display()
-            )
+            format!("{} is there already and stays as it is; choose another name", path.display())
         }
         _ => format!("the lines could not be saved in {}: {error}", path.display()),
     };

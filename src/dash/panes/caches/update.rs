@@ -31,7 +31,7 @@ pub(super) fn update(
         Command::NextProblem => problems::next(model, is_problem, now),
         Command::CopyFix => {
             let findings = model.selected_tier().map(|(_, view)| all_findings(view));
-            return problems::copy_fix(model, &findings.unwrap_or_default(), now);
+            return problems::copy_fix(&findings.unwrap_or_default());
         }
         Command::Silence => {
             let found = model.selected_tier();

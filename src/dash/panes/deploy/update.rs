@@ -49,7 +49,7 @@ pub(super) fn update(
         Command::Retry => return begin::retry(model, now),
         Command::Deploy => begin::ask(model, targets(model), Goal::default()),
         Command::Generations => return generations(model),
-        Command::CopyReason => return copy_reason(model, now),
+        Command::CopyReason => return copy_reason(model),
         Command::PauseRun
         | Command::AcceptCheck
         | Command::SkipHost
@@ -152,10 +152,10 @@ fn told(model: &Model) -> Option<String> {
 }
 
 /// Copies why the selected host failed.
-fn copy_reason(model: &mut Model, now: Timestamp) -> Vec<Effect> {
+fn copy_reason(model: &Model) -> Vec<Effect> {
     let Some(text) = told(model) else { return Vec::new() };
     let what = targets(model).first().map(|host| format!("why {host} failed")).unwrap_or_default();
-    model.clip(text, &what, now)
+    vec![Effect::Copy { text, what }]
 }
 
 /// Says something to the shown run, or asks first.

@@ -32,7 +32,7 @@ pub(super) fn update(
         Command::NextProblem => problems::next(model, is_problem, now),
         Command::CopyFix => {
             let findings = model.selected().map(|(_, view)| view.facts.findings.clone());
-            return problems::copy_fix(model, &findings.unwrap_or_default(), now);
+            return problems::copy_fix(&findings.unwrap_or_default());
         }
         Command::Sort => {
             let all = sorts(model, body.width);

@@ -252,19 +252,31 @@ impl Model {
         self.selected_tier().is_some_and(|(tier, _)| tier.kind == TierKind::Local)
     }
 
-    /// Returns the names of the marked hosts, or when none is marked of the selected one, or of those in
-    /// the selected group.
+    /// Returns the names of the marked hosts that the filter shows, or when there is none of the selected
+    /// one, or of those in the selected group.
     pub fn chosen(&self) -> Vec<String> {
         let hosts = self.world.fleet.hosts.iter().enumerate();
         let selected = match self.selected_group() {
             Some(group) => group.hosts,
             None => self.selected().map(|_| self.fleet.selected).into_iter().collect(),
         };
-        let marked = &self.fleet.marked;
-        let chosen = hosts.filter(|(index, host)| {
-            if marked.is_empty() { selected.contains(index) } else { marked.contains(&host.name) }
-        });
+        let is_marked = |(index, host): &(usize, &Host)| {
+            self.fleet.marked.contains(&host.name) && self.passes_host(*index)
+        };
+        let any_marked = hosts.clone().any(|host| is_marked(&host));
+        let chosen = hosts
+            .filter(|host| if any_marked { is_marked(host) } else { selected.contains(&host.0) });
         chosen.map(|(_, host)| host.name.clone()).collect()
+    }
+
+    /// Returns how many marked hosts the filter hides: nothing is done with them.
+    pub(super) fn hidden_marks(&self) -> usize {
+        let hosts = self.world.fleet.hosts.iter().enumerate();
+        hosts
+            .filter(|(index, host)| {
+                self.fleet.marked.contains(&host.name) && !self.passes_host(*index)
+            })
+            .count()
     }
 
     /// Returns the run that the deploy view shows.

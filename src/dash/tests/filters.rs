@@ -90,6 +90,20 @@ fn nothing_is_done_to_what_the_filter_hides() {
 }
 
 #[test]
+fn a_marked_host_that_the_filter_hides_takes_part_in_nothing_and_is_told() {
+    let mut model = large(" /rack05-9\n");
+    let hidden = model.fleet.marked.first().unwrap().clone();
+    assert_ne!(hidden, "rack05-9");
+    assert_eq!(model.chosen(), ["rack05-9"], "the selected one");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("; 1 marked host is hidden and left out"), "{shown}");
+    press(&mut model, " ");
+    assert_eq!(model.chosen(), ["rack05-9"], "the marked one that is shown");
+    model.clear_filter();
+    assert_eq!(model.chosen().len(), 2);
+}
+
+#[test]
 fn a_host_that_leaves_the_filter_is_selected_no_more_and_no_other_is_for_it() {
     let mut model = large("/offline\n");
     assert_eq!(model.selected().unwrap().0.name, "rack03-4");

@@ -32,7 +32,12 @@ pub(in crate::dash) fn note(
         } else {
             format!("; {} shows all", model.keymap.press("back"))
         };
-        let text = format!("   {shown} of {all} {what} {verb} “/{}”{out}", filter.text());
+        let hidden = match (one, model.hidden_marks()) {
+            ("host", 1) => "; 1 marked host is hidden and left out".to_owned(),
+            ("host", count @ 2..) => format!("; {count} marked hosts are hidden and left out"),
+            _ => String::new(),
+        };
+        let text = format!("   {shown} of {all} {what} {verb} “/{}”{hidden}{out}", filter.text());
         let text = cut(&text, usize::from(area.width));
         put(buffer, area, 0, &Line::from(paint.span(Role::Warn, text)));
     }

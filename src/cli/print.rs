@@ -75,7 +75,10 @@ pub(super) fn sums(summary: &str, results: &BTreeMap<String, HostResult>) -> Str
 
 /// Returns the plan as a table.
 fn plan(plan: &Plan, width: usize) -> String {
-    let mut text = format!("plan: {} {}", plan.goal, plan.strategy);
+    let mut text = format!("plan: {}", plan.goal);
+    if plan.goal != Goal::Rollback {
+        let _ = write!(text, " {}", plan.strategy);
+    }
     if let Some(revision) = &plan.revision {
         let _ = write!(text, " of {revision}");
     }

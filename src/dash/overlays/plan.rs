@@ -5,8 +5,8 @@
 //! │ switch via-cache  3f2c1ab8                                            │
 //! │                                                                       │
 //! │ samsung   samsung-26.05.20261121.3f2c1ab (2c4f8d1a)                   │
-//! │           instead of samsung-26.05.20261118.8f2c1ab (9b1c0e77)        │
-//! │           built from 8f2c1abc, 3 commits behind the flake             │
+//! │           instead of samsung-26.05.20261118.8f2c1ab (9b1c0e77), built │
+//! │           from 8f2c1abc, 3 commits behind the flake                   │
 //! │           41 to build on p620, 12 to download there; fetches from p620│
 //! │           upgraded    firefox  144.0 → 145.0  +3.20 MB                │
 //! │           1 upgraded, 46 paths come and 44 go, 7.90 GB in all         │
@@ -77,19 +77,17 @@ pub(super) fn draw(
 
 fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    let revision = match &plan.revision {
-        Some(revision) => paint.span(Role::Text, revision_words(revision)),
-        None => paint.span(Role::Dim, "no git revision"),
-    };
-    let words = format!("{}, ", plan.strategy);
     let small = popup.is_whole();
     let action = if small { plan.goal.word() } else { action_words(plan.goal) };
     let action = paint.span(Role::Title, action);
+    // A generation is on its host already, and was not built from what the flake says now.
+    let source = if plan.goal == Goal::Rollback { Vec::new() } else { source(paint, plan) };
     if small {
-        lines.push(Line::from(vec![action, Span::raw(format!(" {words}")), revision]));
+        let gap = Span::raw(if source.is_empty() { "" } else { " " });
+        lines.push(Line::from([vec![action, gap], source].concat()));
     } else {
         lines.push(Line::from(action));
-        lines.push(Line::from(vec![Span::raw(words), revision]));
+        lines.extend((!source.is_empty()).then(|| Line::from(source)));
         lines.push(Line::default());
     }
     let names = plan.hosts.iter().map(|host| width(&host.host));
@@ -122,6 +120,15 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
     lines
 }
 
+/// Returns by which strategy hosts get what the plan brings, and which revision that is.
+fn source(paint: &Paint<'_>, plan: &Plan) -> Vec<Span<'static>> {
+    let revision = match &plan.revision {
+        Some(revision) => paint.span(Role::Text, revision_words(revision)),
+        None => paint.span(Role::Dim, "no git revision"),
+    };
+    vec![Span::raw(format!("{}, ", plan.strategy)), revision]
+}
+
 /// Returns what will be done to a host; in a small pane, without the systems' names.
 fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, String)> {
     let mut words = Vec::new();
@@ -132,8 +139,8 @@ fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, Str
         if !small {
             words.push((Role::Text, system_words(&host.toplevel)));
             if let Some(running) = &host.running {
-                words.push((Role::Dim, format!("instead of {}", system_words(running))));
-                words.extend(replaced(paint, host));
+                let (role, from) = replaced(paint, host).unwrap_or((Role::Dim, String::new()));
+                words.push((role, format!("instead of {}{from}", system_words(running))));
             }
         }
         words.push((Role::Text, if small { work_in_short(host) } else { changes::work(host) }));
@@ -148,7 +155,7 @@ fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, Str
     words
 }
 
-/// Returns which revision is replaced on a host and how far that is behind the flake; nothing where the
+/// Returns, behind the name of the system that is replaced, which revision is replaced on a host and how far that is behind the flake; nothing where the
 /// host did not say it of what it runs.
 fn replaced(paint: &Paint<'_>, host: &HostPlan) -> Option<(Role, String)> {
     let world = &paint.model.world;
@@ -157,7 +164,7 @@ fn replaced(paint: &Paint<'_>, host: &HostPlan) -> Option<(Role, String)> {
     let from = view.built_from().filter(|_| view.facts.system.running == host.running)?;
     let (role, behind) = behind_words(world.ancestry(view));
     let role = if role == Role::Warn { Role::Warn } else { Role::Dim };
-    Some((role, format!("built from {}, {behind}", revision_words(&from.revision))))
+    Some((role, format!(", built from {}, {behind}", revision_words(&from.revision))))
 }
 
 /// Returns what changes on a host, a line for each package; what is older than before stands out.

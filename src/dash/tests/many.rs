@@ -51,6 +51,7 @@ fn runs_from(model: &mut Model, host: usize, revision: &str, ancestry: Ancestry)
         deploys: DeployFacts { built_from: Some(from), ..DeployFacts::default() },
         roots: Vec::new(),
         systems: [None, None],
+        switching: false,
         measured_at: now(),
     });
 }
@@ -90,7 +91,7 @@ fn history_and_the_plan_say_how_far_what_they_deploy_and_replace_is_behind() {
     model.world.hosts[1].facts.system.running.clone_from(&razer.running);
     press(&mut model, "3o");
     let told = text(&draw(&model, &look(false)));
-    assert!(told.contains("built from 8f2c1abc, 3 commits behind the flake"), "{told}");
+    assert!(told.contains("(cccccccc), built from 8f2c1abc, 3 commits"), "{told}");
 }
 
 #[test]

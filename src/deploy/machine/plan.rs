@@ -30,7 +30,7 @@ impl Machine {
     }
 
     /// Returns the plan, as far as it is known.
-    fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> Plan {
         let mut set_aside = BTreeMap::new();
         let mut hosts = Vec::new();
         for (index, host) in self.hosts.iter().enumerate() {
@@ -70,7 +70,9 @@ impl Machine {
                 }
             }
         }
-        let revision = self.revision.clone();
+        // What hosts are given was not built from what the flake says now.
+        let is_given = self.hosts.iter().any(|host| host.setup.given.is_some());
+        let revision = self.revision.clone().filter(|_| !is_given);
         let Setup { goal, strategy, .. } = self.setup;
         Plan {
             goal,

@@ -506,6 +506,19 @@ fn a_rollback_goes_through_everything_that_watches_and_nothing_that_builds() {
 }
 
 #[test]
+fn the_plan_of_a_system_that_is_there_already_names_no_revision_of_the_flake() {
+    let planned = |given: Option<GivenSystem>| {
+        let mut setup = samsung_with(Goal::Switch, |_| {}).setup;
+        setup.hosts[0].given = given;
+        let mut machine = Machine::new(setup, Some("0123abcd".to_owned()), Timestamp::UNIX_EPOCH);
+        drive(&mut machine, |_, phase| Ok(good(phase, Goal::Switch)), |_| None);
+        machine.plan().revision
+    };
+    assert_eq!(planned(None).as_deref(), Some("0123abcd"));
+    assert_eq!(planned(given(GivenPlace::Host)), None);
+}
+
+#[test]
 fn a_given_system_is_neither_evaluated_nor_built_and_travels_as_its_place_says() {
     for (place, expected) in [
         (GivenPlace::Host, vec![Phase::Fetch]),

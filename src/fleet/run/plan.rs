@@ -91,7 +91,8 @@ pub struct Plan {
     pub goal: Goal,
     /// By which way.
     pub strategy: Strategy,
-    /// The flake's revision, with `-dirty` when its work tree has changes; none when not in git.
+    /// The flake's revision, with `-dirty` when its work tree has changes; none when it is not in git, and
+    /// where hosts get a system that is there already.
     pub revision: Option<String>,
     /// What is deployed; none where it is not known on this machine, and in the records of older runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

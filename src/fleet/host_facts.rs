@@ -104,6 +104,9 @@ pub struct UpkeepFacts {
     pub roots: Vec<OldRoot>,
     /// What ran and what the profile named when this was looked at.
     pub systems: [Option<StorePath>; 2],
+    /// Whether the system was being switched at that moment: what boots next may be about to change.
+    #[serde(default)]
+    pub switching: bool,
     /// When this was looked at.
     pub measured_at: Timestamp,
 }

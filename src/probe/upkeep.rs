@@ -52,10 +52,12 @@ pub(super) async fn look(
     found.or_else(|| known.filter(|known| known.systems == systems(facts)).cloned())
 }
 
-/// Returns whether what is known still holds.
+/// Returns whether what is known still holds: what was looked at while the system was switched does not.
 fn is_current(known: &UpkeepFacts, facts: &HostFacts, now: Timestamp) -> bool {
     let age = now.duration_since(known.measured_at);
-    (SignedDuration::ZERO..BELIEVED).contains(&age) && known.systems == systems(facts)
+    (SignedDuration::ZERO..BELIEVED).contains(&age)
+        && !known.switching
+        && known.systems == systems(facts)
 }
 
 /// Returns what a host runs and what its profile names.
@@ -68,6 +70,7 @@ fn parse(text: &str, systems: [Option<StorePath>; 2], now: Timestamp) -> Option<
     let mut boot = BootChoice::default();
     let mut deploys = DeployFacts::default();
     let (mut running_generation, mut roots, mut whole) = (None, Vec::new(), false);
+    let mut switching = false;
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         match key {
             "next_boot" => boot = boot_choice(value),
@@ -80,6 +83,7 @@ fn parse(text: &str, systems: [Option<StorePath>; 2], now: Timestamp) -> Option<
                 deploys.by_themselves.push(printable_line(value.trim()));
             }
             "root" if roots.len() < ROOTS => roots.extend(root(value)),
+            "switching" => switching = true,
             "end" => whole = true,
             _ => {}
         }
@@ -90,6 +94,7 @@ fn parse(text: &str, systems: [Option<StorePath>; 2], now: Timestamp) -> Option<
         deploys,
         roots,
         systems,
+        switching,
         measured_at: now,
     })
 }
@@ -166,6 +171,28 @@ mod tests {
         assert!(output.stderr.is_empty(), "{output:?}");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(parse(&text, [None, None], Timestamp::UNIX_EPOCH).is_some(), "{text}");
+    }
+
+    #[test]
+    fn a_host_whose_system_is_being_switched_says_so_and_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("lock");
+        let script =
+            UPKEEP.replace("/run/nixos/switch-to-configuration.lock", &lock.display().to_string());
+        let look = || {
+            let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output();
+            let text = String::from_utf8(output.unwrap().stdout).unwrap();
+            parse(&text, systems(&boots(RUNS)), Timestamp::now()).unwrap()
+        };
+        assert!(!look().switching, "there is no such file");
+        let file = std::fs::File::create(&lock).unwrap();
+        let free = look();
+        assert!(!free.switching);
+        assert!(is_current(&free, &boots(RUNS), Timestamp::now()));
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        let held = look();
+        assert!(held.switching);
+        assert!(!is_current(&held, &boots(RUNS), Timestamp::now()));
     }
 
     #[test]

@@ -99,7 +99,9 @@ fn next_boot(host: &str, facts: &HostFacts) -> Vec<Finding> {
         return other_kernel(host, system).into_iter().collect();
     };
     let special = facts.upkeep.as_ref().and_then(|upkeep| upkeep.deploys.specialisation.as_ref());
-    if next == running || special.is_some_and(|special| special.system == *next) {
+    // What boots next comes last when a system is switched.
+    let switching = facts.upkeep.as_ref().is_some_and(|upkeep| upkeep.switching);
+    if switching || next == running || special.is_some_and(|special| special.system == *next) {
         return other_kernel(host, system).into_iter().collect();
     }
     let runs = facts.upkeep.as_ref().and_then(|upkeep| upkeep.running_generation);
@@ -205,6 +207,7 @@ mod tests {
             running_generation: runs,
             roots: Vec::new(),
             systems: [system.running.clone(), system.profile.clone()],
+            switching: false,
             measured_at: NOW,
         };
         HostFacts { system, upkeep: Some(upkeep), ..HostFacts::default() }
@@ -274,6 +277,13 @@ mod tests {
         for runs in [None, Some(79)] {
             assert_eq!(codes(&boots("b", Some("b"), runs)), [Code::BootDiffers], "{runs:?}");
         }
+    }
+
+    #[test]
+    fn what_boots_next_is_no_finding_while_the_system_is_switched() {
+        let mut facts = boots("b", Some("b"), None);
+        facts.upkeep.as_mut().unwrap().switching = true;
+        assert_eq!(codes(&facts), []);
     }
 
     #[test]

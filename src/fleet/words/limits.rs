@@ -152,7 +152,7 @@ fn latency_high(host: &str, facts: &HostFacts, limits: &Limits) -> Option<Findin
     let cause = format!("a round trip to {host} takes {time}");
     let fix = "see whether it is overloaded, or the network is bad";
     let finding = Finding::new(Subject::host(host), Code::LatencyHigh, &cause, fix);
-    Some(finding.in_short(&format!("{time} away")))
+    Some(finding.in_short(&format!("round trip {time}")))
 }
 
 /// Says that two clocks differ.
@@ -306,6 +306,7 @@ mod tests {
             running_generation: None,
             roots: vec![root(214), root(91), root(90)],
             systems: [None, None],
+            switching: false,
             measured_at: NOW,
         };
         let facts = HostFacts { upkeep: Some(upkeep), ..HostFacts::default() };

@@ -39,6 +39,19 @@ roots() {
 	}
 }
 
+# Tells whether the system is switched at this moment: by whoever holds the lock of
+# switch-to-configuration (which is not tried, since that would take it), or by a supervisor of nixdash,
+# which makes permanent what it activated some seconds before.
+is_switched() {
+	if inode=$(stat -c %i /run/nixos/switch-to-configuration.lock 2>/dev/null) && grep -q ":$inode " /proc/locks 2>/dev/null; then
+		return 0
+	fi
+	[ -n "$(limited systemctl list-units --plain --no-legend --no-pager --state=active,activating,deactivating 'nixdash-*-activate-*')" ]
+}
+
+# Before anything else is read: what follows may change while it is.
+if is_switched; then say switching true; fi
+
 # What starts next, and what pins it.
 say next_boot "$(next_boot 2>/dev/null)"
 running=$(readlink -f /run/current-system 2>/dev/null)

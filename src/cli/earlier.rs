@@ -1,6 +1,7 @@
 //! What `status` and `caches`, which look once, know from before, and what they leave for later.
 
 use crate::cli::history;
+use crate::fleet::words::runs::{FAILED_FOR, last_run_failed};
 use crate::fleet::{Event, Fleet, HostState};
 use crate::probe::{EarlierLooks, Snapshot, TierPast};
 use jiff::Timestamp;
@@ -67,6 +68,28 @@ pub(super) fn events(fleet: &Fleet, earlier: &EarlierLooks) -> Vec<Event> {
         Some(Event::Tier { tier: tier.name.clone(), facts })
     }));
     events
+}
+
+/// Adds to the findings of hosts that their newest run failed there.
+pub(super) fn add_last_runs(fleet: &Fleet, found: &mut Snapshot, now: Timestamp) {
+    let names: Vec<String> = found.hosts.iter().map(|(name, _)| name.clone()).collect();
+    let since = now - FAILED_FOR;
+    let runs = history::read(|history| history.runs(&names, since, usize::MAX));
+    let runs = runs.unwrap_or_else(|error| {
+        tracing::debug!(%error, "earlier runs");
+        Vec::new()
+    });
+    for (host, facts) in &mut found.hosts {
+        let newest = runs.iter().find_map(|run| {
+            let result = run.hosts.iter().find(|(name, _)| name == host)?.1.as_ref()?;
+            Some((&run.run, result, run.ended_at.unwrap_or(run.began_at)))
+        });
+        let failed = newest.and_then(|newest| last_run_failed(host, newest, facts, now));
+        if let Some(finding) = failed {
+            facts.findings.push(finding);
+            fleet.alarms.silence_host(facts, now);
+        }
+    }
 }
 
 /// Writes what was measured once into the history, as the dashboard does.

@@ -90,6 +90,8 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let mut found = found;
     ancestry::count(&fleet, &mut found.hosts).await;
     earlier::keep(&fleet, &found, &known_before).await;
+    // Runs have their own place in the history.
+    earlier::add_last_runs(&fleet, &mut found, Timestamp::now());
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &json::status(&fleet, &found))

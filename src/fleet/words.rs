@@ -178,6 +178,7 @@ const COUNTED: &[(Code, &str, &str)] = &[
     (Code::ClockDiffers, "wrong clock", "wrong clocks"),
     (Code::NeedsReboot, "needs reboot", "need reboot"),
     (Code::BootDiffers, "boots another", "boot another"),
+    (Code::LastRunFailed, "failed run", "failed runs"),
     (Code::BootDefaultPinned, "boot pinned", "boots pinned"),
 ];
 

@@ -3,7 +3,10 @@
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::overlay::Overlay;
+use crate::dash::theme::Role;
+use crate::dash::words::summary_mark;
 use crate::dash::world::{HISTORY, RunView, age};
+use crate::fleet::words::runs::last_run_failed;
 use crate::fleet::{
     Code, Event, HostFacts, HostResult, HostState, RunEvent, RunId, RunWhat, TierFacts, duration,
 };
@@ -42,11 +45,14 @@ pub(super) fn event(model: &mut Model, mut event: Event, now: Timestamp) -> Vec<
         Event::Asking { host } => {
             with_host(model, &host, |view| view.asking = true);
         }
-        Event::Host { host, facts } => with_host(model, &host, |view| {
-            view.asking = false;
-            measured(&mut view.loads, &view.facts, &facts);
-            view.facts = *facts;
-        }),
+        Event::Host { host, mut facts } => {
+            add_last_run(model, &host, &mut facts, now);
+            with_host(model, &host, |view| {
+                view.asking = false;
+                measured(&mut view.loads, &view.facts, &facts);
+                view.facts = *facts;
+            });
+        }
         Event::Store { host, facts } => {
             with_host(model, &host, |view| view.store = Some(facts));
         }
@@ -68,6 +74,17 @@ pub(super) fn event(model: &mut Model, mut event: Event, now: Timestamp) -> Vec<
         }
     }
     Vec::new()
+}
+
+/// Adds to the findings of a host that its newest run failed there.
+fn add_last_run(model: &Model, host: &str, facts: &mut HostFacts, now: Timestamp) {
+    let Some((run, part)) = model.world.last_run(host) else { return };
+    let ended = run.summary.as_ref().map_or(run.newest_at, |summary| summary.at);
+    let Some(result) = part.result.as_ref() else { return };
+    if let Some(finding) = last_run_failed(host, (&run.id, result, ended), facts, now) {
+        facts.findings.push(finding);
+        model.world.alarms.silence_host(facts, now);
+    }
 }
 
 /// Takes in what was measured before the dashboard was opened. Graphs get that from elsewhere.
@@ -255,7 +272,7 @@ fn ended(model: &mut Model, id: &RunId, now: Timestamp) -> Vec<Effect> {
     }
     let text = format!("run #{id}: {} in {}", summary.words(), duration(summary.duration));
     let long = summary.duration > LONG_RUN;
-    let bad = !summary.is_good();
+    let bad = matches!(summary_mark(summary).1, Role::Error | Role::Warn);
     model.say(text.clone(), bad, now);
     if long || !model.focused {
         return vec![Effect::Terminal(Wish::Notify(text))];

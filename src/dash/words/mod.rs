@@ -10,6 +10,7 @@ pub(in crate::dash) mod ways;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
 use crate::dash::widgets::text::width;
+use crate::dash::world::Summary;
 use crate::dash::world::{HostModel, shown_age};
 pub(in crate::dash) use crate::fleet::bytes_of;
 use crate::fleet::words::WAITING;
@@ -105,9 +106,13 @@ pub(in crate::dash) fn severity_role(severity: Severity) -> Role {
     }
 }
 
-/// Returns what an active run does to a host, with how far it is.
+/// Returns what an active run does to a host, with how far it is; or that nobody watches the run that
+/// was at it.
 pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
-    let host = model.world.busy(name)?;
+    let Some(host) = model.world.busy(name) else {
+        let run = model.world.left_with(name)?;
+        return Some(Mark::new('▲', format!("run #{} left", run.id), Role::Warn));
+    };
     if host.waiting.is_some() {
         return Some(Mark::new('○', WAITING, Role::Busy));
     }
@@ -135,6 +140,20 @@ pub(in crate::dash) fn outcome_mark(outcome: Outcome) -> Mark {
         Outcome::Skipped => ('○', Role::Dim),
     };
     Mark::new(sign, outcome.spoken(), role)
+}
+
+/// Returns the sign and the colour of a run that has ended: those of what went wrong most, or of a run
+/// in which all went well.
+pub(in crate::dash) fn summary_mark(summary: &Summary) -> (char, Role) {
+    let rank = |role: Role| match role {
+        Role::Error => 2,
+        Role::Warn => 1,
+        _ => 0,
+    };
+    let bad = summary.outcomes.iter().filter(|(outcome, count)| !outcome.is_good() && **count > 0);
+    let marks = bad.map(|(outcome, _)| outcome_mark(*outcome));
+    let worst = marks.max_by_key(|mark| rank(mark.role));
+    worst.map_or(('●', Role::Text), |mark| (mark.sign, mark.role))
 }
 
 /// Returns a system that fits in a line: its name, and the first letters of its hash.

@@ -403,6 +403,9 @@ codes! {
         "Add a key that signs there to nix.settings.trusted-public-keys of the host, or sign the paths with one that it trusts.";
 
     // Of runs.
+    LastRunFailed "last-run-failed" Warning "run failed"
+        "The newest run of the host failed there or was rolled back, and the host still runs what it ran before."
+        "See in its log why it failed, then deploy again.";
     LockHeld "lock-held" Error "lock held"
         "Somebody else is deploying to the host, or runs switch-to-configuration there."
         "Wait for that to end.";
@@ -568,10 +571,10 @@ codes! {
         "See whether the host is on and in its network.";
     RunStopped "run-stopped" Note "stopped"
         "Somebody stopped the run."
-        "Deploy again when that suits.";
+        "Begin it again when that suits.";
     PlanNotConfirmed "plan-not-confirmed" Note "not confirmed"
         "Nobody confirmed the plan, so nothing was done."
-        "Deploy again when that suits.";
+        "Begin it again when that suits.";
     HostLeftOut "host-left-out" Note "left out"
         "Somebody left the host out of a run that went on."
         "Deploy it when that suits.";

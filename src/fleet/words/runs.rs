@@ -1,6 +1,10 @@
 //! What a run came to, in one or two sentences: where its time went, and what came from which tier.
 
-use crate::fleet::{Fetched, HostResult, bytes, duration, number_of};
+use crate::fleet::{
+    Code, Fetched, Finding, HostFacts, HostResult, Outcome, RunId, Subject, bytes, duration,
+    number_of,
+};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,6 +13,33 @@ const WORTH_NAMING: u64 = 100;
 
 /// At most so many phases are named.
 const NAMED: usize = 4;
+
+/// How long a run that failed is a finding of its hosts.
+pub const FAILED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Says that the newest run of a host, which ended at a time, failed there. Nothing where the host runs
+/// something else by now than before that run, or when that is a week ago.
+pub fn last_run_failed(
+    host: &str,
+    (run, result, ended): (&RunId, &HostResult, Timestamp),
+    facts: &HostFacts,
+    now: Timestamp,
+) -> Option<Finding> {
+    let is_bad = matches!(result.outcome, Outcome::Failed | Outcome::RolledBack);
+    let is_as_before = result.previous.is_some() && result.previous == facts.system.running;
+    if !is_bad || !is_as_before || now.duration_since(ended) > FAILED_FOR {
+        return None;
+    }
+    let went = result.outcome.spoken();
+    let cause = match result.outcome {
+        Outcome::RolledBack => format!("run #{run} was rolled back on {host}"),
+        _ => format!("run #{run} failed on {host}"),
+    };
+    let cause = format!("{cause}, which still runs what it ran before");
+    let fix = format!("see why with `nixdash logs {run} {host} --errors`, then deploy again");
+    let finding = Finding::new(Subject::host(host), Code::LastRunFailed, &cause, &fix);
+    Some(finding.in_short(&format!("run #{run} {went}")))
+}
 
 /// Says where the time of a run went: the phases of the host that took longest, the longest first.
 /// Nothing where no phase took long enough to be told.
@@ -55,7 +86,7 @@ pub fn what_tiers_brought<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Outcome, Phase};
+    use crate::fleet::{Outcome, Phase, StorePath};
 
     fn result(ms: u64, phases: &[(Phase, u64)], fetched: &[(&str, u64, u64)]) -> HostResult {
         HostResult {
@@ -100,5 +131,28 @@ mod tests {
         let nothing = result(10, &[(Phase::Compare, 20)], &[]);
         assert_eq!(where_time_went([("razer", &nothing)]), None);
         assert_eq!(what_tiers_brought([("razer", &nothing)]), None);
+    }
+
+    #[test]
+    fn a_host_on_which_the_newest_run_failed_is_told_as_long_as_it_runs_what_it_ran() {
+        let path = |letter: &str| {
+            StorePath::parse(&format!("/nix/store/{}-nixos", letter.repeat(32))).ok()
+        };
+        let mut facts = HostFacts::default();
+        facts.system.running = path("a");
+        let failed =
+            HostResult { outcome: Outcome::RolledBack, previous: path("a"), ..result(9, &[], &[]) };
+        let (run, ended) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+        let told = |result: &HostResult, facts: &HostFacts, now| {
+            last_run_failed("samsung", (&run, result, ended), facts, now)
+        };
+        let found = told(&failed, &facts, ended).unwrap();
+        assert_eq!((found.code, found.words()), (Code::LastRunFailed, "run #7 rolled back"));
+        assert!(found.fix.contains("`nixdash logs 7 samsung --errors`"), "{}", found.fix);
+        assert_eq!(told(&failed, &facts, ended + SignedDuration::from_hours(200)), None);
+        let well = HostResult { outcome: Outcome::Switched, ..failed.clone() };
+        assert_eq!(told(&well, &facts, ended), None);
+        facts.system.running = path("b");
+        assert_eq!(told(&failed, &facts, ended), None, "somebody else deployed to it");
     }
 }

@@ -26,6 +26,7 @@
 //! | `words` `status_line` | hosts, tiers and runs in words |
 //! | `practice` | the line of the practice fleet that names the next thing to try |
 //! | `panes` | the views: a folder for each |
+//! | `obstacle` | why a command cannot be given now |
 //! | `overlays` | what lies over a view: a file for each |
 //! | `able` | which commands can be given now |
 //! | `frame` | the header and the footer |
@@ -51,6 +52,7 @@ mod matched;
 mod model;
 mod moves;
 mod msg;
+mod obstacle;
 mod over_time;
 mod overlay;
 mod overlays;

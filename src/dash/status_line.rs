@@ -45,6 +45,7 @@ pub(super) fn status_line_of(model: &Model) -> String {
     match model.world.run_sign() {
         RunSign::None | RunSign::Starting => line,
         RunSign::Waits(id) => format!("#{id}? {line}"),
+        RunSign::Left(id) => format!("#{id}▲ {line}"),
         RunSign::Works { id, done, of, .. } => format!("#{id} {done}/{of} {line}"),
     }
 }

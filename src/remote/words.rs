@@ -1,7 +1,12 @@
 //! The sentences that several files of this room say, or that a room below says alike.
 
+use crate::fleet::duration;
+use std::time::Duration;
+
 /// Why there is no result: nothing came within the time that was given.
-pub(in crate::remote) const NO_ANSWER_IN_TIME: &str = "no answer in time";
+pub(in crate::remote) fn no_answer_within(limit: Duration) -> String {
+    format!("no answer within {}", duration(limit))
+}
 
 /// Why a script has no result: what ran it here was stopped.
 pub const TASK_STOPPED: &str = "its task was stopped";

@@ -290,7 +290,9 @@ impl<'a, W: Write> LogPrinting<'a, W> {
             say(
                 &if hosts.any(|host| self.logs.place_of(&host).is_some()) && !self.filter.is_empty()
                 {
-                    format!("no log line of run {run} is one of those; leave an option out")
+                    format!(
+                        "run {run} has no log line that fits these options; leave one of them out"
+                    )
                 } else {
                     format!("run {run} has no log lines")
                 },

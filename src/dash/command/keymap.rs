@@ -106,7 +106,9 @@ fn conflict(given: &[GivenKeys<'_>]) -> Option<(usize, String)> {
                     Some(other) => {
                         format!("line {} gives it to `{theirs}` too", other.binding.line)
                     }
-                    None => format!("`{theirs}` has it, which [keys] gives no other one"),
+                    None => format!(
+                        "`{theirs}` has this key, and [keys] gives that command no other one"
+                    ),
                 };
                 return Some((at, format!("`{name}` cannot have the key `{key}`: {whose}")));
             }
@@ -152,7 +154,7 @@ mod tests {
         for said in [
             "hosts.toml:2:1: [keys]: no command is called \"depoly\"\n  hint: did you mean `deploy`?",
             "hosts.toml:3:1: [keys]: \"hyper-q\" of `build` is not a key\n  hint: write a character",
-            "hosts.toml:5:1: [keys]: `log` cannot have the key `d`: `deploy` has it",
+            "hosts.toml:5:1: [keys]: `log` cannot have the key `d`: `deploy` has this key",
             "hosts.toml:7:1: [keys]: `generations` cannot have the key `f6`: line 6 gives it to `refresh` too",
             "hosts.toml:8:1: [keys]: `quit` has no key",
             "hosts.toml:9:1: [keys]: `accept-find` cannot have the key `x`: text is typed there",

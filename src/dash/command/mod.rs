@@ -7,7 +7,7 @@ mod order;
 mod page;
 mod table;
 
-pub(super) use order::{label, order, taken_back};
+pub(super) use order::{has_begun, label, order, taken_back};
 pub use page::page_of_shortcuts;
 pub use table::COMMANDS;
 

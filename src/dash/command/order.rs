@@ -4,7 +4,7 @@ use super::{Command, CommandEntry};
 use crate::dash::model::Model;
 use crate::dash::overlay::Overlay;
 use crate::dash::world::{HostRun, RunView};
-use crate::fleet::{Phase, RollbackScope, RunOrder, SilenceOrigin, Wait};
+use crate::fleet::{Goal, Phase, RollbackScope, RunOrder, SilenceOrigin, Wait};
 
 /// Returns what a command says to the shown run; nothing where it has nothing to say.
 pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder> {
@@ -44,6 +44,7 @@ pub(in crate::dash) fn label(model: &Model, entry: &CommandEntry) -> Option<&'st
         }
         Command::Open if model.selected_group().is_some() => return Some("unfold"),
         Command::Accept if ends_silence(model) => return Some("end the silence"),
+        Command::Yes if answers_rollback(model) => return Some("yes, roll back"),
         Command::OnlyMatching if model.log.only_matching => return Some("all lines"),
         _ => {}
     }
@@ -67,8 +68,15 @@ fn is_stuck(host: &HostRun) -> bool {
     matches!(host.waiting, Some(Wait::Way { .. }))
 }
 
+/// Returns whether the plan that is asked about takes hosts back.
+fn answers_rollback(model: &Model) -> bool {
+    let Some(Overlay::Plan { run, .. }) = model.overlay() else { return false };
+    let plan = model.world.run_by_id(run).and_then(|run| run.plan.as_ref());
+    plan.is_some_and(|plan| plan.goal == Goal::Rollback)
+}
+
 /// Returns whether a host has begun to activate.
-fn has_begun(host: &HostRun) -> bool {
+pub(in crate::dash) fn has_begun(host: &HostRun) -> bool {
     host.phases.keys().any(|phase| *phase >= Phase::Activate)
 }
 

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::dash::able::{available, is_named};
-use crate::dash::command::{Command, Context, label};
+use crate::dash::command::{Command, CommandEntry, Context, label};
 use crate::dash::layout::{ScreenLayout, layout};
 use crate::dash::model::Model;
 use crate::dash::overlays;
@@ -104,7 +104,11 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         Context::OverTime if overlays::over_time::scrolls(model) => items.push(arrows("scroll")),
         _ => {}
     }
-    for entry in available(model).filter(|entry| is_named(model, entry.command)) {
+    // What would only be refused is not offered.
+    let is_refused =
+        |entry: &CommandEntry| model.world.fleet.read_only && entry.command.changes_something();
+    let named = available(model).filter(|entry| is_named(model, entry.command));
+    for entry in named.filter(|entry| !is_refused(entry)) {
         let (Some(label), Some(key)) = (label(model, entry), model.keymap.keys(entry).first())
         else {
             continue;
@@ -115,6 +119,13 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         ) || (entry.command == Command::Quit && room >= 50)
             || (entry.command == Command::Back && panes::shows_details(model));
         items.push(Item { key: key.to_string(), label, stays, command: Some(entry.command) });
+    }
+    // What a run waits for comes before everything else.
+    let asks = model.overlay().is_none() && model.world.active_runs().any(|run| run.waits);
+    let plan = items.iter().position(|item| item.command == Some(Command::Plan));
+    if let Some(at) = plan.filter(|_| asks) {
+        items[at].stays = true;
+        items[..=at].rotate_right(1);
     }
     items
 }

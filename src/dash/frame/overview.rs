@@ -312,6 +312,7 @@ fn run(paint: &Paint<'_>) -> Vec<Span<'static>> {
         RunSign::None => ("no run".to_owned(), Role::Dim),
         RunSign::Starting => ("starting a run".to_owned(), Role::Busy),
         RunSign::Waits(id) => (format!("▲ run #{id} waiting for you"), Role::Warn),
+        RunSign::Left(id) => (format!("▲ run #{id}: nobody watches it"), Role::Warn),
         RunSign::Works { id, done, of, others } => {
             let others = if others > 0 { format!(" +{others}") } else { String::new() };
             (format!("run #{id} {done}/{of}{others}"), Role::Busy)

@@ -1,21 +1,24 @@
 //! The question whether to stop a run.
 //!
 //! ```text
-//! ┌ Stop run #41? ──────────────────┐
-//! │ switch via-cache                │
-//! │ samsung  fetch                  │
-//! │ [ No ]    Yes, stop it          │
-//! └─────────────────────────────────┘
+//! ┌ Stop run #41? ──────────────────────────────────────┐
+//! │ switch via-cache                                    │
+//! │ razer         activate: goes back to what it ran    │
+//! │ samsung       fetch: stays as it is                 │
+//! │                                                     │
+//! │ [ No ]    Yes, stop it                              │
+//! └─────────────────────────────────────────────────────┘
 //! ```
 
-use crate::dash::command::Command;
+use crate::dash::command::{Command, has_begun};
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
-use crate::dash::widgets::text::left;
-use crate::fleet::RunId;
+use crate::dash::widgets::text::{cut, left};
+use crate::dash::world::HostRun;
+use crate::fleet::{Phase, RunId};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -28,11 +31,20 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &Run
     let mut lines = vec![Line::raw(run.title.clone())];
     for host in run.hosts.iter().filter(|host| host.result.is_none()) {
         let phase = host.current().map_or("not begun", |(phase, _)| phase.word());
-        lines.push(Line::raw(format!("{}  {phase}", left(&host.host, 12))));
+        let name = left(&cut(&host.host, 12), 12);
+        lines.push(Line::raw(format!("{name}  {phase}: {}", becomes(host))));
     }
     let foot = [Line::default(), buttons(paint, "No", "Yes, stop it", yes)];
     let inside = popup.draw(paint, buffer, &format!("Stop run #{}?", run.id), &lines, 0, &foot);
     inside.note_buttons(paint, "No", "Yes, stop it");
+}
+
+/// Returns what becomes of a host when the run is stopped.
+fn becomes(host: &HostRun) -> &'static str {
+    if host.phases.contains_key(&Phase::Persist) {
+        return "keeps the new system";
+    }
+    if has_begun(host) { "goes back to what it ran" } else { "stays as it is" }
 }
 
 /// Stops a run, or lets it go on.

@@ -112,3 +112,57 @@ fn a_wrong_name_stays_to_be_mended_and_says_so_beside_it() {
         assert!(matches!(started[..], [Effect::StartRun { .. }]), "{started:?}");
     }
 }
+
+#[test]
+fn a_run_whose_plan_nobody_confirmed_is_no_failure() {
+    let begin = RunWhat::begin(vec!["samsung".to_owned()], "switch via-cache".to_owned());
+    let end = RunWhat::Summary {
+        outcomes: [(Outcome::Skipped, 1)].into(),
+        duration_ms: 9,
+        findings: Vec::new(),
+    };
+    let why = "the plan was not confirmed";
+    let mut events = demo::well();
+    events.extend([
+        run_event("40", 9, begin),
+        run_event("40", 8, result("samsung", Outcome::Skipped, Some(why))),
+    ]);
+    events.push(run_event("40", 8, end));
+    let mut model = model(events, 110, 30);
+    press(&mut model, "5");
+    let shown = |model: &crate::dash::Model| text(&draw(model, &look(false)));
+    assert!(shown(&model).contains("○ 1 skipped"), "{}", shown(&model));
+    press(&mut model, "\n");
+    let deploy = shown(&model);
+    assert!(deploy.contains(why) && deploy.contains("○ skipped"), "{deploy}");
+    assert!(!deploy.contains('✗') && !deploy.contains("copy the error"), "{deploy}");
+    assert!(!deploy.contains("log at the error"), "{deploy}");
+}
+
+#[test]
+fn a_run_that_nobody_watches_is_told_in_every_view() {
+    let mut events = demo::well();
+    events.extend(demo::run_until_plan());
+    events.extend(demo::run_in_fetch());
+    let mut model = model(events, 110, 30);
+    let gone = Msg::RunGone { run: id("41"), why: "its process ended".to_owned(), can_go_on: true };
+    update(&mut model, gone, demo::now());
+    press(&mut model, "1");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("▲ run #41: nobody watches it"), "{shown}");
+    assert!(shown.contains("▲ run #41 left"), "{shown}");
+}
+
+#[test]
+fn a_key_that_has_nothing_to_act_on_says_why() {
+    let mut model = model(demo::well(), 110, 30);
+    for (key, why) in [("M", "nothing is wrong with what is selected"), ("o", "no plan is known")] {
+        model.toast = None;
+        assert_eq!(press(&mut model, key), []);
+        let said = model.toast.as_ref().map(|toast| toast.text.clone());
+        assert_eq!(said.as_deref(), Some(format!("{key} does nothing now: {why}").as_str()));
+    }
+    model.toast = None;
+    press(&mut model, "kkk\u{1b}");
+    assert!(model.toast.is_none(), "the end of a list explains itself");
+}

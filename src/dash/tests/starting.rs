@@ -211,6 +211,8 @@ fn a_dashboard_that_is_read_only_refuses_what_changes_something_and_says_so() {
         assert!(toast.text.contains("--read-only"), "{}", toast.text);
         model.toast = None;
     }
+    let shown = text(&draw(&model, &look(false)));
+    assert!(!shown.contains("d deploy") && !shown.contains("b build"), "{shown}");
     // Looking is allowed.
     assert!(press(&mut model, "r").iter().any(|effect| matches!(effect, Effect::Probe { .. })));
 }

@@ -10,12 +10,13 @@ pub use fold::recall;
 pub use logs::view_logs;
 
 use crate::dash::able::available;
-use crate::dash::command::{Command, Context};
+use crate::dash::command::{Command, Context, in_context};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;
 use crate::dash::layout::layout;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
+use crate::dash::obstacle::obstacle;
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
 use crate::dash::overlays::palette::Chosen;
@@ -215,8 +216,25 @@ fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
     }
     if context.types() {
         edit(model, event);
+    } else if matches!(context, Context::View(_)) {
+        say_why_not(model, context, key, now);
     }
     Vec::new()
+}
+
+/// Says why a key does nothing that does something in this view at other times.
+fn say_why_not(model: &mut Model, context: Context, key: Key, now: Timestamp) {
+    let pressed = in_context(context).find(|entry| model.keymap.keys(entry).contains(&key));
+    let Some(entry) = pressed else { return };
+    // At the end of a list there is nothing to explain.
+    let is_end =
+        matches!(entry.command, Command::Back | Command::ScrollLeft | Command::ScrollRight);
+    if is_end || entry.command.moves() {
+        return;
+    }
+    if let Some(why) = obstacle(model, entry) {
+        model.say(format!("{key} does nothing now: {why}"), false, now);
+    }
 }
 
 /// Does a command in its context.

@@ -2,7 +2,7 @@
 
 use crate::dash::theme::Role;
 use crate::dash::words::short_paths;
-use crate::fleet::HostResult;
+use crate::fleet::{HostResult, Outcome};
 
 /// Narrower than this, store paths are named without the store and the hash.
 const WITH_HASHES: usize = 100;
@@ -34,7 +34,7 @@ pub(in crate::dash) fn reason(result: &HostResult, columns: usize) -> Option<Tol
     let shown = |text: &str| {
         if columns < WITH_HASHES { short_paths(text) } else { text.to_owned() }
     };
-    let role = if result.outcome.is_good() { Role::Warn } else { Role::Error };
+    let role = reason_role(result.outcome);
     let mut told = result.findings.iter().map(|it| format!("{} [{}]", shown(&it.cause), it.code));
     // The records of older runs have a sentence alone.
     let first = told.next().unwrap_or_else(|| shown(error));
@@ -42,10 +42,19 @@ pub(in crate::dash) fn reason(result: &HostResult, columns: usize) -> Option<Tol
     Some(ToldReason { role, first, then: told.collect(), fix: fix.filter(|fix| !fix.is_empty()) })
 }
 
+/// Returns the colour of why a host ended so: nothing went wrong with one that was left out.
+pub(in crate::dash) fn reason_role(outcome: Outcome) -> Role {
+    match outcome {
+        Outcome::Skipped => Role::Text,
+        outcome if outcome.is_good() => Role::Warn,
+        _ => Role::Error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, Finding, Outcome, Subject};
+    use crate::fleet::{Code, Finding, Subject};
     use std::collections::BTreeMap;
 
     fn result(causes: &[(Code, &str)]) -> HostResult {

@@ -4,6 +4,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::graph::{bar, spinner};
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::count;
+use crate::dash::words::reasons::reason_role;
 use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
 use crate::dash::world::{Extent, HostRun, RunView, age};
@@ -142,8 +143,7 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
 /// Returns what was built and what came from where, or why it went wrong.
 fn done(result: &HostResult) -> (Role, String) {
     if let Some(error) = result.told() {
-        let role = if result.outcome.is_good() { Role::Warn } else { Role::Error };
-        return (role, error);
+        return (reason_role(result.outcome), error);
     }
     if result.outcome == Outcome::Unchanged {
         return (Role::Dim, "nothing to do".to_owned());

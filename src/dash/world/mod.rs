@@ -112,6 +112,8 @@ pub enum RunSign {
     Starting,
     /// A run waits for somebody to decide.
     Waits(RunId),
+    /// No run is at work, and of one that can go on the process ended before it did.
+    Left(RunId),
     /// A run is at work.
     Works {
         /// The run.
@@ -232,7 +234,10 @@ impl ScreenWorld {
             return RunSign::Starting;
         }
         match self.active_runs().next_back() {
-            None => RunSign::None,
+            None => match self.left_runs().next_back() {
+                Some(run) => RunSign::Left(run.id.clone()),
+                None => RunSign::None,
+            },
             Some(run) => RunSign::Works {
                 id: run.id.clone(),
                 done: run.done(),
@@ -240,6 +245,17 @@ impl ScreenWorld {
                 others: self.active_runs().count() - 1,
             },
         }
+    }
+
+    /// Returns the runs that nobody watches and that can go on, the oldest first.
+    fn left_runs(&self) -> impl DoubleEndedIterator<Item = &RunView> {
+        self.runs.iter().filter(|run| !run.is_active() && run.can_go_on)
+    }
+
+    /// Returns the newest run that nobody watches and in which a host was not done.
+    pub(in crate::dash) fn left_with(&self, name: &str) -> Option<&RunView> {
+        let mut runs = self.left_runs().rev();
+        runs.find(|run| run.host(name).is_some_and(|host| host.result.is_none()))
     }
 
     /// Returns what an active run does to a host.

@@ -208,6 +208,8 @@ judge_snippets() {
 	failing=$snippets
 	[ -n "$failing" ] || go_back activation-failed "its activation script failed (exit code $code)"
 	said=$(last_words)
+	# Snippets often begin what they say with their own name.
+	said=${said#"$failing: "}
 	why="its activation script failed in $failing${said:+: $said} (exit code $code)"
 	# Nothing ran before in which it could fail too.
 	[ -n "$running" ] || go_back snippet-failed "$why"

@@ -13,7 +13,7 @@ use crate::remote::login::Logins;
 use crate::remote::master::Master;
 use crate::remote::root::{PasswordStep, RootWay};
 use crate::remote::turn::Turn;
-use crate::remote::words::{NO_ANSWER_IN_TIME, NO_SUCH_HOST};
+use crate::remote::words::{NO_SUCH_HOST, no_answer_within};
 use crate::remote::{
     Answer, NotRoot, Output, RemoteError, Script, ScriptRunner, Trouble, Way, resolve,
 };
@@ -79,7 +79,9 @@ impl Remote {
         }
         let turn = Turn::new(CONNECT_LIMIT);
         let work = self.inner.living_master(host, place, &turn);
-        let slow = || RemoteError::new(name, Trouble::Slow(CONNECT_LIMIT), "no answer in time");
+        let slow = || {
+            RemoteError::new(name, Trouble::Slow(CONNECT_LIMIT), &no_answer_within(CONNECT_LIMIT))
+        };
         let master = turn.within(work).await.ok_or_else(slow)??;
         let address = place.link.lock().await.address.clone();
         let address = address.or_else(|| host.addresses.first().cloned());
@@ -180,7 +182,11 @@ impl Inner {
         };
         match turn.within(work).await {
             Some(result) => result,
-            None => Err(RemoteError::new(name, Trouble::Slow(script.limit), NO_ANSWER_IN_TIME)),
+            None => Err(RemoteError::new(
+                name,
+                Trouble::Slow(script.limit),
+                &no_answer_within(script.limit),
+            )),
         }
     }
 

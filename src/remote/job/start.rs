@@ -2,7 +2,7 @@
 
 use super::scripts::START;
 use super::{FOLLOW_LIMIT, Job, JobKind, LineSink, OpenLog, Patience};
-use crate::remote::words::NO_ANSWER_IN_TIME;
+use crate::remote::words::no_answer_within;
 use crate::remote::{RemoteError, Script, Trouble};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -87,9 +87,11 @@ impl Job {
                 }
                 Ok(Err(output.complaint()))
             }
-            Err(_) => {
-                Err(RemoteError::new(&self.host, Trouble::Slow(START_LIMIT), NO_ANSWER_IN_TIME))
-            }
+            Err(_) => Err(RemoteError::new(
+                &self.host,
+                Trouble::Slow(START_LIMIT),
+                &no_answer_within(START_LIMIT),
+            )),
         }
     }
 

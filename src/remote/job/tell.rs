@@ -1,7 +1,7 @@
 //! Tells a job something, and goes on with its log in the same exchange.
 
 use super::{FOLLOW_LIMIT, Job, OpenLog};
-use crate::remote::words::NO_ANSWER_IN_TIME;
+use crate::remote::words::no_answer_within;
 use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -33,7 +33,11 @@ impl Job {
         let of_log = (mark, AWAITED, from);
         let mut opened = OpenLog::open(runner, &self.host, script, of_log);
         let Ok((has_begun, stdout)) = tokio::time::timeout(limit, said(&mut opened)).await else {
-            return Err(RemoteError::new(&self.host, Trouble::Slow(limit), NO_ANSWER_IN_TIME));
+            return Err(RemoteError::new(
+                &self.host,
+                Trouble::Slow(limit),
+                &no_answer_within(limit),
+            ));
         };
         if has_begun {
             self.seen_at = Some(Timestamp::now());

@@ -88,6 +88,14 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "cancel",
         "stop the run; asks first",
     )),
+    entry(
+        Command::Reattach,
+        &[Char('c')],
+        &[DEPLOY, LOGS, HISTORY],
+        Some("go on"),
+        "reattach",
+        "go on with the run that is shown, when its nixdash has ended",
+    ),
     asks(entry(
         Command::Retry,
         &[Char('t')],
@@ -106,14 +114,6 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "deploy the selected host of a run that has ended, with what the flake has now; asks before anything \
          changes",
     )),
-    entry(
-        Command::Reattach,
-        &[Char('c')],
-        &[DEPLOY, LOGS, HISTORY],
-        Some("go on"),
-        "reattach",
-        "go on with the run that is shown, when its nixdash has ended",
-    ),
     entry(
         Command::CopyReason,
         &[Char('y')],

@@ -1,8 +1,8 @@
 //! What the palette finds: commands, hosts, caches, runs and settings, by letters in their order.
 
-use super::obstacle::obstacle;
 use crate::dash::command::{COMMANDS, Command, CommandEntry, Context};
 use crate::dash::model::{Model, Screen};
+use crate::dash::obstacle::obstacle;
 use crate::dash::panes::SortChoice;
 use crate::dash::theme::ThemePair;
 use crate::dash::words::host_mark;

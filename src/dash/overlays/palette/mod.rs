@@ -11,7 +11,6 @@
 //! ```
 
 mod found;
-mod obstacle;
 
 use self::found::{PaletteRow, PaletteTarget, find};
 use crate::dash::command::Command;

@@ -168,6 +168,9 @@ fn signature(tier: &Tier, facts: &TierFacts) -> Fact {
         Some(proof) if facts.signature == SignatureState::Valid => {
             pieces.push((role, format!(" {proof}")));
         }
+        Some(proof) if facts.signature == SignatureState::Unchecked => {
+            pieces.push((role, format!(" {proof}")));
+        }
         Some(proof) => pieces.push((role, format!(" {}: {proof}", mark.word))),
         None => pieces.push((mark.role, format!(" {}", mark.word))),
     }

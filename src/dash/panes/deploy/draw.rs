@@ -19,7 +19,8 @@ use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::{Paint, below, put_all, put_spread, top};
 use crate::dash::widgets::text::{line_width, width, wrap, wrap_to};
 use crate::dash::words::runs::{clock, revision_words, run_name};
-use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, Summary, age};
+use crate::dash::words::summary_mark;
+use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, age};
 use crate::fleet::duration;
 use crate::fleet::words::WAITING;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
@@ -115,15 +116,17 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
         left.truncate(3);
     }
     if line_width(&left) + line_width(&counts) >= usize::from(row.width) {
-        let bad = run.summary.as_ref().map_or(0, Summary::bad);
         let all = run.hosts.len();
-        counts = if bad > 0 {
-            let long = format!("✗ {bad} of {all} went wrong");
-            let fits = line_width(&left) + width(&long) + 12 < usize::from(row.width);
-            let text = if fits { long } else { format!("✗ {bad}/{all}") };
-            vec![paint.span(Role::Error, text), time]
-        } else {
-            vec![Span::raw(format!("{}/{all}", run.done())), time]
+        counts = match run.summary.as_ref().filter(|summary| !summary.is_good()) {
+            Some(summary) => {
+                let ((sign, role), bad) = (summary_mark(summary), summary.bad());
+                let long = format!("{sign} {bad} of {all} went wrong");
+                let fits = line_width(&left) + width(&long) + 12 < usize::from(row.width);
+                let text =
+                    if fits && role == Role::Error { long } else { format!("{sign} {bad}/{all}") };
+                vec![paint.span(role, text), time]
+            }
+            None => vec![Span::raw(format!("{}/{all}", run.done())), time],
         };
     }
     if line_width(&left) + line_width(&counts) >= usize::from(row.width) {
@@ -135,8 +138,7 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
 
 fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
     if let Some(summary) = &run.summary {
-        let role = if summary.is_good() { Role::Text } else { Role::Error };
-        return vec![paint.span(role, summary.words())];
+        return vec![paint.span(summary_mark(summary).1, summary.words())];
     }
     if run.gone.is_some() {
         return vec![paint.span(Role::Warn, "nobody watches it")];

@@ -82,6 +82,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Shell => {
             model.shown_host_run().is_some_and(|host| model.world.fleet.host(&host.host).is_some())
         }
+        Command::Zoom => model.shown_run().is_some(),
         Command::NextHost | Command::PreviousHost => model.visible_host_runs().len() > 1,
         Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),

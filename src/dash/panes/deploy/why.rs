@@ -56,7 +56,12 @@ fn to_do(
 ) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
     let sentence = told.fix.iter().flat_map(|fix| wrap(&format!("to do: {fix}"), columns));
     let sentence = sentence.map(|line| Line::from(paint.span(Role::Text, line))).collect();
-    let is_open = |command| panes::can(paint.model, command);
+    // One that was left out has no error, in its log or elsewhere.
+    let has_error = told.role != Role::Text;
+    let is_open = |command| match command {
+        Command::Open | Command::CopyReason => has_error && panes::can(paint.model, command),
+        _ => panes::can(paint.model, command),
+    };
     (sentence, ways::lines(paint, Context::View(Screen::Deploy), &WAYS, is_open, columns))
 }
 
@@ -86,7 +91,11 @@ pub(super) fn draw(
     if lines.len() + keys.len() <= rows {
         lines.extend(keys);
     }
-    let sign = if told.role == Role::Error { '✗' } else { '▲' };
+    let sign = match told.role {
+        Role::Error => '✗',
+        Role::Warn => '▲',
+        _ => '○',
+    };
     for (row, line) in lines.iter_mut().enumerate() {
         let margin = if row == 0 && has_error { format!(" {sign} ") } else { "   ".to_owned() };
         line.spans.insert(0, paint.span(told.role, margin));

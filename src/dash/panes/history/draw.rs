@@ -18,6 +18,7 @@ use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::table::{self, Heading, Window};
 use crate::dash::widgets::text::{cut, left, line_width};
 use crate::dash::words::runs::{behind_figure, revision_words};
+use crate::dash::words::summary_mark;
 use crate::dash::world::RunView;
 use crate::fleet::duration;
 use ratatui::buffer::Buffer;
@@ -171,8 +172,10 @@ fn ended_width(area: Rect) -> usize {
 
 fn ended(paint: &Paint<'_>, run: &RunView) -> (Role, String) {
     match (&run.summary, &run.gone) {
-        (Some(summary), _) if summary.is_good() => (Role::Text, format!("● {}", summary.words())),
-        (Some(summary), _) => (Role::Error, format!("✗ {}", summary.words())),
+        (Some(summary), _) => {
+            let (sign, role) = summary_mark(summary);
+            (role, format!("{sign} {}", summary.words()))
+        }
         (None, Some(_)) if run.can_go_on => {
             let key = paint.model.keymap.press("reattach");
             (Role::Warn, format!("▲ nobody watches it: {key} goes on"))

@@ -254,7 +254,10 @@ fn last_run(paint: &Paint<'_>, host: &Host) -> Vec<Fact> {
     };
     let mut all = vec![told("✗ last run", role, format!("{text}: {}", why.text()))];
     all.extend(why.fix.as_ref().map(|fix| fact("to do", fix.as_str())));
-    let is_open = |command| panes::can(paint.model, command);
+    // One that runs what it ran before has nothing to go back from.
+    let has_new = part.result.as_ref().is_some_and(|result| result.outcome.is_new_system());
+    let is_open =
+        |command| panes::can(paint.model, command) && (command != Command::Generations || has_new);
     let keys = ways::in_words(&paint.model.keymap, Context::View(Screen::Fleet), &WAYS, is_open);
     if !keys.is_empty() {
         all.push(fact("keys", keys));

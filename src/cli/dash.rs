@@ -13,10 +13,12 @@ use crate::cli::logs::LogScreen;
 use crate::cli::session::SessionKeeper;
 use crate::cli::sudo::SudoPasswords;
 use crate::cli::units::UnitReader;
-use crate::cli::{CliError, earlier, figures, history, init, left, silence, themes, trends};
+use crate::cli::{
+    CliError, earlier, figures, history, init, left, practice, silence, themes, trends,
+};
 use crate::dash::{
-    Background, DashEnd, Keymap, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from,
-    recall, run as show,
+    Background, DashEnd, Keymap, LogsInView, Look, Model, Msg, ascii_from, depth_from, recall,
+    run as show,
 };
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record, next_beat};
@@ -24,6 +26,7 @@ use crate::record::{KeptSilences, Recorder, RunNews, RunWatch, Runs, state_home}
 use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -34,9 +37,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// Opens the dashboard; with what was tried of the practice fleet, where that is shown. Returns how it
-/// ended.
-pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<DashEnd, CliError> {
+/// Opens the dashboard; with what was tried of the practice fleet, where it is of that and this file
+/// keeps it. Returns how it ended.
+pub(super) async fn run(fleet: Fleet, practice_file: Option<PathBuf>) -> Result<DashEnd, CliError> {
     start_own_log();
     let theme = themes::name(&fleet);
     let (look, other_theme) = look(&theme);
@@ -108,8 +111,9 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         let around = init::around::tell(Arc::clone(&fleet), Arc::clone(&runner), messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(around));
     }
-    let mut session = SessionKeeper::of(&fleet, practice.is_some());
+    let mut session = SessionKeeper::of(&fleet, practice_file.is_some());
     let units = UnitReader::new(Arc::clone(&runner), messages.clone());
+    let practice = practice_file.as_deref().map(practice::read);
     let runtime = Runtime {
         fleet: Arc::clone(&fleet),
         runs,
@@ -124,6 +128,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Dash
         session: session.clone(),
         silence_key: keymap.press("silence"),
         passwords: SudoPasswords::default(),
+        practice_file,
     };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::cli::silence::SilenceError;
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::units::UnitReader;
 use crate::cli::viewer::{self, Viewer};
-use crate::cli::{over_time, shell, themes, verify};
+use crate::cli::{over_time, practice, shell, themes, verify};
 use crate::dash::{Effect, LogsInView, Msg, TerminalProgram, dead_words};
 use crate::fleet::{Fleet, HostKey, OverTimeOf, RunId, Silence, StoreDepth, StorePath, TimeSpan};
 use crate::probe::{Handle, generations};
@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
@@ -42,6 +42,8 @@ pub(super) struct Runtime {
     pub(super) session: Option<SessionKeeper>,
     /// What was typed for sudo since the dashboard was opened.
     pub(super) passwords: SudoPasswords,
+    /// Where it is kept what was tried of the practice fleet; none of another fleet.
+    pub(super) practice_file: Option<PathBuf>,
 }
 
 impl Runtime {
@@ -117,6 +119,11 @@ impl Runtime {
                 Effect::KeepSession(text) => {
                     if let Some(session) = &mut self.session {
                         session.keep(&text);
+                    }
+                }
+                Effect::KeepPractice(tried) => {
+                    if let Some(file) = &self.practice_file {
+                        practice::keep(file, &tried);
                     }
                 }
                 Effect::OpenLog { run, host } => {

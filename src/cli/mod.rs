@@ -287,9 +287,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),
             lab::LabOutcome::Dashboard { hosts_file, practice_file } => {
-                let practice = practice::read(&practice_file);
-                let ended = dash::run(load::load(Some(&hosts_file))?, Some(practice)).await?;
-                practice::keep(&practice_file, ended.practice);
+                dash::run(load::load(Some(&hosts_file))?, Some(practice_file)).await?;
                 Ok(ExitCode::SUCCESS)
             }
         },

@@ -1,4 +1,4 @@
-//! What was tried of a practice fleet, kept beside it between two dashboards.
+//! What was tried of a practice fleet, kept beside it from one dashboard to the next.
 
 use crate::dash::Practice;
 use std::path::Path;
@@ -9,10 +9,15 @@ pub(super) fn read(path: &Path) -> Practice {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Keeps what was tried; without it, the same is proposed again, which does no harm.
-pub(super) fn keep(path: &Path, practice: Option<Practice>) {
-    let text = practice.and_then(|practice| serde_json::to_string(&practice).ok());
-    if let Some(Err(error)) = text.map(|text| std::fs::write(path, text)) {
+/// Keeps what was tried: a file is whole before it takes the place of the one before, so that an end in
+/// this moment loses nothing. Where it cannot be kept, the same is proposed again, which does no harm.
+pub(super) fn keep(path: &Path, practice: &Practice) {
+    let fresh = path.with_extension("new");
+    let written = serde_json::to_string(practice)
+        .map_err(std::io::Error::from)
+        .and_then(|text| std::fs::write(&fresh, text))
+        .and_then(|()| std::fs::rename(&fresh, path));
+    if let Err(error) = written {
         tracing::warn!("could not keep what was tried in {}: {error}", path.display());
     }
 }
@@ -28,7 +33,7 @@ mod tests {
         assert_eq!(read(&path), Practice::default());
         let text = "{\"tried\":[\"deploy\",\"watch\"],\"revision\":\"3f2c1ab\"}";
         let practice: Practice = serde_json::from_str(text).unwrap();
-        keep(&path, Some(practice.clone()));
+        keep(&path, &practice);
         assert_eq!(read(&path), practice);
         std::fs::write(&path, "{").unwrap();
         assert_eq!(read(&path), Practice::default());

@@ -84,6 +84,7 @@ pub(super) async fn show_run(
                 | Effect::EndSilence(_)
                 | Effect::OpenShell { .. }
                 | Effect::KeepSession(_)
+                | Effect::KeepPractice(_)
                 | Effect::Terminal(_) => {}
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::dash::program::TerminalProgram;
-use crate::dash::world::{Figures, FoundPart};
+use crate::dash::world::{Figures, FoundPart, Practice};
 use crate::fleet::{
     Ancestry, Event, Generations, Goal, HostKey, HostUnits, JournalWanted, LiveRun, LogLine,
     OverTime, OverTimeOf, PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy,
@@ -381,6 +381,8 @@ pub enum Effect {
     },
     /// Keep how the dashboard is left, for the next one of the same hosts.toml.
     KeepSession(String),
+    /// Keep what was tried of the practice fleet.
+    KeepPractice(Practice),
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {
         /// The run.
@@ -434,6 +436,7 @@ impl Effect {
             | Self::EditRows { .. }
             | Self::KeepTheme { .. }
             | Self::KeepSession(_)
+            | Self::KeepPractice(_)
             | Self::OpenLog { .. }
             | Self::Terminal(_) => false,
         }

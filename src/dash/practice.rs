@@ -8,6 +8,7 @@
 //! proposed that cannot be done now.
 
 use crate::dash::model::{Model, Screen};
+use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, put_spread};
@@ -17,13 +18,16 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-/// Notes what the model shows; called whenever something has changed it.
-pub(in crate::dash) fn note(model: &mut Model) {
-    let Some(mut practice) = model.practice.take() else { return };
+/// Notes what the model shows; called whenever something has changed it, with what was known of the
+/// practice fleet before. Returns what is to be kept now, where that is something else.
+pub(in crate::dash) fn note(model: &mut Model, before: Option<&Practice>) -> Option<Effect> {
+    let mut practice = model.practice.take()?;
     if practice.next().is_some() {
         note_tried(model, &mut practice);
     }
+    let kept = (before != Some(&practice)).then(|| Effect::KeepPractice(practice.clone()));
     model.practice = Some(practice);
+    kept
 }
 
 fn note_tried(model: &Model, practice: &mut Practice) {

@@ -26,7 +26,7 @@ use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::session::session_left;
-use crate::dash::world::{FirstStep, Practice};
+use crate::dash::world::FirstStep;
 use crate::dash::{update, view, view_logs};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode};
 use futures_util::StreamExt;
@@ -89,16 +89,13 @@ pub enum DashError {
 pub struct DashEnd {
     /// What the person wants to do first, where there is no `hosts.toml`.
     pub first_step: Option<FirstStep>,
-    /// What was tried of the practice fleet.
-    pub practice: Option<Practice>,
     /// How it was left, where that is kept.
     pub session: Option<String>,
 }
 
 impl DashEnd {
-    fn of(model: Model) -> Self {
-        let session = session_left(&model);
-        Self { first_step: model.first_step, practice: model.practice, session }
+    fn of(model: &Model) -> Self {
+        Self { first_step: model.first_step, session: session_left(model) }
     }
 }
 
@@ -161,13 +158,13 @@ pub async fn run(
                 (Caught::End(by), Some(guest)) => {
                     guest.end(by).await;
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
-                    return Ok(DashEnd::of(model));
+                    return Ok(DashEnd::of(&model));
                 }
                 (Caught::Interrupt, None)
                     if guest_left.is_some_and(|left| left.elapsed() < HEARD_LATE) => {}
                 (Caught::End(_) | Caught::Interrupt, None) => {
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
-                    return Ok(DashEnd::of(model));
+                    return Ok(DashEnd::of(&model));
                 }
                 (Caught::Stop, None) => {
                     suspend(&mut screen)?;
@@ -243,7 +240,7 @@ pub async fn run(
                     Effect::Quit { .. } => {
                         // The one effect that must arrive; a runtime that hangs cannot hold us.
                         drop(timeout(Duration::from_secs(1), effects.send(effect)).await);
-                        return Ok(DashEnd::of(model));
+                        return Ok(DashEnd::of(&model));
                     }
                     effect => hand_over(&mut model, &effects, effect),
                 }

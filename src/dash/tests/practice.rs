@@ -3,7 +3,7 @@
 use crate::dash::demo::{self, model, now, result, run_event};
 use crate::dash::tests::keys::{fold, press};
 use crate::dash::tests::screens::{draw, look, snap, text};
-use crate::dash::{Model, Msg, Practice, update};
+use crate::dash::{Effect, Model, Msg, Practice, update};
 use crate::fleet::{Outcome, RunWhat};
 
 fn practising(columns: u16, rows: u16) -> Model {
@@ -65,4 +65,19 @@ fn a_key_hides_the_line_for_good_and_gives_its_row_back() {
     assert_eq!((proposed(&model).as_str(), rows(&model)), ("", before));
     update(&mut model, Msg::Revision(Some("91aa00c".to_owned())), now());
     assert_eq!(proposed(&model), "");
+}
+
+#[test]
+fn what_was_tried_is_kept_when_it_changes_and_not_at_the_end() {
+    let mut model = practising(80, 24);
+    let revision = Msg::Revision(Some("91aa00c".to_owned()));
+    let kept = update(&mut model, revision.clone(), now());
+    assert_eq!(kept, [Effect::KeepPractice(model.practice.clone().unwrap())]);
+    assert_eq!(update(&mut model, revision, now()), [], "nothing else was tried");
+    press(&mut model, "1");
+    assert_eq!(update(&mut model, Msg::Tick, now()), []);
+    for key in ["2", "H"] {
+        let kept = press(&mut model, key);
+        assert_eq!(kept, [Effect::KeepPractice(model.practice.clone().unwrap())], "{key}");
+    }
 }

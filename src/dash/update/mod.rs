@@ -37,11 +37,12 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     let is_seen =
         model.still.is_none() || matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Resize(..));
     let was_dirty = model.dirty;
+    let practice_before = model.practice.clone();
     let mut effects = fold_message(model, msg, now);
     if !is_seen {
         model.dirty = was_dirty;
     }
-    practice::note(model);
+    effects.extend(practice::note(model, practice_before.as_ref()));
     if model.world.fleet.read_only {
         let count = effects.len();
         effects.retain(|effect| !effect.changes_something());

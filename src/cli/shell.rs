@@ -133,12 +133,12 @@ fn program(
         words,
         name: format!("the shell on {host}"),
         before: Some(format!(
-            "nixdash: a shell on {host} ({}). Its end, by exit or ctrl-d, leads back to nixdash.",
+            "nixdash: a shell on {host} ({}).\nIts end, by exit or ctrl-d, leads back to nixdash.",
             shell.place()
         )),
         hint: hint.to_owned(),
         end,
-        then: None,
+        then: Some(format!("the shell on {host} has ended")),
         file: None,
     }
 }

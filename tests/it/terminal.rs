@@ -295,6 +295,9 @@ fn a_shell_has_the_terminal_and_its_keys_and_then_the_screen_is_whole_again() {
         let text = dashboard.text();
         ["nixdash", "Caches", "History", "help"].iter().all(|word| text[before..].contains(word))
     });
+    // Where a space was, none is written: word by word.
+    let after = dashboard.text()[before..].to_owned();
+    assert!(after.contains("ended") && !after.contains("opening"), "{after:?}");
     assert!(!dashboard.text().contains("Help for Fleet"), "its keys came here too");
     dashboard.press("?");
     wait_until("keys are heard again", || dashboard.text().contains("Help for Fleet"));

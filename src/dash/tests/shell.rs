@@ -67,6 +67,8 @@ fn a_program_that_was_made_gets_the_terminal() {
         then: None,
         file: None,
     });
+    press(&mut model, "!");
     let effects = update(&mut model, Msg::Program(program.clone()), now());
+    assert_eq!(model.toast, None, "nothing is opening any more");
     assert_eq!(effects, [Effect::Terminal(Wish::Run(program))]);
 }

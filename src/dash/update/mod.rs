@@ -144,7 +144,11 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             model.world.set_silences(kept, now);
         }
-        Msg::Program(program) => return vec![Effect::Terminal(Wish::Run(program))],
+        Msg::Program(program) => {
+            // It said that the program is coming; when that has ended it is no longer true.
+            model.toast = None;
+            return vec![Effect::Terminal(Wish::Run(program))];
+        }
         Msg::Said { text, bad } => {
             model.dirty = true;
             model.say(text, bad, now);

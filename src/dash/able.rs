@@ -19,6 +19,7 @@ pub(super) fn is_named(model: &Model, command: Command) -> bool {
     match command {
         Command::LookClosely => model.selects_stores(),
         Command::OverTime | Command::Events => panes::shows_details(model),
+        Command::Compare | Command::RollBack => !overlays::generations::is_awaited(model),
         Command::HostKey => model.selected().is_some_and(|(_, view)| has_key_trouble(&view.facts)),
         Command::Verify => {
             model.selected_tier().is_some_and(|(tier, _)| can_be_verified(tier).is_ok())

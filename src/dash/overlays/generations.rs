@@ -60,7 +60,7 @@ fn first_shown(paint: &Paint<'_>, area: Rect, pane: &GenerationsPane) -> u16 {
 const USES: usize = 26;
 
 fn waiting(paint: &Paint<'_>, host: &str) -> Line<'static> {
-    let text = format!("{} waiting for {host}", spinner(paint.now));
+    let text = format!("{} asking {host} for its generations", spinner(paint.now));
     Line::from(paint.span(Role::Dim, text))
 }
 
@@ -130,16 +130,28 @@ pub(in crate::dash) fn listed(model: &mut Model, host: &str, found: Result<Gener
     }
 }
 
+/// Returns whether the pane that takes the keys still waits for its rows.
+pub(in crate::dash) fn is_awaited(model: &Model) -> bool {
+    matches!(model.overlay(), Some(Overlay::Generations(pane)) if pane.found.is_none())
+}
+
 /// Does a command in the pane.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     let page = page(layout(model).body);
+    let is_awaited = is_awaited(model);
     let Some(Overlay::Generations(pane)) = model.overlay_mut() else { return Vec::new() };
     match command {
+        // Nothing is acted upon that is not shown.
+        Command::Compare | Command::RollBack if is_awaited => {
+            let text =
+                format!("nothing was done: waiting for {} to list its generations", pane.host);
+            model.say(text, false, now);
+        }
         command if command.moves() => {
             let count = pane.list().map_or(0, |list| list.all.len());
             pane.selected = moved(pane.selected, count, command, page);
         }
-        Command::Compare => return compare(model),
+        Command::Compare => return compare(model, now),
         Command::RollBack => {
             let host = pane.host.clone();
             if let Some(number) = pane.chosen().map(|chosen| chosen.number) {
@@ -153,10 +165,14 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
 }
 
 /// Asks what differs between what runs and the selected generation.
-fn compare(model: &mut Model) -> Vec<Effect> {
+fn compare(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     let Some(Overlay::Generations(pane)) = model.overlay() else { return Vec::new() };
-    let running = pane.list().and_then(|list| list.running.clone());
-    let (Some(old), Some(chosen)) = (running, pane.chosen()) else { return Vec::new() };
+    let Some(chosen) = pane.chosen() else { return Vec::new() };
+    let Some(old) = pane.list().and_then(|list| list.running.clone()) else {
+        let text = format!("nothing to compare with: what runs on {} is not known", pane.host);
+        model.say(text, false, now);
+        return Vec::new();
+    };
     let (host, generation, new) = (pane.host.clone(), chosen.number, chosen.system.clone());
     let diff = DiffPane { host: host.clone(), generation, lines: None, scroll: 0 };
     model.open(Overlay::Difference(diff));

@@ -113,8 +113,9 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
 /// Returns whether a command has something to act on in an overlay.
 pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
     match (command, overlay) {
+        // While nothing is shown, they say what is awaited.
         (Command::Compare | Command::RollBack, Overlay::Generations(pane)) => {
-            pane.chosen().is_some()
+            pane.found.is_none() || pane.chosen().is_some()
         }
         (Command::Open, Overlay::Units(pane)) => pane.chosen().is_some(),
         (Command::Copy, Overlay::Journal(pane)) => !pane.lines.is_empty(),

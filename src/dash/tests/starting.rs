@@ -159,7 +159,14 @@ fn generations_are_listed_compared_and_gone_back_to() {
     let mut model = model(demo::well(), 120, 35);
     let host = || "samsung".to_owned();
     assert_eq!(press(&mut model, "jje"), [Effect::ListGenerations { host: host() }]);
-    assert_eq!(press(&mut model, "R"), [], "nothing is listed yet");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("asking samsung for its generations"), "{shown}");
+    assert!(!shown.contains("R roll back") && !shown.contains("enter compare"), "{shown}");
+    for key in ["R", "\n"] {
+        assert_eq!(press(&mut model, key), [], "nothing is listed yet");
+        let said = model.toast.take().unwrap().text;
+        assert_eq!(said, "nothing was done: waiting for samsung to list its generations");
+    }
     let found = Ok(two_generations());
     update(&mut model, Msg::Generations { host: host(), found }, now());
     let asked = press(&mut model, "j\n");

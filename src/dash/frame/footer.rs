@@ -8,7 +8,7 @@
 use crate::dash::able::{available, is_named};
 use crate::dash::command::{Command, CommandEntry, Context, label};
 use crate::dash::layout::{ScreenLayout, layout};
-use crate::dash::model::Model;
+use crate::dash::model::{Model, Screen};
 use crate::dash::overlays;
 use crate::dash::panes;
 use crate::dash::panes::logs as log_pane;
@@ -48,8 +48,8 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     put(buffer, row, 0, &Line::from(spans));
 }
 
-/// Returns keys and what they do, as many as fit; help, quit and answers are never left out for
-/// others. A click on one gives its command; they stand in that row, behind so many columns.
+/// Returns keys and what they do, as many as fit; help, quit, answers and the way back out of a log are
+/// never left out for others. A click on one gives its command; they stand in that row, behind so many columns.
 fn keys(paint: &Paint<'_>, room: usize, (row, used): (Rect, usize)) -> Vec<Span<'static>> {
     let mut items = items(paint.model, room);
     let gap = if room < 90 { 2 } else { 3 };
@@ -58,8 +58,9 @@ fn keys(paint: &Paint<'_>, room: usize, (row, used): (Rect, usize)) -> Vec<Span<
     };
     while total(&items) > room + gap && !items.is_empty() {
         // Where not even those fit that should stay, the last of them go: none is cut.
-        let last = items.iter().rposition(|item| !item.stays).unwrap_or(items.len() - 1);
-        items.remove(last);
+        let first = items.iter().position(|item| item.gives_way);
+        let last = first.or_else(|| items.iter().rposition(|item| !item.stays));
+        items.remove(last.unwrap_or(items.len() - 1));
     }
     let mut spans = Vec::new();
     for item in items {
@@ -78,14 +79,36 @@ fn keys(paint: &Paint<'_>, room: usize, (row, used): (Rect, usize)) -> Vec<Span<
 struct Item {
     key: String,
     label: &'static str,
+    /// Whether others are left out before it.
     stays: bool,
+    /// Whether it is left out before all others.
+    gives_way: bool,
     command: Option<Command>,
+}
+
+/// Rooms from which on a view names quit, and from which on it has more room than its first keys take.
+const WITH_QUIT: usize = 50;
+const WITH_MORE: usize = 90;
+
+/// Returns whether the way back is named before other keys.
+fn names_way_back(model: &Model, room: usize) -> bool {
+    let elsewhere = match model.screen {
+        Screen::Logs => room >= WITH_QUIT,
+        Screen::Caches | Screen::Deploy | Screen::History => room >= WITH_MORE,
+        Screen::Fleet => false,
+    };
+    elsewhere || panes::shows_details(model)
 }
 
 fn items(model: &Model, room: usize) -> Vec<Item> {
     let mut items = Vec::new();
-    let hint = |key: &str, label, stays| Item { key: key.to_owned(), label, stays, command: None };
-    let arrows = |label: &'static str| hint("↑↓", label, false);
+    let hint = |key: &str, label, stays| {
+        let (key, gives_way) = (key.to_owned(), false);
+        Item { key, label, stays, gives_way, command: None }
+    };
+    // Among logs everybody tries the arrows, and the way back has to be read.
+    let gives_way = model.screen == Screen::Logs && room < WITH_MORE;
+    let arrows = |label: &'static str| Item { gives_way, ..hint("↑↓", label, false) };
     match Context::of(model) {
         Context::View(_) if panes::shows_details(model) => {
             items.push(hint("↑↓", "scroll", true));
@@ -100,7 +123,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         | Context::Difference => {
             items.push(arrows("scroll"));
         }
-        Context::Past => items.push(arrows("select")),
+        Context::Past | Context::Generations | Context::Units => items.push(arrows("select")),
         Context::OverTime if overlays::over_time::scrolls(model) => items.push(arrows("scroll")),
         _ => {}
     }
@@ -116,9 +139,10 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         let stays = matches!(
             entry.command,
             Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close
-        ) || (entry.command == Command::Quit && room >= 50)
-            || (entry.command == Command::Back && panes::shows_details(model));
-        items.push(Item { key: key.to_string(), label, stays, command: Some(entry.command) });
+        ) || (entry.command == Command::Quit && room >= WITH_QUIT)
+            || (entry.command == Command::Back && names_way_back(model, room));
+        let (key, command) = (key.to_string(), Some(entry.command));
+        items.push(Item { key, label, stays, gives_way: false, command });
     }
     // What a run waits for comes before everything else.
     let asks = model.overlay().is_none() && model.world.active_runs().any(|run| run.waits);

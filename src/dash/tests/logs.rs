@@ -82,6 +82,19 @@ fn the_pane_at_every_size() {
 }
 
 #[test]
+fn the_way_back_and_what_to_copy_are_named_at_every_width_from_80_columns_on() {
+    for (columns, rows) in [(80, 24), (120, 35), (200, 50)] {
+        let mut model = failed(columns, rows);
+        press(&mut model, &failed_build(), "4");
+        let screen = shown(&model);
+        let footer = screen.lines().last().unwrap();
+        for named in ["p error", "F failure", "y copy", "esc back", "? help", "q quit"] {
+            assert!(footer.contains(named), "{named}: {footer}");
+        }
+    }
+}
+
+#[test]
 fn a_log_holds_still_and_follows_again() {
     let (mut model, logs) = lines(200);
     press(&mut model, &logs, "k");

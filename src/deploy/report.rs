@@ -1,5 +1,6 @@
 //! What the phases tell the machine.
 
+use crate::fleet::words::hosts::read_journal;
 use crate::fleet::{
     Code, DeployFacts, Fetched, Finding, Outcome, PlannedChanges, Route, RunId, StorePath, Subject,
     TakenRoute, printable_line,
@@ -16,17 +17,31 @@ pub struct Reason {
     pub code: Code,
     /// What happened and what to do, printable.
     pub text: String,
+    /// What to do, where more is known of that than the advice of the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
 impl Reason {
     /// Makes a reason.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, text: text.into(), fix: None }
+    }
+
+    /// Says that units failed, and how to read the journal of the first.
+    pub fn units_failed(text: String, first: &str) -> Self {
+        let fix = Some(read_journal(first));
+        Self { fix, ..Self::new(Code::UnitsFailed, text) }
     }
 
     /// Returns the finding about a host that it is.
     pub fn finding(&self, host: &str) -> Finding {
-        Finding::new(Subject::host(host), self.code, &self.text, &self.code.fix())
+        Finding::new(Subject::host(host), self.code, &self.text, &self.fix())
+    }
+
+    /// Returns what to do about it, as a clause.
+    pub fn fix(&self) -> String {
+        self.fix.clone().unwrap_or_else(|| self.code.fix())
     }
 
     /// Returns the word that lets a supervisor go back for this reason: `abort CODE TEXT`.
@@ -238,6 +253,24 @@ pub struct Ending {
     pub reason: Option<Reason>,
 }
 
+/// A unit that failed on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedUnit {
+    /// Its name.
+    pub name: String,
+    /// The last line that it wrote itself; empty where it wrote none.
+    pub said: String,
+}
+
+impl fmt::Display for FailedUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.said.as_str() {
+            "" => f.write_str(&self.name),
+            said => write!(f, "{} ({said})", self.name),
+        }
+    }
+}
+
 /// What a phase that ended well found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -279,7 +312,7 @@ pub enum Report {
     /// Check.
     Checked {
         /// Units that failed since preflight.
-        new_failed_units: Vec<String>,
+        new_failed_units: Vec<FailedUnit>,
         /// Configured checks that did not hold.
         broken: Vec<String>,
     },

@@ -1,10 +1,10 @@
 //! Why a host did not get its system: read without scrolling, with what to do and the keys that do it.
 
-use crate::dash::demo::{self, model};
+use crate::dash::demo::{self, DemoFailure, model};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
 use crate::dash::{Effect, Model, Overlay};
-use crate::fleet::Outcome;
+use crate::fleet::{Code, Outcome};
 
 /// Returns a screen on a run in which the failures at these places of the list befell these hosts.
 fn screen(hosts: &[(&str, usize)], columns: u16, rows: u16) -> Model {
@@ -99,6 +99,16 @@ fn the_details_of_a_host_whose_last_run_failed_say_why_first() {
         assert!(shown.contains("l its log at the error · d deploy again"), "{shown}");
         assert!(!shown.contains("roll back"), "it runs what it ran before: {shown}");
     }
+}
+
+#[test]
+fn a_run_in_which_units_failed_leads_to_their_journals() {
+    let units = |it: &DemoFailure| it.said[0].0 == Code::UnitsFailed;
+    let at = demo::failures().iter().position(units).unwrap();
+    let mut model = screen(&[("samsung", at)], 80, 24);
+    assert!(read(&model).contains("u units and their journals"), "{}", read(&model));
+    assert_eq!(press(&mut model, "u"), [Effect::ListUnits { host: "samsung".to_owned() }]);
+    assert_eq!(press(&mut screen(&[("samsung", 0)], 80, 24), "u"), [], "no unit failed there");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::scripts::CHECK;
 use super::step::Step;
-use crate::deploy::{Failure, Report};
+use crate::deploy::{FailedUnit, Failure, Report};
 use crate::fleet::printable_line;
 use crate::remote::Script;
 use std::collections::BTreeSet;
@@ -57,13 +57,10 @@ pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Returns a unit that had not failed before, with the last line that it wrote itself.
-fn newly_failed(text: &str, before: &BTreeSet<String>) -> Option<String> {
-    let (unit, said) = text.split_once('\t').unwrap_or((text, ""));
-    let (unit, said) = (printable_line(unit), printable_line(said.trim()));
-    if before.contains(&unit) {
-        return None;
-    }
-    Some(if said.is_empty() { unit } else { format!("{unit} ({said})") })
+fn newly_failed(text: &str, before: &BTreeSet<String>) -> Option<FailedUnit> {
+    let (name, said) = text.split_once('\t').unwrap_or((text, ""));
+    let unit = FailedUnit { name: printable_line(name), said: printable_line(said.trim()) };
+    (!before.contains(&unit.name)).then_some(unit)
 }
 
 /// Returns the report of a host on which nothing could be checked.

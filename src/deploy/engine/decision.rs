@@ -80,9 +80,8 @@ impl Decision {
                 };
             }
         };
-        let reason = reason.map(|Reason { code, text }| {
-            Reason::new(self.code.unwrap_or(code), format!("{name}: {text}"))
-        });
+        let reason = reason
+            .map(|why| Reason::new(self.code.unwrap_or(why.code), format!("{name}: {}", why.text)));
         Ending { outcome, reason }
     }
 

@@ -93,7 +93,7 @@ async fn at_the_end(step: &Step, ending: Ending) -> Ending {
 fn with_failed_hook(ending: Ending, failed: Reason) -> Ending {
     let reason = match ending.reason {
         None => failed,
-        Some(Reason { code, text }) => Reason { code, text: format!("{text}; {}", failed.text) },
+        Some(before) => Reason { text: format!("{}; {}", before.text, failed.text), ..before },
     };
     Ending { reason: Some(reason), ..ending }
 }

@@ -119,20 +119,19 @@ fn judge(name: &str, toplevel: &str, before: &BTreeSet<String>, text: &str) -> E
         }
     }
     failed.retain(|unit| !before.contains(unit));
-    let wrong = if running != toplevel {
+    let wrong = if running == toplevel {
+        failed.first().map(|first| {
+            let units = failed.join(", ");
+            let text =
+                format!("{name}: {units} failed after its restart; see `systemctl status` there");
+            Reason::units_failed(text, first)
+        })
+    } else {
         let runs = if running.is_empty() { UNREAD_SYSTEM } else { &running };
         let text = format!(
             "{name}: after its restart it runs {runs} and not the new system; see what its boot loader starts"
         );
         Some(Reason::new(Code::SystemUnexpected, text))
-    } else if failed.is_empty() {
-        None
-    } else {
-        let text = format!(
-            "{name}: {} failed after its restart; see `systemctl status` there",
-            failed.join(", ")
-        );
-        Some(Reason::new(Code::UnitsFailed, text))
     };
     let outcome = if wrong.is_some() { Outcome::Degraded } else { Outcome::Switched };
     Ending { outcome, reason: wrong }
@@ -158,7 +157,9 @@ mod tests {
         assert_eq!(said.code, Code::SystemUnexpected);
         assert!(said.text.contains("runs /nix/store/x-old and not the new system"), "{said}");
         let units = judged(&format!("running\t{NEW}\nfailed\tnginx.service\n"));
-        assert_eq!(units.reason.unwrap().code, Code::UnitsFailed);
+        let said = units.reason.unwrap().finding("samsung");
+        assert_eq!(said.code, Code::UnitsFailed);
+        assert_eq!(said.fix, "read its journal there with `journalctl --unit nginx.service`");
         assert_eq!(judged("").outcome, Outcome::Degraded, "what is not known is not well");
     }
 

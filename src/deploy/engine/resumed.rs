@@ -146,10 +146,13 @@ pub(super) fn explained(step: &Step, job: &Job, ending: Ending) -> Ending {
     if !resumed.may_be_there(job.name()) || ending.outcome != Outcome::RolledBack {
         return ending;
     }
-    let reason = ending.reason.map(|Reason { code, text }| {
-        let was_silent = matches!(code, Code::NetworkLost | Code::ConfirmationMissing);
-        let text = if was_silent { format!("{text}; {}", resumed.gap()) } else { text };
-        Reason { code, text }
+    let reason = ending.reason.map(|why| {
+        let was_silent = matches!(why.code, Code::NetworkLost | Code::ConfirmationMissing);
+        if was_silent {
+            Reason { text: format!("{}; {}", why.text, resumed.gap()), ..why }
+        } else {
+            why
+        }
     });
     Ending { reason, ..ending }
 }

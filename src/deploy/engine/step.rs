@@ -267,7 +267,7 @@ impl Step {
         if self.host.build_on() == self.host.name {
             return failure;
         }
-        let Reason { code, text } = failure.reason;
+        let Reason { code, text, .. } = failure.reason;
         Failure::failed(code, format!("{} cannot be built: {text}", self.host.name))
     }
 

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::deploy::{
-    Activation, Ending, Failure, HostSetup, Machine, MachineCommand, Preflight, Reason, Remarks,
-    Report,
+    Activation, Ending, FailedUnit, Failure, HostSetup, Machine, MachineCommand, Preflight, Reason,
+    Remarks, Report,
 };
 use crate::fleet::{
     ActivationSettings, Code, Goal, Outcome, Rollout, Route, RunEvent, RunId, RunWhat, StorePath,
@@ -99,7 +99,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
         })),
         Phase::Check => Report::Checked {
             new_failed_units: if byte.is_multiple_of(7) {
-                vec!["x.service".into()]
+                vec![FailedUnit { name: "x.service".to_owned(), said: String::new() }]
             } else {
                 vec![]
             },

@@ -270,10 +270,10 @@ impl HostProgress {
                 return Some(ending);
             }
             Report::Checked { new_failed_units, broken } => {
-                if !new_failed_units.is_empty() {
-                    let units = new_failed_units.join(", ");
-                    let text = format!("{units} failed; see `systemctl status` there");
-                    self.known.blemish = Some(Reason::new(Code::UnitsFailed, text));
+                if let Some(first) = new_failed_units.first() {
+                    let units: Vec<_> = new_failed_units.iter().map(ToString::to_string).collect();
+                    let text = format!("{} failed; see `systemctl status` there", units.join(", "));
+                    self.known.blemish = Some(Reason::units_failed(text, &first.name));
                 }
                 if !broken.is_empty() {
                     let why = format!("a check failed: {}", broken.join("; "));

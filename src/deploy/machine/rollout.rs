@@ -349,7 +349,7 @@ impl Machine {
         out: &mut Vec<MachineCommand>,
     ) {
         let subject = Subject::Run { run: self.run.clone(), host: None };
-        let finding = Finding::new(subject, why.code, &why.text, &why.code.fix());
+        let finding = Finding::new(subject, why.code, &why.text, &why.fix());
         // What a host failed with stands before that others were not begun for it.
         if why.code != Code::WaveFailed {
             self.errors.push(finding.clone());

@@ -8,7 +8,7 @@ mod stuck;
 use super::*;
 use crate::deploy::HostSetup;
 use crate::deploy::{Activation, Ending};
-use crate::deploy::{GivenPlace, GivenSystem, Preflight, Remarks};
+use crate::deploy::{FailedUnit, GivenPlace, GivenSystem, Preflight, Remarks};
 use crate::fleet::{Rollout, Route, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -345,7 +345,8 @@ fn a_unit_that_failed_since_makes_the_host_degraded() {
     let mut machine = machine(&["samsung"], Goal::Switch, false);
     let react = |_: &str, phase| match phase {
         Phase::Check => {
-            let new_failed_units = vec!["demo.service".to_owned()];
+            let said = "no table".to_owned();
+            let new_failed_units = vec![FailedUnit { name: "demo.service".to_owned(), said }];
             Ok(Report::Checked { new_failed_units, broken: Vec::new() })
         }
         phase => Ok(good(phase, Goal::Switch)),

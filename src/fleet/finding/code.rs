@@ -103,7 +103,7 @@ codes! {
         "Ask again, or for fewer hosts at once.";
     UnitsFailed "units-failed" Warning "units failed"
         "systemd calls units of the host failed."
-        "Read their journal with `journalctl --unit UNIT`.";
+        "List them with `systemctl --failed`, and read their journal with `journalctl --unit UNIT`.";
     SystemDegraded "system-degraded" Warning "degraded"
         "No unit of the host failed, but systemd says that its system is not running as it should."
         "See what `systemctl is-system-running` and `systemctl list-jobs` say.";

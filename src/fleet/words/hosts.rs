@@ -62,6 +62,11 @@ fn no_system(host: &str, facts: &HostFacts) -> Option<Finding> {
     Some(finding.rated(Severity::Warning))
 }
 
+/// Says what to do about a unit that failed.
+pub fn read_journal(unit: &str) -> String {
+    format!("read its journal there with `journalctl --unit {unit}`")
+}
+
 /// Says which units failed, or that the system is not well without one that did.
 fn units(host: &str, facts: &HostFacts) -> Option<Finding> {
     let subject = Subject::host(host);
@@ -70,8 +75,7 @@ fn units(host: &str, facts: &HostFacts) -> Option<Finding> {
         let count = units.len();
         let (units, what) = (units.join(", "), if others.is_empty() { "unit" } else { "units" });
         let cause = format!("{what} failed on {host}: {units}");
-        let fix = format!("read the journal there with `journalctl --unit {first}`");
-        let finding = Finding::new(subject, Code::UnitsFailed, &cause, &fix);
+        let finding = Finding::new(subject, Code::UnitsFailed, &cause, &read_journal(first));
         return Some(finding.in_short(&format!("{count} {what} failed")));
     }
     let state = facts.system_state.as_deref().filter(|_| facts.state == HostState::Degraded)?;

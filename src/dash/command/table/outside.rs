@@ -45,6 +45,14 @@ pub(super) const RUN_ROWS: &[CommandEntry] = &[
         "open a shell on the selected host of the run; its end leads back here",
     ),
     entry(
+        Command::Units,
+        &[Char('u')],
+        &[DEPLOY],
+        Some("units"),
+        "units-in-run",
+        "list the units of the selected host, where some failed in the run, with their journals",
+    ),
+    entry(
         Command::Pager,
         &[Char('|')],
         &[DEPLOY, LOGS],

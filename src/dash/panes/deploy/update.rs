@@ -11,8 +11,9 @@ use crate::dash::overlay::Overlay;
 use crate::dash::panes::elsewhere::whole_log;
 use crate::dash::run_orders::{ask_to_stop, reattach, said};
 use crate::dash::shell;
+use crate::dash::units::UnitsPane;
 use crate::dash::world::RunView;
-use crate::fleet::Goal;
+use crate::fleet::{Code, Goal};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
@@ -44,6 +45,7 @@ pub(super) fn update(
             let host = model.shown_host_run().map(|host| host.host.clone());
             return host.map_or_else(Vec::new, |host| shell::open(model, host, now));
         }
+        Command::Units => return list_units(model),
         Command::Cancel => ask_to_stop(model),
         Command::Reattach => return reattach(model, now),
         Command::Retry => return begin::retry(model, now),
@@ -72,6 +74,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::Generations
         | Command::CopyReason
         | Command::Shell
+        | Command::Units
         | Command::Pager
         | Command::Editor
             if !model.shows_selected() =>
@@ -79,9 +82,8 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             false
         }
         Command::Open | Command::Pager | Command::Editor => model.shown_host_run().is_some(),
-        Command::Shell => {
-            model.shown_host_run().is_some_and(|host| model.world.fleet.host(&host.host).is_some())
-        }
+        Command::Shell => is_in_fleet(model),
+        Command::Units => has_failed_units(model) && is_in_fleet(model),
         Command::Zoom => model.shown_run().is_some(),
         Command::NextHost | Command::PreviousHost => model.visible_host_runs().len() > 1,
         Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
@@ -102,6 +104,18 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::TakeRunBack => order(model, command).is_some(),
         _ => true,
     }
+}
+
+/// Returns whether the selected host of the run is one of the fleet's, still.
+fn is_in_fleet(model: &Model) -> bool {
+    model.shown_host_run().is_some_and(|host| model.world.fleet.host(&host.host).is_some())
+}
+
+/// Returns whether units of the selected host failed in the run.
+fn has_failed_units(model: &Model) -> bool {
+    let result = model.shown_host_run().and_then(|host| host.result.as_ref());
+    let findings = result.map(|result| &result.findings[..]).unwrap_or_default();
+    findings.iter().any(|finding| finding.code == Code::UnitsFailed)
 }
 
 /// Returns the selected host.
@@ -145,6 +159,15 @@ fn generations(model: &mut Model) -> Vec<Effect> {
     };
     model.open(Overlay::Generations(GenerationsPane::new(host.clone())));
     vec![Effect::ListGenerations { host }]
+}
+
+/// Opens the pane of the units of the selected host and asks the host.
+fn list_units(model: &mut Model) -> Vec<Effect> {
+    let Some(host) = model.shown_host_run().map(|host| host.host.clone()) else {
+        return Vec::new();
+    };
+    model.open(Overlay::Units(UnitsPane::new(host.clone())));
+    vec![Effect::ListUnits { host }]
 }
 
 /// Returns why the selected host failed, with all that belongs to it.

@@ -21,8 +21,9 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// What a person does next about a host that failed, what they reach for first at the left.
-const WAYS: [NextStep; 6] = [
+const WAYS: [NextStep; 7] = [
     (Command::Open, "log at the error"),
+    (Command::Units, "units and their journals"),
     (Command::Retry, "try again"),
     (Command::Deploy, "deploy anew"),
     (Command::TryHost, "try this host again"),

@@ -79,7 +79,7 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     all.extend(built_from(paint, view));
     all.extend(next(paint, view));
     all.extend(facts.nix.as_deref().map(nix_fact));
-    all.push(units(view));
+    all.push(units(paint, view));
     if let Some(power) = facts.power {
         all.push(power_fact(power));
     }
@@ -205,7 +205,11 @@ fn built_from(paint: &Paint<'_>, view: &HostModel) -> Option<Fact> {
     Some((label.to_owned(), words))
 }
 
-fn units(view: &HostModel) -> Fact {
+/// What a person does next about units that failed.
+const UNIT_WAYS: [NextStep; 1] = [(Command::Units, "units and their journals")];
+
+/// Returns how the units are; of those that failed also how to read why.
+fn units(paint: &Paint<'_>, view: &HostModel) -> Fact {
     let state = view.facts.system_state.as_deref().unwrap_or_default();
     match &view.facts.failed_units {
         None => unknown("units"),
@@ -216,7 +220,12 @@ fn units(view: &HostModel) -> Fact {
             ("units".to_owned(), vec![(Role::Warn, format!("▲ none failed, but {state}"))])
         }
         Some(units) => {
-            ("units".to_owned(), vec![(Role::Warn, format!("▲ {} failed", units.join(", ")))])
+            let mut said = vec![(Role::Warn, format!("▲ {} failed", units.join(", ")))];
+            let keys = open_ways(paint, &UNIT_WAYS);
+            if !keys.is_empty() {
+                said.push((Role::Text, format!(" · {keys}")));
+            }
+            ("units".to_owned(), said)
         }
     }
 }
@@ -256,13 +265,19 @@ fn last_run(paint: &Paint<'_>, host: &Host) -> Vec<Fact> {
     all.extend(why.fix.as_ref().map(|fix| fact("to do", fix.as_str())));
     // One that runs what it ran before has nothing to go back from.
     let has_new = part.result.as_ref().is_some_and(|result| result.outcome.is_new_system());
-    let is_open =
-        |command| panes::can(paint.model, command) && (command != Command::Generations || has_new);
-    let keys = ways::in_words(&paint.model.keymap, Context::View(Screen::Fleet), &WAYS, is_open);
+    let ways: Vec<NextStep> =
+        WAYS.into_iter().filter(|(command, _)| *command != Command::Generations || has_new).collect();
+    let keys = open_ways(paint, &ways);
     if !keys.is_empty() {
         all.push(fact("keys", keys));
     }
     all
+}
+
+/// Returns those of the ways that are open now, each with its key.
+fn open_ways(paint: &Paint<'_>, all: &[NextStep]) -> String {
+    let is_open = |command| panes::can(paint.model, command);
+    ways::in_words(&paint.model.keymap, Context::View(Screen::Fleet), all, is_open)
 }
 
 /// Returns load, memory, room, store and uptime.

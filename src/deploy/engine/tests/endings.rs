@@ -138,6 +138,8 @@ async fn a_failed_unit_is_named_with_its_own_last_line() {
         story.error()
     );
     assert!(!story.error().contains("old.service"));
+    let fix = "read its journal there with `journalctl --unit bluetooth.service`";
+    assert_eq!(story.result.findings[0].fix, fix);
     assert_eq!(story.code(), Some(Code::UnitsFailed));
 }
 

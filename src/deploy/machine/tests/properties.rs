@@ -4,7 +4,7 @@
 //! `ORDERS=100000 cargo test --release machine::tests::properties` tries as many orders as that.
 
 use super::*;
-use crate::deploy::{ClaimAnswer, GateAnswer};
+use crate::deploy::{ClaimAnswer, FailedUnit, GateAnswer};
 use crate::fleet::{
     Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, RollbackScope, RolloutNews,
     RunOrder, WaveRule,
@@ -364,7 +364,8 @@ impl World {
                 return Ok(Report::Activated(Activation::Decided(Ending { outcome, reason })));
             }
             (Phase::Check, 0) => {
-                let new_failed_units = vec!["x.service".to_owned()];
+                let name = "x.service".to_owned();
+                let new_failed_units = vec![FailedUnit { name, said: String::new() }];
                 return Ok(Report::Checked { new_failed_units, broken: Vec::new() });
             }
             (Phase::Persist, 0) => {

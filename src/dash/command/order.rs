@@ -44,7 +44,7 @@ pub(in crate::dash) fn label(model: &Model, entry: &CommandEntry) -> Option<&'st
         }
         Command::Open if model.selected_group().is_some() => return Some("unfold"),
         Command::Accept if ends_silence(model) => return Some("end the silence"),
-        Command::Yes if answers_rollback(model) => return Some("yes, roll back"),
+        Command::Yes if asks_to_roll_back(model) => return Some("yes, roll back"),
         Command::OnlyMatching if model.log.only_matching => return Some("all lines"),
         _ => {}
     }
@@ -63,16 +63,16 @@ fn ends_silence(model: &Model) -> bool {
     form.silenced_by() == Some(SilenceOrigin::State)
 }
 
-/// Returns whether a host waits for somebody to decide, since no way to it is left.
-fn is_stuck(host: &HostRun) -> bool {
-    matches!(host.waiting, Some(Wait::Way { .. }))
-}
-
-/// Returns whether the plan that is asked about takes hosts back.
-fn answers_rollback(model: &Model) -> bool {
+/// Returns whether the plan that is open takes hosts back.
+fn asks_to_roll_back(model: &Model) -> bool {
     let Some(Overlay::Plan { run, .. }) = model.overlay() else { return false };
     let plan = model.world.run_by_id(run).and_then(|run| run.plan.as_ref());
     plan.is_some_and(|plan| plan.goal == Goal::Rollback)
+}
+
+/// Returns whether a host waits for somebody to decide, since no way to it is left.
+fn is_stuck(host: &HostRun) -> bool {
+    matches!(host.waiting, Some(Wait::Way { .. }))
 }
 
 /// Returns whether a host has begun to activate.

@@ -1,9 +1,9 @@
 //! Why a host did not get its system: read without scrolling, with what to do and the keys that do it.
 
-use crate::dash::demo::{self, DemoFailure, model};
+use crate::dash::demo::{self, DemoFailure, model, now};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
-use crate::dash::{Effect, Model, Overlay};
+use crate::dash::{Effect, Model, Msg, Overlay, update};
 use crate::fleet::{Code, Outcome};
 
 /// Returns a screen on a run in which the failures at these places of the list befell these hosts.
@@ -99,6 +99,17 @@ fn the_details_of_a_host_whose_last_run_failed_say_why_first() {
         assert!(shown.contains("l its log at the error · d deploy again"), "{shown}");
         assert!(!shown.contains("roll back"), "it runs what it ran before: {shown}");
     }
+}
+
+#[test]
+fn a_flake_that_changed_since_the_run_comes_before_the_old_system() {
+    let mut model = screen(&[("samsung", 0)], 80, 24);
+    let deployed = model.shown_run().unwrap().plan.as_ref().unwrap().revision.clone();
+    update(&mut model, Msg::Revision(deployed), now());
+    assert!(read(&model).contains("t try again d deploy anew"), "{}", read(&model));
+    update(&mut model, Msg::Revision(Some("91aa00c".to_owned())), now());
+    let ways = "d deploy the changed flake t try the old system again";
+    assert!(read(&model).contains(ways), "{}", read(&model));
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::dash::command::{Command, Context};
-use crate::dash::model::Screen;
+use crate::dash::model::{Model, Screen};
 use crate::dash::panes;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put_all};
@@ -30,6 +30,25 @@ const WAYS: [NextStep; 7] = [
     (Command::Generations, "roll back"),
     (Command::CopyReason, "copy the error"),
 ];
+
+/// The same where the flake has changed since the run: to try again would bring the old system.
+const WAYS_TO_THE_FLAKE: [NextStep; 7] = [
+    WAYS[0],
+    WAYS[1],
+    (Command::Deploy, "deploy the changed flake"),
+    (Command::Retry, "try the old system again"),
+    WAYS[4],
+    WAYS[5],
+    WAYS[6],
+];
+
+/// Returns the ways that a person has about the selected host.
+fn ways_of(model: &Model) -> &'static [NextStep] {
+    let deployed = model.shown_run().and_then(|run| run.plan.as_ref()?.revision.as_deref());
+    let is = model.world.revision.as_deref();
+    let has_changed = deployed.zip(is).is_some_and(|(deployed, is)| deployed != is);
+    if has_changed { &WAYS_TO_THE_FLAKE } else { &WAYS }
+}
 
 /// Returns why a host ended otherwise than asked for; none where it did not.
 pub(super) fn of(host: &HostRun, columns: usize) -> Option<ToldReason> {
@@ -63,7 +82,8 @@ fn to_do(
         Command::Open | Command::CopyReason => has_error && panes::can(paint.model, command),
         _ => panes::can(paint.model, command),
     };
-    (sentence, ways::lines(paint, Context::View(Screen::Deploy), &WAYS, is_open, columns))
+    let all = ways_of(paint.model);
+    (sentence, ways::lines(paint, Context::View(Screen::Deploy), all, is_open, columns))
 }
 
 /// Draws why the selected host failed, unless `is_told` says that this stands elsewhere already, and what

@@ -29,7 +29,7 @@ fn deploy_new(fleet: &Lab) -> String {
 }
 
 /// Returns the number of the generation that samsung's profile names.
-fn profile_number() -> String {
+pub(super) fn profile_number() -> String {
     let link = on("samsung", "readlink /nix/var/nix/profiles/system");
     link.trim_start_matches("system-").trim_end_matches("-link").to_owned()
 }

@@ -28,8 +28,10 @@ mod settings;
 mod status;
 mod stores;
 mod strategies;
+mod terminal;
 mod tiers;
 mod via_s3;
+mod walk;
 
 use nixdash::fleet::{Phase, RawLogLine, RunId};
 use nixdash::record::Runs;

@@ -10,7 +10,7 @@ use crate::remote::root::{RootPast, RootWay};
 use crate::remote::shell::Shell;
 use crate::remote::shells::Shells;
 use crate::remote::turn::Turn;
-use crate::remote::{RemoteError, Trouble};
+use crate::remote::{RemoteError, Trouble, Way};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -94,6 +94,9 @@ impl Link {
 
 impl Inner {
     /// Runs a script on the kept connection; one that broke while it was idle is made anew once.
+    ///
+    /// A probe changes nothing and may run twice. So it is not asked first whether its connection lives, which
+    /// would wake nixdash twice more each time; where it is found dead, the probe runs on another one.
     pub(super) async fn over_kept_connection(
         &self,
         host: &Host,
@@ -101,15 +104,37 @@ impl Inner {
         work: (Elevated<'_>, Sink),
         turn: &Turn,
     ) -> Result<Ran, RemoteError> {
+        let ((script, _), sink) = &work;
+        if script.way == Way::InTurn && matches!(sink, Sink::Keep) {
+            let master = self.master(host, place, turn).await?;
+            match self.on_connection(host, place, &master, work.clone(), turn).await {
+                Err(error)
+                    if error.trouble == Trouble::Lost
+                        && master.session().check().await.is_err() => {}
+                ran => return ran,
+            }
+        }
         let master = self.living_master(host, place, turn).await?;
-        match self.run_on(host, place, &master, work, turn).await {
+        self.on_connection(host, place, &master, work, turn).await
+    }
+
+    /// Runs a script on what was the kept connection, which is forgotten where it breaks.
+    async fn on_connection(
+        &self,
+        host: &Host,
+        place: &HostConnection,
+        master: &Arc<Master>,
+        work: (Elevated<'_>, Sink),
+        turn: &Turn,
+    ) -> Result<Ran, RemoteError> {
+        match self.run_on(host, place, master, work, turn).await {
             Ok((ran, shell)) => {
                 place.link.lock().await.put_back(place, shell);
                 Ok(ran)
             }
             Err(error) => {
                 if error.trouble == Trouble::Lost {
-                    self.forget(place, &master).await;
+                    self.forget(place, master).await;
                 }
                 Err(error)
             }

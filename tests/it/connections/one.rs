@@ -239,6 +239,23 @@ async fn scripts_one_after_the_other_share_a_shell_until_somebody_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd, which tests/run.sh unpacks"]
+async fn a_connection_that_ended_while_it_was_idle_is_made_anew_whatever_comes_next() {
+    let sshd = Sshd::start("");
+    let runner = sshd.one("");
+    let known = sshd.file("ssh_config").display().to_string();
+    for way in WAYS {
+        assert!(run(&runner, Script::new(":").way(way)).await.unwrap().is_ok(), "{way:?}");
+        for ssh in processes_with(&known) {
+            drop(std::process::Command::new("kill").args(["-KILL", &ssh.to_string()]).status());
+        }
+        wait_until("ssh is gone", || processes_with(&known).is_empty());
+        assert!(run(&runner, Script::new(":").way(way)).await.unwrap().is_ok(), "{way:?}");
+    }
+    runner.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs sshd, which tests/run.sh unpacks"]
 async fn a_host_that_allows_one_session_at_once_runs_one_script_after_the_other() {
     let sshd = Sshd::start("MaxSessions 1\n");
     let runner = sshd.one("");

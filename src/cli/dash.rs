@@ -21,7 +21,7 @@ use crate::dash::{
     run as show,
 };
 use crate::fleet::{Event, Fleet};
-use crate::probe::{Poller, Record, next_beat};
+use crate::probe::{Poller, Record, next_second};
 use crate::record::{KeptSilences, Recorder, RunNews, RunWatch, Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
@@ -143,7 +143,7 @@ pub(super) async fn run(fleet: Fleet, practice_file: Option<PathBuf>) -> Result<
     if let Some(session) = &session {
         session.restore(&mut model);
     }
-    let shown = show(model, look, inbox, effects, next_beat()).await;
+    let shown = show(model, look, inbox, effects, next_second()).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);

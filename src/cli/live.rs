@@ -2,7 +2,7 @@
 //! counted, and runs are followed.
 
 use crate::fleet::{Fleet, RunId, RunWhat};
-use crate::probe::{Handle, next_beat, on_beat};
+use crate::probe::{Handle, next_second, on_beat};
 use crate::record::{Recorder, RunNews, RunWatch};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(super) async fn watch_runs(
         }
         let idle = Instant::now() > lively;
         // Otherwise once a second, when everything else that waits is looked at.
-        let next = if idle { next_beat() } else { Instant::now() + LOOK_EVERY };
+        let next = if idle { next_second() } else { Instant::now() + LOOK_EVERY };
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             () = started.notified() => lively = Instant::now() + LIVELY,

@@ -6,7 +6,7 @@ use crate::cli::logs::{LogScreen, where_log_is};
 use crate::cli::{CliError, themes};
 use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
-use crate::probe::next_beat;
+use crate::probe::next_second;
 use crate::record::{ExportedRun, RunNews, RunWatch, Runs, state_home};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ pub(super) async fn show_run(
         }
     });
     let screen = of_record(model(Arc::new(fleet), keymap, theme));
-    show(screen, look, inbox, effects, next_beat()).await?;
+    show(screen, look, inbox, effects, next_second()).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -47,7 +47,7 @@ pub use changes::{
     restart_reasons,
 };
 pub use checks::verify::{NarChoice, NarVerification, verify as verify_nars};
-pub use clock::{next_beat, on_beat};
+pub use clock::{next_second, on_beat};
 pub use coverage::{HostClosure, covered, measure as measure_coverage};
 pub use depth::{DepthError, depth, depths, note_depths};
 pub use earlier::EarlierLooks;

@@ -37,6 +37,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
+/// How long the first of what was measured waits for more.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// Opens the dashboard; with what was tried of the practice fleet, where it is of that and this file
 /// keeps it. Returns how it ended.
 pub(super) async fn run(fleet: Fleet, practice_file: Option<PathBuf>) -> Result<DashEnd, CliError> {
@@ -199,20 +202,29 @@ pub(super) fn look(theme: &str) -> (Look, Option<String>) {
     (look.on(told.unwrap_or_default()), why)
 }
 
-/// Passes measurements on to the screen and into the history.
+/// Passes measurements on to the screen and into the history, those together that come on one beat: each
+/// by itself would wake both.
 async fn forward(
     mut measured: mpsc::Receiver<Event>,
     messages: mpsc::Sender<Msg>,
     recorder: Option<Recorder>,
     seen: SeenRevisions,
 ) {
-    while let Some(event) = measured.recv().await {
-        seen.see(&event);
-        if let Some(recorder) = &recorder {
-            recorder.record(&event);
+    let mut together = Vec::new();
+    while let Some(first) = measured.recv().await {
+        tokio::time::sleep(GATHER).await;
+        together.push(first);
+        while let Ok(next) = measured.try_recv() {
+            together.push(next);
         }
-        if messages.send(Msg::Event(event)).await.is_err() {
-            return;
+        for event in together.drain(..) {
+            seen.see(&event);
+            if let Some(recorder) = &recorder {
+                recorder.record(&event);
+            }
+            if messages.send(Msg::Event(event)).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ const SPIN: Duration = Duration::from_millis(250);
 
 /// How long the first thing that was measured on a beat waits for the others, so that all of it is one
 /// frame; while a run goes on, nothing waits.
-const SETTLE: Duration = Duration::from_millis(200);
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// Messages that are folded before keys are looked at again.
 const BATCH: usize = 4096;

@@ -30,6 +30,7 @@ use crate::dash::world::FirstStep;
 use crate::dash::{update, view, view_logs};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode};
 use futures_util::StreamExt;
+use futures_util::stream::{SelectAll, select_all};
 use jiff::Timestamp;
 use ratatui::Terminal;
 use std::future::{pending, ready};
@@ -99,6 +100,15 @@ impl DashEnd {
     }
 }
 
+/// The events of the terminal. Its stream is looked at when it has something: each look takes turns for a
+/// lock that the thread which reads for the stream has, and yields the processor some times over.
+type TerminalKeys = SelectAll<EventStream>;
+
+/// Begins to read the events of the terminal.
+fn terminal_keys() -> TerminalKeys {
+    select_all([EventStream::new()])
+}
+
 type TerminalScreen = Terminal<ChangesOnly<BufWriter<Stdout>>>;
 
 /// Shows the dashboard until the person quits or a signal ends it.
@@ -137,7 +147,7 @@ pub async fn run(
         }
         typed.extend(answers.typed.chars().map(|c| Msg::Key(KeyCode::Char(c).into())));
     }
-    let mut keys = Some(EventStream::new());
+    let mut keys = Some(terminal_keys());
     let mut guest: Option<TerminalGuest> = None;
     let mut guest_left: Option<Instant> = None;
     let mut tick = interval_at(first_tick, Duration::from_secs(1));
@@ -180,7 +190,7 @@ pub async fn run(
                 guest = None;
                 guest_left = Some(Instant::now());
                 come_back(&mut screen, &mut model)?;
-                keys = Some(EventStream::new());
+                keys = Some(terminal_keys());
                 messages.extend(told.map(|(text, bad)| Msg::Said { text, bad }));
             }
             key = next_key(&mut keys) => match key {
@@ -223,7 +233,7 @@ pub async fn run(
                             Ok(started) => guest = Some(started),
                             Err(text) => {
                                 come_back(&mut screen, &mut model)?;
-                                keys = Some(EventStream::new());
+                                keys = Some(terminal_keys());
                                 update(&mut model, Msg::Said { text, bad: true }, Timestamp::now());
                             }
                         }
@@ -270,7 +280,7 @@ fn is_measured(message: &Msg) -> bool {
 }
 
 /// Returns the next event of the terminal; waits for ever while a program has it.
-async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+async fn next_key(keys: &mut Option<TerminalKeys>) -> Option<io::Result<TerminalEvent>> {
     match keys {
         Some(keys) => keys.next().await,
         None => pending().await,
@@ -289,7 +299,7 @@ async fn ended(guest: &mut Option<TerminalGuest>) -> Option<(String, bool)> {
 ///
 /// The end of the stream wakes the thread that reads for it, which then leaves. Nothing else may read
 /// meanwhile: it would take the call, and the thread would stay and take the program's keys.
-async fn leave_to_program(keys: &mut Option<EventStream>) {
+async fn leave_to_program(keys: &mut Option<TerminalKeys>) {
     drop(keys.take());
     sleep(LEAVING).await;
     give_back();

@@ -60,7 +60,7 @@ pub use host_units::{host_units, journal};
 pub use kinds::kind_of;
 pub use look::look as look_at_tier;
 pub use memory::Memory;
-pub use next::{NextSystem, built as built_systems, derivations, invalid as invalid_paths};
+pub use next::{NextSystem, built_systems, derivations, invalid as invalid_paths};
 pub use once::{Snapshot, Thoroughness, measure_once};
 pub use poller::{COVERAGE_INTERVAL, Handle, Poller, Record};
 pub use schedule::{Pace, next_delay};

@@ -72,12 +72,40 @@ impl NextSystem {
     }
 }
 
-/// Lists the systems that were built for these hosts and not deployed yet. A host is absent when
+/// A system that was built on a host and not deployed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct BuiltSystem {
+    system: NextSystem,
+    /// Whether its root is still that of the run which built it: one that is at work, or was killed.
+    is_of_a_run: bool,
+}
+
+/// Lists the newest systems that were built for these hosts and not deployed yet. A host is absent when
 /// the one that builds for it did not answer, or nobody builds for it.
-pub async fn built(
+pub(super) async fn built(
     runner: &dyn ScriptRunner,
     fleet: &Fleet,
     hosts: impl Iterator<Item = &Host>,
+) -> BTreeMap<String, Option<NextSystem>> {
+    chosen(runner, fleet, hosts, |built| built.system.known_at).await
+}
+
+/// Does what [`built`] does, for somebody who deploys what was built: what a run left when it ended comes
+/// before what one holds that is at work, maybe somebody else's, or was killed.
+pub async fn built_systems(
+    runner: &dyn ScriptRunner,
+    fleet: &Fleet,
+    hosts: impl Iterator<Item = &Host>,
+) -> BTreeMap<String, Option<NextSystem>> {
+    chosen(runner, fleet, hosts, |built| (!built.is_of_a_run, built.system.known_at)).await
+}
+
+/// Lists for each host the system that is highest by `rank`.
+async fn chosen<Rank: Ord>(
+    runner: &dyn ScriptRunner,
+    fleet: &Fleet,
+    hosts: impl Iterator<Item = &Host>,
+    rank: impl Fn(&BuiltSystem) -> Rank + Copy,
 ) -> BTreeMap<String, Option<NextSystem>> {
     let mut by_builder: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for host in hosts {
@@ -94,25 +122,29 @@ pub async fn built(
             }
         };
         let found = parse_built(build_on, &output.stdout);
-        let of = |host: &str| found.iter().find(|wanted| wanted.host == host).cloned();
+        let of = |host: &str| {
+            let own = found.iter().filter(|built| built.system.host == host);
+            own.max_by_key(|built| rank(built)).map(|built| built.system.clone())
+        };
         hosts.into_iter().map(|host| (host.to_owned(), of(host))).collect()
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// Reads `host<TAB>path<TAB>seconds`; lines that are something else are left out.
-fn parse_built(build_on: &str, text: &str) -> Vec<NextSystem> {
-    let wanted = |line: &str| {
+/// Reads `host<TAB>path<TAB>seconds<TAB>next or run`; lines that are something else are left out.
+fn parse_built(build_on: &str, text: &str) -> Vec<BuiltSystem> {
+    let built = |line: &str| {
         let mut fields = line.split('\t');
-        Some(NextSystem {
+        let system = NextSystem {
             host: fields.next()?.to_owned(),
             build_on: build_on.to_owned(),
             toplevel: StorePath::parse(fields.next()?).ok()?,
             drv: None,
             known_at: Timestamp::from_second(fields.next()?.trim().parse().ok()?).ok()?,
-        })
+        };
+        Some(BuiltSystem { system, is_of_a_run: fields.next()?.trim() == "run" })
     };
-    text.lines().filter_map(wanted).collect()
+    text.lines().filter_map(built).collect()
 }
 
 /// Measures which tier holds how much of a host's next system, and what must be built for it.

@@ -102,11 +102,63 @@ async fn what_is_built_is_exact() {
 
 #[test]
 fn only_what_was_built_for_a_host_is_read() {
-    let text = format!("samsung\t{TOP}\t1795248000\nrazer\t/etc\t1\nnoise\n");
+    let text = format!("samsung\t{TOP}\t1795248000\tnext\nrazer\t/etc\t1\tnext\nnoise\n");
     let found = parse_built("p620", &text);
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].host.as_str(), found[0].build_on.as_str()), ("samsung", "p620"));
-    assert_eq!(found[0].known_at.as_second(), 1_795_248_000);
+    let BuiltSystem { system, is_of_a_run } = &found[0];
+    assert_eq!((system.host.as_str(), system.build_on.as_str()), ("samsung", "p620"));
+    assert_eq!((system.known_at.as_second(), *is_of_a_run), (1_795_248_000, false));
+}
+
+#[tokio::test]
+async fn of_several_builds_of_a_host_the_last_one_is_next_and_one_of_a_run_is_not_deployed() {
+    let text = "[fleet]\nbuilder = \"p620\"\n[hosts.p620]\n[hosts.samsung]\n";
+    let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+    let lines = |roots: &[(&str, u64, &str)]| {
+        let line =
+            |(path, at, kind): &(&str, u64, &str)| format!("samsung\t{path}\t{at}\t{kind}\n");
+        let stdout: String = roots.iter().map(line).collect();
+        FakeRunner::new(move |_, _| Ok(Output { stdout: stdout.clone(), ..Output::default() }))
+    };
+    for (roots, newest, deployed) in [
+        // What a killed run left is older than what was built since.
+        (&[(ETC, 100, "run"), (TOP, 200, "next")][..], TOP, TOP),
+        // Somebody else's run is at work.
+        (&[(TOP, 200, "next"), (ETC, 300, "run")][..], ETC, TOP),
+        (&[(CURL, 100, "run"), (ETC, 300, "run")][..], ETC, ETC),
+    ] {
+        let runner = lines(roots);
+        let path = |found: BTreeMap<String, Option<NextSystem>>| {
+            found["samsung"].clone().unwrap().toplevel.to_string()
+        };
+        assert_eq!(path(built(&runner, &fleet, fleet.hosts.iter()).await), newest);
+        assert_eq!(path(built_systems(&runner, &fleet, fleet.hosts.iter()).await), deployed);
+    }
+}
+
+#[test]
+fn the_script_tells_the_roots_of_runs_from_those_that_they_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().canonicalize().unwrap();
+    let system = real.join("system");
+    std::fs::create_dir(&system).unwrap();
+    std::fs::write(real.join("system.drv"), "").unwrap();
+    let link = |target: &str, name: &str| {
+        std::os::unix::fs::symlink(real.join(target), real.join(name)).unwrap();
+    };
+    for name in ["samsung.run-6-ab", "samsung.next", "fetched.run-6-ab", "samsung"] {
+        link("system", name);
+    }
+    link("system.drv", "razer.next");
+    let script = NEXT.replace("/nix/var/nix/gcroots/nixdash", real.to_str().unwrap());
+    let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut found: Vec<(&str, &str)> = text
+        .lines()
+        .map(|line| (line.split('\t').next().unwrap(), line.rsplit('\t').next().unwrap()))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [("samsung", "next"), ("samsung", "run")], "{text}");
 }
 
 #[tokio::test]

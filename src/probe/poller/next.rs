@@ -132,7 +132,7 @@ mod tests {
         let runner = FakeRunner::new(move |_, script| {
             let built = is_built.load(Ordering::Acquire);
             let stdout = if script.body.contains("gcroots/nixdash") {
-                if built { format!("samsung\t{NEW}\t1795248000\n") } else { String::new() }
+                if built { format!("samsung\t{NEW}\t1795248000\tnext\n") } else { String::new() }
             } else if script.body.contains("--check-validity") {
                 if built { String::new() } else { format!("{NEW}\n") }
             } else if script.body.contains("--recursive") {

@@ -152,7 +152,7 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
     Ok([
         format!("dir={}", job.dir()),
         format!("toplevel={}", step.toplevel()?),
-        format!("action={}", goal.word()),
+        format!("action={}", action(goal)),
         format!("ack={}", host.confirm_timeout.as_secs()),
         format!("check={}", checks.as_secs()),
         format!("settle={}", settle(false)),
@@ -170,6 +170,12 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
     .into_iter()
     .chain(seen_before(step))
     .collect())
+}
+
+/// Returns what a supervisor is asked to do; none is started where nothing is deployed. One that goes to a
+/// generation switches to it, and is told its number besides.
+fn action(goal: Goal) -> &'static str {
+    goal.action_word().unwrap_or_default()
 }
 
 /// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
@@ -209,4 +215,22 @@ fn built_on(host: &HostSetup) -> &str {
 /// Returns a time as a clock here shows it.
 pub(super) fn clock(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_is_asked_for_an_action_of_switch_to_configuration() {
+        for (goal, asked) in [
+            (Goal::Switch, "switch"),
+            (Goal::Rollback, "switch"),
+            (Goal::Boot, "boot"),
+            (Goal::Test, "test"),
+            (Goal::DryActivate, "dry-activate"),
+        ] {
+            assert_eq!(action(goal), asked);
+        }
+    }
 }

@@ -33,6 +33,18 @@ fn a_rollback_goes_to_the_generation_and_makes_no_new_one() {
 }
 
 #[test]
+fn a_rollback_that_cannot_be_activated_without_a_restart_is_installed() {
+    for activation in ["echo \"Pre-switch check 'switchInhibitors' failed\"; exit 1", "exit 100"] {
+        let host = with_generations();
+        host.activation("new", activation);
+        assert_eq!(host.deploy("commit").0, "needs-reboot", "{}", host.log());
+        assert_eq!(profile_link(&host), "system-4-link", "the generation, and no new one");
+        assert_eq!(host.systems(), ["old", "new", "new"]);
+        host.assert_tidy();
+    }
+}
+
+#[test]
 fn a_rollback_that_is_not_confirmed_leaves_the_profile_alone() {
     let host = with_generations();
     assert_eq!(host.deploy("abort check-failed a check did not hold").0, "rolled-back");

@@ -59,10 +59,11 @@ impl Decision {
                 (Outcome::Degraded, Some(self.because(Code::SystemUnexpected, before)))
             }
             "locked" => {
-                let who = Owner::parse(&self.reason);
-                let who = who.map(|owner| owner.sentence(Timestamp::now()));
-                let who = who.unwrap_or_else(|| "somebody".to_owned());
-                let text = format!("another deploy holds the lock: {who}");
+                let owner = Owner::parse(&self.reason);
+                let text = owner.map_or_else(
+                    || "another deploy holds its lock and has not said whose it is; try again in a minute".to_owned(),
+                    |owner| format!("another deploy holds the lock: {}", owner.sentence(Timestamp::now())),
+                );
                 (Outcome::Failed, Some(Reason::new(Code::LockHeld, text)))
             }
             other => {

@@ -11,13 +11,15 @@ look_at_the_lock() {
 	(umask 077 && : >>/run/nixdash/lock) && chmod 600 /run/nixdash/lock
 	owner=$(cat /run/nixdash/owner 2>/dev/null)
 	unit=$(printf '%s' "$owner" | sed -n 's/.*unit=\([^ ]*\).*/\1/p')
-	dir=$(printf '%s' "$owner" | sed -n 's/.*dir=\([^ ]*\).*/\1/p')
 	exec 9>>/run/nixdash/lock
 	# Another look holds it for a moment.
 	if flock -w 2 9 && ! is_there "$unit"; then
 		rm -f /nix/var/nix/gcroots/nixdash/before-* /run/nixdash/owner
 		if [ -e /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
 	else
+		# Who took it just now had not written a name yet when that was read.
+		[ -n "$owner" ] || owner=$(cat /run/nixdash/owner 2>/dev/null)
+		dir=$(printf '%s' "$owner" | sed -n 's/.*dir=\([^ ]*\).*/\1/p')
 		heard=$(stat -c %Y "$dir/heard" 2>/dev/null)
 		say locked "$owner now=$(date +%s) heard=${heard:-0}"
 	fi

@@ -24,7 +24,8 @@ main() {
 		exit 1
 	fi
 	if ! take_lock; then
-		echo "somebody deploys to it now: $(cat /run/nixdash/owner 2>/dev/null)" >&2
+		holder=$(sed -n 's/.*who=\([^ ]*\) run=\([^ ]*\).*/\1 with run \2/p' /run/nixdash/owner 2>/dev/null)
+		echo "somebody deploys to it now${holder:+: $holder}" >&2
 		exit 1
 	fi
 	# The answer travels before the network goes.

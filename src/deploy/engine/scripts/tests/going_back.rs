@@ -1,6 +1,6 @@
 //! Words, limits, and a supervisor that is ended: the host is what it was, or what it was told to be.
 
-use super::host::{FolderHost, WELL, job};
+use super::host::{FolderHost, Supervisor, WELL, job};
 use crate::fleet::Code;
 
 #[test]
@@ -281,6 +281,63 @@ fn the_lock_lives_as_long_as_the_unit_of_a_supervisor_that_died() {
     std::fs::remove_file(host.path("units/nixdash-other")).unwrap();
     host.write(&job("outcome"), &format!("{:4095}\n", ""));
     assert_eq!(host.deploy("commit").0, "switched");
+}
+
+/// Lets somebody hold the lock whose name is this, until the file `give-back` is there; then does this.
+fn hold_the_lock(host: &FolderHost, and_then: &str) -> std::process::Child {
+    host.write("run/nixdash/lock", "");
+    host.write(
+        "run/nixdash/owner",
+        "who=you@desk run=40 unit=nixdash-other dir=/x since=1 until=2\n",
+    );
+    host.write("units/nixdash-other", "active\n");
+    let script = format!(
+        "exec 9>>\"$root/run/nixdash/lock\"; flock 9; : >\"$root/holds\"
+        until [ -e \"$root/give-back\" ]; do sleep 0.02; done; {and_then}"
+    );
+    let mut holding = std::process::Command::new("/bin/sh");
+    holding.args(["-c", &script]).env("root", host.path("")).stdin(std::process::Stdio::null());
+    let child = holding.spawn().unwrap();
+    host.wait_until("the other one's lock", |host| host.path("holds").exists());
+    child
+}
+
+#[test]
+fn a_lock_that_was_given_back_is_taken_when_the_unit_has_ended() {
+    let host = FolderHost::new();
+    let then = "rm \"$root/run/nixdash/owner\"; exec 9>&-; : >\"$root/free\"; sleep 1; rm \"$root/units/nixdash-other\"";
+    let mut other = hold_the_lock(&host, then);
+    std::fs::write(host.path(&job("ack")), "").unwrap();
+    host.say("commit");
+    let supervisor = host.supervise();
+    // It has read whose lock it is before that one ends.
+    host.wait_until("the wait for the lock", |_| waits_for_a_lock(&supervisor));
+    host.write("give-back", "");
+    assert_eq!(supervisor.outcome().0, "switched", "{}", host.log());
+    assert!(!host.path("units/nixdash-other").exists(), "the unit was not waited for");
+    assert!(other.wait().unwrap().success());
+}
+
+#[test]
+fn a_lock_whose_unit_does_not_end_is_refused_with_its_name_though_that_is_gone() {
+    let host = FolderHost::new();
+    let mut other = hold_the_lock(&host, "rm \"$root/run/nixdash/owner\"");
+    let supervisor = host.supervise();
+    host.wait_until("the wait for the lock", |_| waits_for_a_lock(&supervisor));
+    host.write("give-back", "");
+    let (word, reason) = supervisor.outcome();
+    assert_eq!((word.as_str(), host.code()), ("locked", Some(Code::LockHeld)));
+    assert!(reason.contains("who=you@desk run=40"), "{reason}");
+    host.assert_untouched();
+    assert!(other.wait().unwrap().success());
+}
+
+/// Tells whether a supervisor waits for the lock.
+fn waits_for_a_lock(supervisor: &Supervisor<'_>) -> bool {
+    let parent = supervisor.id().to_string();
+    let found =
+        std::process::Command::new("pgrep").args(["-P", &parent, "flock"]).output().unwrap();
+    !found.stdout.is_empty()
 }
 
 #[test]

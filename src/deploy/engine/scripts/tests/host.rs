@@ -454,6 +454,11 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Returns its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Tells it to end, as `systemctl stop` does.
     pub(super) fn stop(&self) {
         let pid = self.child.id().to_string();

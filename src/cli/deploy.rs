@@ -127,8 +127,20 @@ pub(super) struct RebootArgs {
     #[arg(long)]
     reboot: bool,
     /// How long a host may take to restart, unlocking its disk included
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = wait::limit, requires = "reboot")]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = restart_limit, requires = "reboot")]
     reboot_limit: Duration,
+}
+
+/// A machine never restarts within less.
+const SHORTEST_RESTART: Duration = Duration::from_secs(10);
+
+/// Reads how long a host may take to restart.
+fn restart_limit(text: &str) -> Result<Duration, String> {
+    let limit = wait::limit(text)?;
+    if limit < SHORTEST_RESTART {
+        return Err("no machine restarts so fast; allow 10s or more".to_owned());
+    }
+    Ok(limit)
 }
 
 impl RebootArgs {
@@ -341,4 +353,18 @@ fn no_journal(error: &JournalError) -> String {
         "{error}. The run goes on, but `nixdash reattach` cannot go on with it if this nixdash \
          ends before it"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_has_ten_seconds_or_more() {
+        assert_eq!(restart_limit("10s"), Ok(SHORTEST_RESTART));
+        assert_eq!(restart_limit("5m"), Ok(Duration::from_secs(300)));
+        for text in ["0s", "9s", "soon"] {
+            assert!(restart_limit(text).is_err(), "{text}");
+        }
+    }
 }

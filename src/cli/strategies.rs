@@ -64,6 +64,7 @@ fn mistake(error: &SetupError) -> Option<StrategyMistake> {
         | SetupError::NoFlake
         | SetupError::Protected { .. }
         | SetupError::ReadOnly { .. }
+        | SetupError::NothingToRestart { .. }
         | SetupError::Nothing => None,
     }
 }

@@ -208,6 +208,14 @@ pub enum SetupError {
         /// The host.
         host: String,
     },
+    /// Hosts are to be restarted that would not start with what they get.
+    #[error(
+        "--reboot restarts a host when its new system is permanent, and {action} makes none permanent; leave --reboot out, or use --action switch or --action boot"
+    )]
+    NothingToRestart {
+        /// What is done to them.
+        action: Goal,
+    },
     /// Nothing is selected.
     #[error("no host is selected")]
     Nothing,
@@ -235,6 +243,9 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         hosts.push(host_setup(fleet, host, request)?);
     }
     let Some(first) = hosts.first() else { return Err(SetupError::Nothing) };
+    if request.reboot.is_some() && hosts.iter().all(|host| host.reboot.is_none()) {
+        return Err(SetupError::NothingToRestart { action: first.goal });
+    }
     let is_one = hosts.iter().all(|host| host.goal == first.goal);
     Ok(Setup {
         goal: if is_one { first.goal } else { request.goal },
@@ -351,6 +362,10 @@ mod tests {
             (Goal::Test, None),
             "what is not permanent is not restarted"
         );
+        for action in [Goal::Test, Goal::DryActivate] {
+            let refused = setup(&fleet, &request(&["b"], &[("b", action)])).unwrap_err();
+            assert_eq!(refused, SetupError::NothingToRestart { action });
+        }
         let one = setup(&fleet, &request(&["b"], &[("b", Goal::Boot)])).unwrap();
         assert_eq!(one.goal, Goal::Boot, "the run is for what all of its hosts get");
     }

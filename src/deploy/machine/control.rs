@@ -174,7 +174,8 @@ impl Machine {
 
     /// Returns whether a host can go back: it has the new system from this run, and had one before.
     fn can_go_back(&self, index: usize) -> bool {
-        self.hosts[index].has_new_system() && self.hosts[index].before().is_some()
+        let host = &self.hosts[index];
+        host.was_brought_its_system() && host.before().is_some()
     }
 
     /// Lets hosts go back to what they ran before this run. The newest wave is the one that is newest
@@ -308,6 +309,7 @@ impl HostProgress {
         self.changed = false;
         self.kept = None;
         self.claim = Claim::None;
+        self.only_restarts = false;
     }
 }
 

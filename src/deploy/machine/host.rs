@@ -66,6 +66,8 @@ pub(super) struct HostProgress {
     pub(super) back: Option<Reason>,
     /// The system that this run brought, where it goes back.
     pub(super) brought: Option<StorePath>,
+    /// Whether it has its system already, and a restart is all that is done to it.
+    pub(super) only_restarts: bool,
 }
 
 impl HostProgress {
@@ -91,6 +93,7 @@ impl HostProgress {
             changed: false,
             back: None,
             brought: None,
+            only_restarts: false,
         }
     }
 
@@ -103,10 +106,10 @@ impl HostProgress {
     pub(super) fn restarts_after(&self, phase: Phase, outcome: Outcome) -> bool {
         let is_permanent = match outcome {
             Outcome::Switched | Outcome::Booted | Outcome::NeedsReboot => true,
+            Outcome::Unchanged => self.waits_for_restart(),
             Outcome::Tested
             | Outcome::Dry
             | Outcome::Built
-            | Outcome::Unchanged
             | Outcome::Degraded
             | Outcome::RolledBack
             | Outcome::Superseded
@@ -119,6 +122,15 @@ impl HostProgress {
         self.setup.reboot.is_some() && is_permanent && phase != Phase::Reboot
     }
 
+    /// Returns whether it was started with another system than the one of this run. One that was started
+    /// with a specialisation of it, and runs that, was not.
+    pub(super) fn waits_for_restart(&self) -> bool {
+        let (found, toplevel) = (&self.known.preflight, self.known.toplevel.as_ref());
+        let Some((booted, toplevel)) = found.booted.as_ref().zip(toplevel) else { return false };
+        let is_special = found.running.as_ref() == Some(booted) && found.runs(toplevel);
+        booted != toplevel && !is_special
+    }
+
     /// Returns how it ended.
     pub(super) fn outcome(&self) -> Option<Outcome> {
         match self.stage {
@@ -129,7 +141,13 @@ impl HostProgress {
 
     /// Returns whether it begins to change with a phase: what comes before can be left out.
     pub(super) fn changes_at(&self) -> Phase {
-        if self.setup.goal == Goal::Boot { Phase::Persist } else { Phase::Activate }
+        match self.setup.goal {
+            _ if self.only_restarts => Phase::Reboot,
+            Goal::Boot => Phase::Persist,
+            Goal::Build | Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Rollback => {
+                Phase::Activate
+            }
+        }
     }
 
     /// Returns whether a host changes, or did, while this phase runs.
@@ -152,6 +170,7 @@ impl HostProgress {
             return false;
         }
         match self.stage {
+            Stage::Waiting(_) if self.only_restarts => false,
             Stage::Running(phase) => phase >= Phase::Fetch,
             Stage::Waiting(phase) => {
                 phase > Phase::Fetch && self.setup.route.travels() && !self.setup.last
@@ -167,9 +186,18 @@ impl HostProgress {
         lasts && self.done.contains(&phase)
     }
 
-    /// Returns whether the host runs, or will boot, the system that this run brought it.
+    /// Returns whether the host runs, or will boot, the system that this run is about: one of a wave that
+    /// ended unchanged got it from somebody else meanwhile.
     pub(super) fn has_new_system(&self) -> bool {
-        self.back.is_none() && self.outcome().is_some_and(Outcome::is_new_system)
+        let has = |outcome: Outcome| outcome.is_new_system() || outcome == Outcome::Unchanged;
+        self.back.is_none() && self.outcome().is_some_and(has)
+    }
+
+    /// Returns whether this run brought the host the system that it runs, or will boot. Who was only
+    /// restarted got nothing of this run that could be taken back.
+    pub(super) fn was_brought_its_system(&self) -> bool {
+        let is_new = self.outcome().is_some_and(Outcome::is_new_system);
+        self.back.is_none() && is_new && !self.only_restarts
     }
 
     /// Returns whether its new system was confirmed there before.

@@ -195,6 +195,7 @@ impl Machine {
             }
             Some(ending) if self.hosts[index].restarts_after(phase, ending.outcome) => {
                 tell_phase(out, name, phase, PhaseState::Finished);
+                self.hosts[index].only_restarts = ending.outcome == Outcome::Unchanged;
                 self.hosts[index].kept = Some(ending);
                 self.hosts[index].stage = Stage::Waiting(Phase::Reboot);
             }
@@ -295,10 +296,25 @@ impl Machine {
         let goes_back = self.hosts[index].setup.goal == Goal::Rollback;
         let decides = if goes_back { Phase::Preflight } else { Phase::Compare };
         let unchanged = phase == decides && self.is_unchanged(index);
-        if unchanged {
+        if unchanged && self.hosts[index].restarts_after(phase, Outcome::Unchanged) {
+            self.restart_only(index, phase, out);
+        } else if unchanged {
             self.end(index, Outcome::Unchanged, None, now, out);
         }
         unchanged
+    }
+
+    /// Lets a host that has its system already, and was not started with it, only restart.
+    fn restart_only(&mut self, index: usize, phase: Phase, out: &mut Vec<MachineCommand>) {
+        let host = &mut self.hosts[index];
+        host.only_restarts = true;
+        host.stage = Stage::Waiting(Phase::Reboot);
+        let text = "it has this system already and waits for a restart: it is only restarted";
+        host.known.preflight.notes.push(Reason::new(Code::NeedsReboot, text));
+        let left_out = Phase::ALL.iter().copied().filter(|other| *other > phase);
+        for other in left_out.filter(|other| *other != Phase::Reboot) {
+            tell_phase(out, &host.setup.name, other, PhaseState::Skipped);
+        }
     }
 
     /// Returns whether a phase applies to a host's route and to what is done to it.

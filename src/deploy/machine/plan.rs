@@ -57,9 +57,9 @@ impl Machine {
                     to_download: host.known.to_download,
                     changes: host.known.changes.clone(),
                     generation: host.setup.given.as_ref().and_then(|given| given.generation),
-                    reboots: host.setup.reboot.is_some() && !self.is_unchanged(index),
+                    reboots: host.setup.reboot.is_some() && !self.is_left_alone(index),
                     wave: host.wave.filter(|_| self.waves.len() > 1).map(|wave| wave + 1),
-                    unchanged: self.is_unchanged(index),
+                    unchanged: self.is_left_alone(index),
                     notes: notes.iter().map(|note| note.text.clone()).collect(),
                     findings: notes.iter().map(|note| note.finding(name)).collect(),
                 }),
@@ -86,6 +86,11 @@ impl Machine {
     }
 
     /// Returns whether there is nothing to do on a host.
+    fn is_left_alone(&self, index: usize) -> bool {
+        self.is_unchanged(index) && !self.hosts[index].only_restarts
+    }
+
+    /// Returns whether a host has its system already.
     pub(super) fn is_unchanged(&self, index: usize) -> bool {
         let known = &self.hosts[index].known;
         let Some(toplevel) = &known.toplevel else { return false };

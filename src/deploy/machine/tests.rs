@@ -10,6 +10,8 @@ use crate::deploy::HostSetup;
 use crate::deploy::{Activation, Ending};
 use crate::deploy::{FailedUnit, GivenPlace, GivenSystem, Preflight, Remarks};
 use crate::fleet::{Rollout, Route, StorePath, Strategy, TakenRoute};
+use crate::deploy::{GivenPlace, GivenSystem, Preflight, Remarks};
+use crate::fleet::{Rollout, Route, Specialisation, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -576,4 +578,117 @@ fn a_host_is_restarted_only_when_its_new_system_is_permanent() {
         |_| None,
     );
     assert_eq!(phases_of(&story, "samsung").last(), Some(&Phase::Reboot));
+}
+
+/// What preflight finds on a host that waits for its restart into the new system.
+fn waiting_for_restart(running: &str) -> Report {
+    Report::Preflight(Box::new(Preflight {
+        running: Some(path(running)),
+        booted: Some(path(OLD)),
+        profile: Some(path(NEW)),
+        ..Preflight::default()
+    }))
+}
+
+#[test]
+fn a_host_that_waits_for_its_restart_is_restarted_where_that_is_asked_for() {
+    for (goal, running) in [(Goal::Boot, OLD), (Goal::Switch, NEW)] {
+        for reboot in [Some(Duration::from_secs(60)), None] {
+            let mut machine = samsung_with(goal, |setup| setup.reboot = reboot);
+            let react = |_: &str, phase| match phase {
+                Phase::Preflight => Ok(waiting_for_restart(running)),
+                phase => Ok(good(phase, goal)),
+            };
+            let story = drive(&mut machine, react, |_| None);
+            let (last, outcome) = match reboot {
+                Some(_) => (&[Phase::Compare, Phase::Reboot][..], Outcome::Switched),
+                None => (&[Phase::Compare][..], Outcome::Unchanged),
+            };
+            assert!(phases_of(&story, "samsung").ends_with(last), "{goal} {:?}", story.began);
+            assert_eq!(story.outcomes["samsung"], outcome, "{goal}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_is_only_restarted_waits_for_the_answer_to_the_plan() {
+    let restarting = || {
+        let mut machine = machine(&["samsung"], Goal::Boot, true);
+        machine.hosts[0].setup.reboot = Some(Duration::from_secs(60));
+        machine
+    };
+    let react = |_: &str, phase| match phase {
+        Phase::Preflight => Ok(waiting_for_restart(OLD)),
+        phase => Ok(good(phase, Goal::Boot)),
+    };
+    let mut asked = restarting();
+    let mut said = None;
+    let mut inputs = vec![Input::Begin];
+    while let Some(input) = inputs.pop() {
+        for command in asked.step(input, Timestamp::UNIX_EPOCH) {
+            match command {
+                MachineCommand::Run { host, phase, .. } => {
+                    assert!(phase <= Phase::Compare, "nobody answered yet");
+                    inputs.push(Input::Done { host: host.name, phase, result: react("", phase) });
+                }
+                MachineCommand::Tell(RunWhat::Plan { plan, waits }) => said = Some((plan, waits)),
+                _ => {}
+            }
+        }
+    }
+    let (plan, waits) = said.unwrap();
+    let host = &plan.hosts[0];
+    assert!(waits && host.reboots && !host.unchanged, "{host:?}");
+    assert_eq!(host.findings[0].code, Code::NeedsReboot);
+    let mut stopped = asked.clone();
+    stopped.step(Input::Cancel, Timestamp::UNIX_EPOCH);
+    assert_eq!(stopped.outcomes()[0].1, Outcome::Interrupted);
+    asked.step(Input::Answer(false), Timestamp::UNIX_EPOCH);
+    assert_eq!(asked.outcomes()[0].1, Outcome::Skipped);
+    let story = drive(&mut restarting(), react, |_| None);
+    assert_eq!(phases_of(&story, "samsung").last(), Some(&Phase::Reboot));
+}
+
+#[test]
+fn a_host_that_was_started_with_the_system_or_its_specialisation_is_not_restarted() {
+    let special = NEW.replace("-new", "-gaming");
+    for (booted, running, of) in [(NEW, NEW, None), (&*special, &*special, Some(NEW))] {
+        let mut machine =
+            samsung_with(Goal::Switch, |setup| setup.reboot = Some(Duration::from_secs(60)));
+        let mut found = Preflight {
+            running: Some(path(running)),
+            booted: Some(path(booted)),
+            profile: Some(path(NEW)),
+            ..Preflight::default()
+        };
+        found.deploys.specialisation =
+            of.map(|system| Specialisation { system: path(system), name: "gaming".to_owned() });
+        let react = |_: &str, phase| match phase {
+            Phase::Preflight => Ok(Report::Preflight(Box::new(found.clone()))),
+            phase => Ok(good(phase, Goal::Switch)),
+        };
+        let story = drive(&mut machine, react, |_| None);
+        assert_eq!(story.outcomes["samsung"], Outcome::Unchanged);
+    }
+}
+
+#[test]
+fn what_somebody_else_brought_meanwhile_is_restarted_into() {
+    let mut machine =
+        samsung_with(Goal::Switch, |setup| setup.reboot = Some(Duration::from_secs(60)));
+    let react = |_: &str, phase| match phase {
+        Phase::Preflight => Ok(Report::Preflight(Box::new(Preflight {
+            running: Some(path(OLD)),
+            booted: Some(path(OLD)),
+            profile: Some(path(OLD)),
+            ..Preflight::default()
+        }))),
+        Phase::Activate => {
+            let ending = Ending { outcome: Outcome::Unchanged, reason: None };
+            Ok(Report::Activated(Activation::Decided(ending)))
+        }
+        phase => Ok(good(phase, Goal::Switch)),
+    };
+    let story = drive(&mut machine, react, |_| None);
+    assert!(phases_of(&story, "samsung").ends_with(&[Phase::Activate, Phase::Reboot]));
 }

@@ -38,6 +38,10 @@ impl Decision {
     /// Says in our words what it means for a host.
     pub(super) fn ending(&self, name: &str) -> Ending {
         let (outcome, reason) = match self.word.as_str() {
+            // Somebody else had done it already.
+            "switched" | "booted" if self.code == Some(Code::Superseded) => {
+                (Outcome::Unchanged, None)
+            }
             "switched" => (Outcome::Switched, None),
             "tested" => (Outcome::Tested, None),
             "booted" => (Outcome::Booted, None),
@@ -119,6 +123,10 @@ mod tests {
         assert_eq!(found.outcome, Outcome::Unknown, "nobody knows what it means");
         assert_eq!(found.reason.unwrap().code, Code::InternalError);
         assert_eq!(ending("switched\t\t"), Ending { outcome: Outcome::Switched, reason: None });
+        for word in ["switched", "booted"] {
+            let found = ending(&format!("{word}\tsuperseded\tsomebody else has deployed it"));
+            assert_eq!(found, Ending { outcome: Outcome::Unchanged, reason: None });
+        }
         assert_eq!(Decision::parse(""), None);
     }
 

@@ -44,7 +44,7 @@ async fn send_abort(step: &Step, why: &Reason) {
 
 /// Makes the root of the build the host's lasting one, and lets go of the one that another machine
 /// kept when it built this host. What cannot be reached now is put right by the next deploy.
-async fn keep_root(step: &Step) {
+pub(super) async fn keep_root(step: &Step) {
     if step.host.given.as_ref().is_some_and(|given| given.place == GivenPlace::Kept) {
         // Its own generations keep it; who built it is not known any more.
         return;

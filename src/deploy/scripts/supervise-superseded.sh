@@ -39,13 +39,36 @@ profile_after_persist() {
 	[ "$set_system" = "$toplevel" ] || printf 'its profile is %s, and was set to %s' "${set_system:-none}" "$toplevel"
 }
 
-# Ends when the host is not any more what it was when the plan was made. Nothing was begun yet.
+# Ends when the host is not any more what it was when the plan was made. Nothing was begun yet. What
+# somebody else made of it is no reason to end where it is the very system that is asked for.
 end_if_changed_since_the_plan() {
+	meanwhile=no
 	if [ -n "$seen_running" ] && [ "$seen_running" != "$running" ]; then
-		end superseded superseded "somebody else deployed since the plan was made: it ran $seen_running and runs ${running:-nothing} now; nothing was begun"
+		meanwhile=yes
+		[ "$running" = "$target" ] ||
+			end superseded superseded "somebody else deployed since the plan was made: it ran $seen_running and runs ${running:-nothing} now; nothing was begun"
 	fi
 	if [ -n "$seen_profile" ] && [ "$seen_profile" != "$profile" ]; then
-		end superseded superseded "somebody else deployed since the plan was made: its profile was $seen_profile and is ${profile:-none} now; nothing was begun"
+		meanwhile=yes
+		[ "$profile" = "$toplevel" ] ||
+			end superseded superseded "somebody else deployed since the plan was made: its profile was $seen_profile and is ${profile:-none} now; nothing was begun"
 	fi
+	[ "$meanwhile" = no ] || end_if_nothing_is_left
 }
 
+# Ends where somebody else has brought what is asked for since the plan was made, so that nothing is left
+# to do. The word is the one for a deploy that is done, which every nixdash knows; the code says that it
+# was not this one that did it. Where anything is missing yet, this one goes on, and activates what runs
+# already.
+end_if_nothing_is_left() {
+	case $action in
+	switch)
+		[ "$running" = "$target" ] || return 0
+		done_word=switched
+		;;
+	boot) done_word=booted ;;
+	*) return 0 ;;
+	esac
+	[ "$profile" = "$toplevel" ] && [ "$boot" = "$toplevel	" ] || return 0
+	end "$done_word" superseded "somebody else has deployed this very system since the plan was made, so nothing was left to do"
+}

@@ -60,6 +60,8 @@ async fn what_the_supervisor_decided_before_it_waited_is_told() {
         assert_eq!(story.code(), Some(code), "{activated}");
         assert!(story.scripts("acknowledge").is_empty(), "{activated}");
         assert!(!story.error().is_empty());
+        let keeps = usize::from(outcome == Outcome::NeedsReboot);
+        assert_eq!(story.scripts("keep").len(), keeps, "{activated}");
     }
 }
 

@@ -488,3 +488,22 @@ fn a_host_that_is_away_is_deployed_when_it_wakes_with_what_was_confirmed() {
     });
     assert!(decided);
 }
+
+#[test]
+fn a_canary_that_somebody_else_brought_its_system_lets_the_next_wave_begin_and_is_not_taken_back() {
+    let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::new(&["razer", "samsung"], rollout);
+    let mut react = |name: &str, phase: Phase| match phase {
+        Phase::Activate if name == "razer" => {
+            let ending = Ending { outcome: Outcome::Unchanged, reason: None };
+            Ok(Report::Activated(Activation::Decided(ending)))
+        }
+        phase => Ok(good(phase, Goal::Switch)),
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Unchanged);
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched, "{}", ride.error("samsung"));
+    assert!(ride.machine.is_finished());
+    let brought = |index: usize| ride.machine.hosts[index].was_brought_its_system();
+    assert!(!brought(0) && brought(1));
+}

@@ -1,7 +1,8 @@
 //! Somebody else deploys while a deploy is under way: what they made of the host is left alone.
 
 use super::host::{FolderHost, Supervisor, WELL};
-use crate::fleet::Code;
+use crate::deploy::engine::decision::Decision;
+use crate::fleet::{Code, Outcome};
 
 /// Makes a host with a third system, and lets a supervisor activate the new one.
 fn activated(host: &FolderHost) -> Supervisor<'_> {
@@ -165,6 +166,60 @@ fn a_host_that_changed_since_the_plan_is_not_begun() {
     host.option(&format!("seen_running={old}"));
     host.option(&format!("seen_profile={old}"));
     assert_eq!(host.deploy("commit").0, "switched");
+}
+
+/// Makes a host whose plan saw the old system, and on which somebody else has activated the new one since.
+fn changed_since_the_plan() -> FolderHost {
+    let mut host = FolderHost::new();
+    let old = host.path("nix/store/old").display().to_string();
+    host.option(&format!("seen_running={old}"));
+    host.option(&format!("seen_profile={old}"));
+    host.link("run/current-system", "new");
+    host
+}
+
+#[test]
+fn a_host_that_somebody_else_brought_the_same_system_since_the_plan_is_done() {
+    for (action, word) in [("switch", "switched"), ("boot", "booted")] {
+        let mut host = changed_since_the_plan();
+        host.option(&format!("action={action}"));
+        host.set_profile(2, "new");
+        let entry = format!("options init={}/init quiet\n", host.path("nix/store/new").display());
+        host.write("boot/loader/entries/nixos-generation-2.conf", &entry);
+        host.write("boot/loader/loader.conf", "default nixos-generation-2.conf\n");
+        let (found, reason) = host.deploy("commit");
+        assert_eq!((found.as_str(), host.code()), (word, Some(Code::Superseded)), "{reason}");
+        let line = host.result("outcome").unwrap();
+        let ending = Decision::parse(&line).unwrap().ending("samsung");
+        assert_eq!((ending.outcome, ending.reason), (Outcome::Unchanged, None));
+        assert!(host.called().is_empty(), "nothing is left to do");
+        assert_eq!(host.systems(), ["new", "new", "new"]);
+        host.assert_tidy();
+    }
+}
+
+#[test]
+fn what_somebody_else_began_with_the_same_system_is_gone_on_with() {
+    // It runs and is not permanent; it is permanent and another system is the boot default.
+    for is_profile in [false, true] {
+        let host = changed_since_the_plan();
+        if is_profile {
+            host.set_profile(2, "new");
+        }
+        assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+        assert_eq!(host.code(), None, "this deploy did it");
+        assert_eq!(host.called(), ["new test", "new boot"]);
+        assert_eq!(host.systems(), ["new", "new", "new"]);
+    }
+}
+
+#[test]
+fn the_same_system_beside_a_profile_that_is_a_third_one_is_superseded() {
+    let host = changed_since_the_plan();
+    host.add_system("third");
+    host.set_profile(2, "third");
+    assert_eq!(host.deploy("commit").0, "superseded");
+    assert!(host.called().is_empty());
 }
 
 #[test]

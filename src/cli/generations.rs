@@ -108,7 +108,7 @@ struct GenerationJson<'a> {
     nixos_version: Option<&'a str>,
     kernel: Option<&'a str>,
     revision: Option<&'a str>,
-    specialisations: &'a [String],
+    specialisations: Vec<&'a str>,
     bytes: Option<u64>,
     running: bool,
     booted: bool,
@@ -236,7 +236,7 @@ fn generations_json<'a>(host: &'a str, found: &'a Generations) -> GenerationsJso
         nixos_version: generation.nixos_version.as_deref(),
         kernel: generation.kernel.as_deref(),
         revision: generation.revision.as_deref(),
-        specialisations: &generation.specialisations,
+        specialisations: generation.specialisations.keys().map(String::as_str).collect(),
         bytes: generation.bytes,
         running: found.running_number() == Some(generation.number),
         booted: found.booted_number() == Some(generation.number),
@@ -263,7 +263,8 @@ fn list_text(found: &Generations, zone: &TimeZone) -> String {
         let revision = one.revision.as_ref().map(|text| text.chars().take(12).collect());
         let mut uses = words::in_use(found, one.number);
         if !one.specialisations.is_empty() {
-            let also = format!("specialisations: {}", one.specialisations.join(", "));
+            let names: Vec<&str> = one.specialisations.keys().map(String::as_str).collect();
+            let also = format!("specialisations: {}", names.join(", "));
             uses = if uses.is_empty() { also } else { format!("{uses}; {also}") };
         }
         vec![
@@ -298,6 +299,7 @@ fn diff_text(title: String, changes: &SystemChanges, restart: &[RestartReason]) 
 mod tests {
     use super::*;
     use crate::fleet::BootChoice;
+    use std::collections::BTreeMap;
 
     fn path(name: &str) -> StorePath {
         StorePath::from_base_name(&format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
@@ -311,10 +313,11 @@ mod tests {
             nixos_version: Some(format!("26.05.{number}")),
             kernel: Some("6.12.58".to_owned()),
             revision: None,
-            specialisations: Vec::new(),
+            specialisations: BTreeMap::new(),
             bytes: Some(7_900_000_000),
         };
-        let gaming = Generation { specialisations: vec!["gaming".to_owned()], ..one(12, "c") };
+        let specialisations = [("gaming".to_owned(), path("c-gaming"))].into();
+        let gaming = Generation { specialisations, ..one(12, "c") };
         Generations {
             all: vec![Generation { bytes: None, ..one(7, "a") }, one(9, "b"), gaming],
             running: Some(path("b")),

@@ -3,7 +3,7 @@
 use crate::cli::deploy::{ConsentArgs, FaceArgs, RebootArgs, run as carry_out};
 use crate::cli::{CliError, complete, selectors};
 use crate::deploy::{GivenPlace, GivenSystem, Request, setup};
-use crate::fleet::{Fleet, Goal, RollbackTarget, RunOptions, select};
+use crate::fleet::{Fleet, Goal, RollbackError, RollbackTarget, RunOptions, select};
 use crate::probe::generations;
 use crate::remote::Remote;
 use clap::Args;
@@ -22,6 +22,9 @@ pub(super) struct RollbackArgs {
     /// The generation to go to, of one host [default: the one before the running one, by number]
     #[arg(long, value_name = "N")]
     to: Option<u64>,
+    /// Activates the system itself on hosts that run a specialisation
+    #[arg(long)]
+    without_specialisation: bool,
     #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]
@@ -42,7 +45,10 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
         goal: Goal::Rollback,
         allow_protected: args.consent.allow_protected,
         asks: !args.consent.yes,
-        options: RunOptions::default(),
+        options: RunOptions {
+            without_specialisation: args.without_specialisation,
+            ..RunOptions::default()
+        },
         goals: BTreeMap::new(),
         given: BTreeMap::new(),
         reboot: args.reboot.limit(),
@@ -50,6 +56,9 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     args.face.check(request.asks)?;
     let remote = Remote::new(Arc::clone(&fleet));
     let targets = targets(&remote, &request.hosts, args.to).await?;
+    if !args.without_specialisation {
+        targets.iter().try_for_each(|(host, target)| has_what_runs(host, target))?;
+    }
     for (host, target) in targets.iter().filter(|_| !args.face.is_detached()) {
         // Standard error may be gone; the plan says it too.
         drop(writeln!(std::io::stderr(), "nixdash: {}", sentence(host, target)));
@@ -72,6 +81,18 @@ async fn targets(
         targets.push((host.clone(), found.rollback_target(host, wanted)?));
     }
     Ok(targets)
+}
+
+/// Looks whether what a host goes to has the specialisation that it runs: nothing is begun otherwise.
+fn has_what_runs(host: &str, target: &RollbackTarget) -> Result<(), RollbackError> {
+    match &target.lacks {
+        None => Ok(()),
+        Some(name) => Err(RollbackError::LacksSpecialisation {
+            host: host.to_owned(),
+            wanted: target.generation,
+            name: name.clone(),
+        }),
+    }
 }
 
 /// Returns the system that a host is given.
@@ -105,12 +126,18 @@ mod tests {
             generation: 75,
             system: StorePath::parse(path).unwrap(),
             from: Some(77),
+            lacks: Some("gaming".to_owned()),
         };
+        let refused = has_what_runs("samsung", &target).unwrap_err().to_string();
+        for part in ["the specialisation gaming", "generation 75", "--without-specialisation"] {
+            assert!(refused.contains(part), "{refused}");
+        }
         assert_eq!(
             sentence("samsung", &target),
             "samsung goes from generation 77, which runs now, to generation 75 (nixos-system-samsung-26.05)"
         );
-        let target = RollbackTarget { from: None, ..target };
+        let target = RollbackTarget { from: None, lacks: None, ..target };
+        assert_eq!(has_what_runs("samsung", &target), Ok(()));
         assert!(sentence("samsung", &target).contains("what runs now and is not a generation"));
     }
 }

@@ -3,6 +3,7 @@
 use crate::fleet::{BootChoice, StorePath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One numbered entry of the system profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,10 +20,23 @@ pub struct Generation {
     pub kernel: Option<String>,
     /// The revision of the configuration; none where the configuration does not set it.
     pub revision: Option<String>,
-    /// The names of its specialisations.
-    pub specialisations: Vec<String>,
+    /// Its specialisations by name, each a system of its own.
+    pub specialisations: BTreeMap<String, StorePath>,
     /// The size of its closure in bytes, unpacked.
     pub bytes: Option<u64>,
+}
+
+impl Generation {
+    /// Returns whether a system is this generation's, itself or as a specialisation.
+    pub fn has(&self, system: &StorePath) -> bool {
+        self.system == *system || self.specialisations.values().any(|special| special == system)
+    }
+
+    /// Returns the name of the specialisation that a system is of this generation's.
+    fn name_of(&self, system: &StorePath) -> Option<&str> {
+        let mut named = self.specialisations.iter();
+        named.find(|(_, special)| *special == system).map(|(name, _)| name.as_str())
+    }
 }
 
 /// Every generation of a host, and which of them is in use for what.
@@ -49,6 +63,8 @@ pub struct RollbackTarget {
     pub system: StorePath,
     /// The generation that runs now; none where what runs is no generation.
     pub from: Option<u64>,
+    /// The specialisation that runs now and that the generation lacks.
+    pub lacks: Option<String>,
 }
 
 /// Why there is nothing to roll back to.
@@ -75,6 +91,19 @@ pub enum RollbackError {
         /// The number of what runs.
         running: u64,
     },
+    /// The host runs a specialisation, which the generation lacks.
+    #[error(
+        "{host} runs the specialisation {name}, and generation {wanted} has none of that name, so nothing was \
+         begun; go to another generation with --to, or add --without-specialisation to activate the system itself"
+    )]
+    LacksSpecialisation {
+        /// The host.
+        host: String,
+        /// The generation.
+        wanted: u64,
+        /// The name of what runs.
+        name: String,
+    },
     /// There are no generations at all.
     #[error(
         "{host} has no generations of the system profile, so there is nothing to roll back to; does \
@@ -92,14 +121,17 @@ impl Generations {
         self.all.iter().find(|generation| generation.number == number)
     }
 
-    /// Returns the number of the generation of a system: where several have it, the one that the
-    /// profile names, else the newest.
+    /// Returns the number of the generation of a system, or of the system that it is a specialisation of:
+    /// where several have it, the one that the profile names, else the newest.
     pub fn number_of(&self, system: &StorePath) -> Option<u64> {
+        self.generation_of(system).map(|one| one.number)
+    }
+
+    /// Returns the generation that has a system, as [`Self::number_of`] finds it.
+    fn generation_of(&self, system: &StorePath) -> Option<&Generation> {
         let named = self.profile.and_then(|number| self.get(number));
-        if let Some(named) = named.filter(|named| named.system == *system) {
-            return Some(named.number);
-        }
-        self.all.iter().rev().find(|one| one.system == *system).map(|one| one.number)
+        let named = named.filter(|named| named.has(system));
+        named.or_else(|| self.all.iter().rev().find(|one| one.has(system)))
     }
 
     /// Returns the number of the generation that runs now; none when what runs is no generation.
@@ -121,7 +153,8 @@ impl Generations {
     /// Chooses what a rollback of this host goes to: the generation that was asked for or, without
     /// one, the generation before the running one as numbers go, whatever was switched to in between.
     ///
-    /// Generations with the system that runs are passed over, since going there would change nothing.
+    /// Generations with the system that runs, or to which what runs belongs, are passed over, since going
+    /// there would change nothing.
     /// Where what runs is no generation (`test`), it is the one that the profile names.
     pub fn rollback_target(
         &self,
@@ -129,11 +162,15 @@ impl Generations {
         wanted: Option<u64>,
     ) -> Result<RollbackTarget, RollbackError> {
         let host = host.to_owned();
-        let from = self.running_number();
+        let running = self.running.as_ref().and_then(|system| self.generation_of(system));
+        let special = running.zip(self.running.as_ref()).and_then(|(of, it)| of.name_of(it));
         let target = |found: &Generation| RollbackTarget {
             generation: found.number,
             system: found.system.clone(),
-            from,
+            from: running.map(|one| one.number),
+            lacks: special
+                .filter(|name| !found.specialisations.contains_key(*name))
+                .map(str::to_owned),
         };
         if self.all.is_empty() {
             return Err(RollbackError::None { host });
@@ -143,13 +180,13 @@ impl Generations {
             let found = self.get(wanted).map(target);
             return found.ok_or(RollbackError::NoSuch { host, wanted, known });
         }
-        let Some(running) = from else {
+        let Some(running) = running else {
             let named = self.profile.and_then(|number| self.get(number));
             let newest = named.or(self.all.last()).map(target);
             return newest.ok_or(RollbackError::None { host });
         };
-        let other =
-            |one: &&Generation| one.number < running && self.running.as_ref() != Some(&one.system);
+        let (system, running) = (&running.system, running.number);
+        let other = |one: &&Generation| one.number < running && one.system != *system;
         let found = self.all.iter().rev().find(other).map(target);
         found.ok_or(RollbackError::NothingOlder { host, running })
     }
@@ -196,7 +233,7 @@ mod tests {
             nixos_version: None,
             kernel: None,
             revision: None,
-            specialisations: Vec::new(),
+            specialisations: BTreeMap::new(),
             bytes: None,
         });
         Generations {
@@ -222,6 +259,22 @@ mod tests {
     fn a_generation_with_the_running_system_is_passed_over() {
         let found = generations(&[(4, "a"), (5, "b"), (6, "b")], 6, "b");
         assert_eq!(found.rollback_target("samsung", None).unwrap().generation, 4);
+    }
+
+    #[test]
+    fn a_specialisation_that_runs_is_its_generation_and_what_lacks_it_is_told() {
+        let mut found = generations(&[(4, "a"), (5, "b"), (6, "c"), (7, "c")], 7, "c-gaming");
+        for number in [1, 2, 3] {
+            let special = if number == 1 { "b-gaming" } else { "c-gaming" };
+            found.all[number].specialisations.insert("gaming".to_owned(), path(special));
+        }
+        assert_eq!((found.running_number(), found.next_number()), (Some(7), Some(7)));
+        let target = found.rollback_target("samsung", None).unwrap();
+        assert_eq!((target.generation, target.from, target.lacks), (5, Some(7), None));
+        let target = found.rollback_target("samsung", Some(4)).unwrap();
+        assert_eq!((target.generation, target.lacks.as_deref()), (4, Some("gaming")));
+        found.running = Some(path("c"));
+        assert_eq!(found.rollback_target("samsung", Some(4)).unwrap().lacks, None);
     }
 
     #[test]

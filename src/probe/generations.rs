@@ -4,7 +4,7 @@ use crate::fleet::{BootChoice, Generation, Generations, StorePath, printable_lin
 use crate::probe::host::generation;
 use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// What is asked.
@@ -46,7 +46,7 @@ fn parse(text: &str) -> Option<Generations> {
             ("nixos_version", Some(one)) => one.nixos_version = word(value),
             ("kernel", Some(one)) => one.kernel = word(value),
             ("revision", Some(one)) => one.revision = word(value),
-            ("specialisation", Some(one)) => one.specialisations.extend(word(value)),
+            ("specialisation", Some(one)) => one.specialisations.extend(specialisation(value)),
             ("size", _) => sizes.extend(size(value)),
             ("running", _) => found.running = StorePath::parse(value).ok(),
             ("booted", _) => found.booted = StorePath::parse(value).ok(),
@@ -77,9 +77,15 @@ fn new_generation(value: &str) -> Option<Generation> {
         nixos_version: None,
         kernel: None,
         revision: None,
-        specialisations: Vec::new(),
+        specialisations: BTreeMap::new(),
         bytes: None,
     })
+}
+
+/// Reads `name<TAB>path`.
+fn specialisation(value: &str) -> Option<(String, StorePath)> {
+    let (name, path) = value.split_once('\t')?;
+    Some((word(name)?, StorePath::parse(path.trim()).ok()?))
 }
 
 /// Reads `path<TAB>bytes`.
@@ -106,13 +112,14 @@ mod tests {
     use crate::remote::{FakeRunner, Output};
 
     const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung-1";
+    const GAMING: &str = "/nix/store/q21fy4sc5b87h3ma8y0mbiph36v5yfk7-nixos-system-samsung-2";
     const NEW: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-nixos-system-samsung-2";
 
     #[tokio::test]
     async fn everything_that_is_printed_is_read() {
         let text = format!(
             "generation\t10\t1700000100\t{NEW}\nnixos_version\t26.05.2\nkernel\t6.12.58\n\
-             revision\t3f2c1ab\nspecialisation\tgaming\ngeneration\tx\t1\t{OLD}\nkernel\t1\n\
+             revision\t3f2c1ab\nspecialisation\tgaming\t{GAMING}\ngeneration\tx\t1\t{OLD}\nkernel\t1\n\
              generation\t9\t1700000000\t{OLD}\nkernel\t6.12.57\nsize\t{NEW}\t7900000000\n\
              running\t{NEW}\nbooted\t{OLD}\nprofile\tsystem-10-link\nnext_boot\t{NEW}\t\nend\tok\n"
         );
@@ -124,7 +131,8 @@ mod tests {
         let new = found.get(10).unwrap();
         assert_eq!(new.kernel.as_deref(), Some("6.12.58"));
         assert_eq!(new.revision.as_deref(), Some("3f2c1ab"));
-        assert_eq!(new.specialisations, ["gaming"]);
+        let gaming = StorePath::parse(GAMING).unwrap();
+        assert_eq!(new.specialisations, [("gaming".to_owned(), gaming)].into());
         assert_eq!(new.bytes, Some(7_900_000_000));
         assert_eq!(found.get(9).unwrap().bytes, None, "a size that is not known is none");
         assert_eq!(found.get(9).unwrap().kernel.as_deref(), Some("6.12.57"));
@@ -147,7 +155,10 @@ mod tests {
         let at = dir.path().to_str().unwrap();
         let system = dir.path().join("system");
         std::fs::create_dir_all(system.join("kernel-modules/lib/modules/6.12.58")).unwrap();
-        std::fs::create_dir_all(system.join("specialisation/gaming")).unwrap();
+        std::fs::create_dir_all(system.join("specialisation")).unwrap();
+        let gaming = dir.path().canonicalize().unwrap().join("gaming");
+        std::fs::create_dir_all(&gaming).unwrap();
+        std::os::unix::fs::symlink(&gaming, system.join("specialisation/gaming")).unwrap();
         std::fs::write(system.join("nixos-version"), "26.05.2").unwrap();
         for number in [3, 12] {
             let link = dir.path().join(format!("system-{number}-link"));
@@ -156,7 +167,8 @@ mod tests {
         let script = GENERATIONS.replace("/nix/var/nix/profiles", at);
         let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        for line in ["nixos_version\t26.05.2", "kernel\t6.12.58", "specialisation\tgaming"] {
+        let special = format!("specialisation\tgaming\t{}", gaming.display());
+        for line in ["nixos_version\t26.05.2", "kernel\t6.12.58", &special] {
             assert_eq!(text.lines().filter(|found| *found == line).count(), 2, "{text}");
         }
         assert!(text.contains("generation\t3\t") && text.contains("generation\t12\t"), "{text}");

@@ -142,7 +142,7 @@ pub(super) fn two_generations() -> Generations {
         nixos_version: Some(format!("26.05.{number}")),
         kernel: Some("6.12.58".to_owned()),
         revision: None,
-        specialisations: Vec::new(),
+        specialisations: std::collections::BTreeMap::new(),
         bytes: Some(7_900_000_000),
     };
     Generations {

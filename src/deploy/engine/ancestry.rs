@@ -49,7 +49,8 @@ fn work_tree(flake: &str) -> Option<(PathBuf, String)> {
 /// host that nobody is asked about.
 pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason>, Failure> {
     let mut notes = Vec::new();
-    if let Some(special) = &found.deploys.specialisation {
+    let kept = found.deploys.specialisation.as_ref();
+    if let Some(special) = kept.filter(|_| !step.shared.without_specialisation) {
         notes.push(Reason::new(
             Code::SpecialisationKept,
             format!(

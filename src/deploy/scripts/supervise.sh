@@ -322,7 +322,7 @@ supervise() {
 	# What is only booted later starts as the system itself.
 	[ -n "$target" ] || [ "$action" != boot ] || target=$toplevel
 	if [ -z "$target" ]; then
-		end failed specialisation-missing "the new system has no specialisation $specialisation, which runs there, so nothing was begun"
+		end failed specialisation-missing "the new system has no specialisation $specialisation, which runs there, so nothing was begun; --without-specialisation activates the system itself"
 	fi
 	connected=no
 	[ "$recover" != yes ] || ! is_connected || connected=yes

@@ -36,7 +36,7 @@ for link in "$profiles"/system-*-link; do
 	say kernel "$(kernel_of "$path")"
 	say revision "$(revision_of "$path" | head -n 1)"
 	for one in "$path"/specialisation/*; do
-		if [ -e "$one" ]; then say specialisation "${one##*/}"; fi
+		if [ -e "$one" ]; then printf 'specialisation\t%s\t%s\n' "${one##*/}" "$(readlink -f "$one")"; fi
 	done
 	set -- "$@" "$path"
 done

@@ -14,6 +14,11 @@ pub enum GivenError {
     /// The text is no path of a system.
     #[error("{0}; name a system such as /nix/store/…-nixos-system-samsung-26.05")]
     NoPath(#[from] StorePathError),
+    /// The name says that it is something else.
+    #[error(
+        "{0} is {1}, and no system; name a system such as /nix/store/…-nixos-system-samsung-26.05"
+    )]
+    NoSystem(StorePath, &'static str),
     /// A system is that of one host.
     #[error(
         "a system is made for one host, and several are selected: {0}; name one of them, or leave out --to"
@@ -62,6 +67,9 @@ pub(super) async fn named(
     path: &str,
 ) -> Result<BTreeMap<String, GivenSystem>, CliError> {
     let toplevel = StorePath::parse(path.trim_end_matches('/')).map_err(GivenError::NoPath)?;
+    if let Some(what) = what_else(&toplevel) {
+        return Err(GivenError::NoSystem(toplevel, what).into());
+    }
     let [name] = hosts else { return Err(GivenError::Several(hosts.join(", ")).into()) };
     let Some(host) = fleet.host(name) else { return Ok(BTreeMap::new()) };
     if let Some(other) = other_owner(fleet, host, &toplevel) {
@@ -71,6 +79,17 @@ pub(super) async fn named(
     let place = place_of(fleet, remote, host, &toplevel).await.map_err(GivenError::Place)?;
     let given = GivenSystem { toplevel, generation: None, place };
     Ok([(name.clone(), given)].into())
+}
+
+/// Returns what a path is by its name, where that is no system. Nix writes such files beside paths.
+fn what_else(path: &StorePath) -> Option<&'static str> {
+    let endings = [
+        (".drv", "a derivation"),
+        (".lock", "a lock of Nix"),
+        (".chroot", "the folder of a build"),
+    ];
+    let mut named = endings.into_iter().filter(|(ending, _)| path.name().ends_with(ending));
+    named.next().map(|(_, what)| what)
 }
 
 /// Returns the other host of the fleet whose system this is by its name.
@@ -110,6 +129,19 @@ pub(super) async fn built(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_system_by_its_name_is_refused() {
+        for (name, what) in [
+            ("nixos-system-samsung-26.05.drv", Some("a derivation")),
+            ("less-695.lock", Some("a lock of Nix")),
+            ("nixos-system-samsung-26.05.drv.chroot", Some("the folder of a build")),
+            ("nixos-system-samsung-26.05", None),
+        ] {
+            let path = format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}");
+            assert_eq!(what_else(&StorePath::from_base_name(&path).unwrap()), what);
+        }
+    }
 
     #[test]
     fn the_system_of_another_host_is_refused_by_its_name() {

@@ -1,7 +1,7 @@
 //! Where a system is that somebody names: on the host that is to run it, on the host that builds, or in a
 //! tier.
 
-use super::scripts::VERIFY;
+use super::scripts::{IS_SYSTEM, VERIFY};
 use crate::deploy::GivenPlace;
 use crate::fleet::{Fleet, Host, StorePath};
 use crate::probe::invalid_paths;
@@ -24,6 +24,17 @@ pub enum PlaceError {
         /// The hosts whose stores were looked into.
         asked: String,
     },
+    /// It is there, and is something else.
+    #[error(
+        "{path} on {on} is no system of NixOS: it has neither nixos-version nor \
+         bin/switch-to-configuration; name a system such as /nix/store/…-nixos-system-samsung-26.05"
+    )]
+    NoSystem {
+        /// What was named.
+        path: StorePath,
+        /// The host that has it.
+        on: String,
+    },
     /// The host could not be asked.
     #[error("{0}")]
     Remote(#[from] RemoteError),
@@ -37,12 +48,14 @@ pub async fn place_of(
     system: &StorePath,
 ) -> Result<GivenPlace, PlaceError> {
     if is_valid(runner, &host.name, system).await? {
+        look_for_system(runner, &host.name, system).await?;
         return Ok(GivenPlace::Host);
     }
     let builder = fleet.build_on(host).filter(|builder| *builder != host.name);
     if let Some(builder) = builder
         && is_valid(runner, builder, system).await?
     {
+        look_for_system(runner, builder, system).await?;
         return Ok(GivenPlace::Builder);
     }
     let asked = fleet.tiers.iter().filter(|tier| tier.url.starts_with("http"));
@@ -64,6 +77,19 @@ pub async fn place_of(
                 .join(" or "),
         }),
     }
+}
+
+/// Looks whether a path that a host has is a system: anything else would be verified and fetched in vain.
+async fn look_for_system(
+    runner: &dyn ScriptRunner,
+    host: &str,
+    path: &StorePath,
+) -> Result<(), PlaceError> {
+    let output = runner.run(host, &Script::new(IS_SYSTEM).arg(path.as_str())).await?;
+    if output.stdout.trim() == "no" {
+        return Err(PlaceError::NoSystem { path: path.clone(), on: host.to_owned() });
+    }
+    Ok(())
 }
 
 /// Returns whether a path is valid in a host's store.
@@ -94,4 +120,65 @@ pub async fn place_again(
     let drv = drv?;
     let is_there = is_valid(runner, builder, drv).await.unwrap_or(false);
     is_there.then(|| GivenPlace::Derivation(drv.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::{FakeRunner, Output};
+
+    #[test]
+    fn a_system_is_told_from_what_else_is_in_the_store_under_a_real_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        let says = |name: &str| {
+            let path = dir.path().join(name);
+            let output = std::process::Command::new("/bin/sh")
+                .args(["-c", IS_SYSTEM, "is-system"])
+                .arg(path);
+            String::from_utf8(output.output().unwrap().stdout).unwrap()
+        };
+        for name in ["system", "package"] {
+            std::fs::create_dir_all(dir.path().join(name).join("bin")).unwrap();
+        }
+        std::fs::write(dir.path().join("system/nixos-version"), "26.05").unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(says("system"), "yes\n");
+        for other in ["package", "file", "nothing"] {
+            assert_eq!(says(other), "no\n", "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_system_is_refused_on_the_host_and_on_the_builder() {
+        let text = "[fleet]\nbuilder = \"p620\"\n[hosts.p620]\n[hosts.samsung]\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let host = fleet.host("samsung").unwrap();
+        let path = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-less-695";
+        let path = StorePath::parse(path).unwrap();
+        for (has, is_system, expected) in [
+            ("samsung", "yes", Some(GivenPlace::Host)),
+            ("p620", "yes", Some(GivenPlace::Builder)),
+            ("samsung", "no", None),
+            ("p620", "no", None),
+        ] {
+            let runner = FakeRunner::new(move |asked, script| {
+                let stdout = if script.body == IS_SYSTEM {
+                    format!("{is_system}\n")
+                } else if asked == has {
+                    String::new()
+                } else {
+                    String::from_utf8(script.stdin.clone()).unwrap()
+                };
+                Ok(Output { stdout, ..Output::default() })
+            });
+            let found = place_of(&fleet, &runner, host, &path).await;
+            match expected {
+                Some(place) => assert_eq!(found, Ok(place)),
+                None => {
+                    let refused = found.unwrap_err().to_string();
+                    assert!(refused.contains(&format!("on {has} is no system")), "{refused}");
+                }
+            }
+        }
+    }
 }

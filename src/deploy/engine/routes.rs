@@ -215,9 +215,15 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
                 step.log(&format!("not possible: {other}")).await;
             }
             let name = &step.host.name;
+            // What it was given is not built anew.
+            let or_builds = match step.host.given {
+                None => format!(
+                    ", or let it build its own system with `nixdash deploy {name} --strategy direct`"
+                ),
+                Some(_) => String::new(),
+            };
             let text = format!(
-                "{why}; no other way works: {}. Fix tier {failed} and try {name} again, or let it \
-                 build its own system with `nixdash deploy {name} --strategy direct`",
+                "{why}; no other way works: {}. Fix tier {failed} and try {name} again{or_builds}",
                 tried.join("; ")
             );
             Err(Failure { reason: Reason::new(failure.reason.code, text), ..failure })

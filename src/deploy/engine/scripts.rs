@@ -40,6 +40,8 @@ pub(super) const FETCH: &str = script!("fetch.sh");
 pub(super) const GATE: &str = script!("gate.sh");
 /// Runs a hook.
 pub(super) const HOOK: &str = script!("hook.sh");
+/// Says whether a path is a system.
+pub(super) const IS_SYSTEM: &str = script!("is-system.sh");
 /// Makes the root of a run's build the lasting one.
 pub(super) const KEEP: &str = script!("keep.sh");
 /// Asks whether one cache holds a whole system.

@@ -27,7 +27,12 @@ main() {
 		"$roots/fetched."*) kept=$roots/fetched ;;
 		*) kept=${root%."$tag"}.next ;;
 		esac
-		[ ! -L "$root" ] || mv -T "$root" "$kept"
+		[ -L "$root" ] || continue
+		case $kept in
+		# What is no system is nobody's next one.
+		*.next) [ -e "$root/nixos-version" ] || [ -e "$root/bin/switch-to-configuration" ] || kept='' ;;
+		esac
+		if [ -n "$kept" ]; then mv -T "$root" "$kept"; else rm -f "$root"; fi
 	done
 	# What other runs left behind: a power cut, or a machine that never came back to it. A run that waits
 	# for a laptop may take days.

@@ -8,6 +8,7 @@ mod judging;
 mod keeping;
 mod persisting;
 mod room;
+mod roots;
 mod specialisations;
 mod starting;
 mod stuck;

@@ -5,7 +5,9 @@ use crate::cli::newest::newest_confirmed;
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
 use crate::deploy::{Control, Deploy, Ended, Listener, RunBegin, RunJournal};
-use crate::fleet::{DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat};
+use crate::fleet::{
+    DropReason, Event, Finding, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Severity,
+};
 use crate::record::{
     History, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder, RunWriter, Runs,
     state_home,
@@ -96,7 +98,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         streams,
         package_times,
     };
-    let Ended { outcomes, untidy } = deploy.run(said, hears).await;
+    let Ended { outcomes, findings, untidy } = deploy.run(said, hears).await;
     runs.note_untidy(&run, &untidy);
     hearing.abort();
     remote.close().await;
@@ -110,7 +112,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     if matches!(record, RunRecord::Written(_)) {
         tidy(runs, run, &tidied).await;
     }
-    Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
+    Ok(exit_code(&outcomes, &findings, stopped.load(Ordering::Acquire)))
 }
 
 /// Tidies the folders of runs, when everything was told. Whoever stops this process now waits for nothing:
@@ -212,11 +214,36 @@ fn listener(
     })
 }
 
-/// Returns the exit code for how the hosts ended, and whether somebody stopped the run.
-pub(super) fn exit_code(outcomes: &[(String, Outcome)], stopped: bool) -> ExitCode {
+/// Returns the exit code for how the hosts ended, what was wrong with the run as a whole, and whether
+/// somebody stopped it. What an earlier attempt of a host failed with does not count.
+pub(super) fn exit_code(
+    outcomes: &[(String, Outcome)],
+    findings: &[Finding],
+    stopped: bool,
+) -> ExitCode {
     if outcomes.iter().all(|(_, outcome)| outcome.is_good()) {
-        return ExitCode::SUCCESS;
+        let of_run = Finding::of_whole_run(findings);
+        let failed = of_run.into_iter().any(|found| found.severity == Severity::Error);
+        return if failed { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS };
     }
     let interrupted = outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Interrupted);
     ExitCode::from(if stopped || interrupted { EXIT_INTERRUPTED } else { EXIT_FAILED })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Code, Subject};
+
+    #[test]
+    fn a_run_whose_gate_failed_has_failed_though_every_host_was_switched() {
+        let outcomes = [("samsung".to_owned(), Outcome::Switched)];
+        let of = |subject, code| vec![Finding::new(subject, code, "why", "do this")];
+        let run = || Subject::Run { run: "7".to_owned(), host: None };
+        let coded = |findings: &[Finding]| exit_code(&outcomes, findings, false);
+        assert_eq!(coded(&of(run(), Code::GateFailed)), ExitCode::from(EXIT_FAILED));
+        assert_eq!(coded(&[]), ExitCode::SUCCESS);
+        let earlier = of(Subject::host("samsung"), Code::FetchFailed);
+        assert_eq!(coded(&earlier), ExitCode::SUCCESS, "it was tried again, and is well now");
+    }
 }

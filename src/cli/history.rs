@@ -60,6 +60,8 @@ struct RunJson<'a> {
     duration_ms: Option<u64>,
     /// What is missing in the run's folder.
     gaps: Vec<GapJson>,
+    /// What was wrong with it as a whole.
+    findings: Vec<FindingJson<'a>>,
     hosts: Vec<RunHostJson<'a>>,
 }
 
@@ -239,6 +241,7 @@ fn run_json(
             .iter()
             .map(|(why, lines, events)| GapJson { why: *why, lines: *lines, events: *events })
             .collect(),
+        findings: json::findings(&run.findings),
         hosts: hosts.collect(),
     }
 }
@@ -256,6 +259,8 @@ fn text(runs: &[RunRow], zone: &TimeZone, stand: impl Fn(&RunRow) -> &'static st
         let mut first = vec![run.run.to_string(), began, run.title.clone(), or_unknown(revision)];
         let gaps = run.gaps.iter().map(|(why, lines, events)| why.sentence(*lines, *events));
         notes.extend(gaps.map(|gap| format!("run {}: {gap}", run.run)));
+        let wrong = run.findings.iter().map(|found| format!("{} [{}]", found.cause, found.code));
+        notes.extend(wrong.map(|why| format!("run {}: {why}", run.run)));
         let unfinished = stand(run);
         for (host, result) in &run.hosts {
             let mut row = std::mem::replace(&mut first, vec![String::new(); 4]);
@@ -311,7 +316,7 @@ fn host_cells(result: &HostResult) -> [String; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::RunId;
+    use crate::fleet::{Code, Finding, RunId, Subject};
 
     #[test]
     fn times_are_read_as_people_write_them() {
@@ -382,6 +387,12 @@ mod tests {
             revision: Some("0123456789abcdef0123456789abcdef01234567-dirty".to_owned()),
             duration_ms: None,
             gaps: vec![(DropReason::DiskFull, 1204, 1)],
+            findings: vec![Finding::new(
+                Subject::Run { run: "7".to_owned(), host: None },
+                Code::GateFailed,
+                "gate quorum failed after wave 1: 2 of 3",
+                "",
+            )],
             hosts: vec![
                 ("samsung".to_owned(), Some(result)),
                 ("razer".to_owned(), Some(failed)),
@@ -395,6 +406,7 @@ mod tests {
                                                                      p510     no end    –     –         –
 
         run 7: 1204 log lines and 1 other event were not recorded, because the disk was full or could not be written
+        run 7: gate quorum failed after wave 1: 2 of 3 [gate-failed]
         run 7 razer: it did not answer
         ");
     }

@@ -10,7 +10,7 @@ use crate::cli::show::{Display, Face, Notices};
 use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
-use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
+use crate::fleet::{Finding, Fleet, Outcome, RunEvent, RunId, RunWhat};
 use crate::record::{
     EndingLock, EventSender, Journal, JournalError, JournalWriter, LogReader, RunNews, RunStands,
     RunWatch, Runs, Word, share_of_logs, state_home,
@@ -286,6 +286,7 @@ async fn follow(
     let width = fleet.hosts.iter().map(|host| host.name.len()).max().unwrap_or(0);
     let shown = Display { face, width, goal: crate::fleet::Goal::Switch, control }.start();
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
     let mut logs: Vec<(String, LogReader)> = Vec::new();
     let code = loop {
         let mut is_over = false;
@@ -298,7 +299,10 @@ async fn follow(
                         RunWhat::Result { host, result } => {
                             outcomes.push((host.clone(), result.outcome));
                         }
-                        RunWhat::Summary { .. } => is_over = true,
+                        RunWhat::Summary { findings: found, .. } => {
+                            findings.clone_from(found);
+                            is_over = true;
+                        }
                         // It is answered where the run is, not here.
                         RunWhat::Plan { waits, .. } => *waits = false,
                         RunWhat::Begin { hosts, .. } => {
@@ -328,7 +332,7 @@ async fn follow(
             show_lines(run, &mut logs, display);
         }
         if is_over {
-            break exit_code(&outcomes, false);
+            break exit_code(&outcomes, &findings, false);
         }
         if is_gone {
             notices.say(&format!(

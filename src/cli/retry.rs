@@ -7,7 +7,7 @@ use crate::cli::CliError;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as carry_out};
 use crate::deploy::engine::place_again;
 use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
-use crate::fleet::{Fleet, Goal, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
+use crate::fleet::{Finding, Fleet, Goal, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
 use crate::record::{Runs, state_home};
 use crate::remote::Remote;
 use clap::Args;
@@ -42,8 +42,13 @@ pub enum RetryError {
     #[error("run {0} has not ended; wait for its end, or stop it first")]
     GoesOn(RunId),
     /// Every host ended well.
-    #[error("nothing is to be tried again: every host of run {0} ended well")]
-    NothingFailed(RunId),
+    #[error("nothing is to be tried again: every host of run {run} ended well{}", although(why.as_deref()))]
+    NothingFailed {
+        /// The run.
+        run: RunId,
+        /// What was wrong with the run as a whole, where something was.
+        why: Option<String>,
+    },
     /// Its folder does not say what it was for.
     #[error(
         "run {0} ended before it had a plan, so it is not known what it was to do; deploy again"
@@ -64,6 +69,13 @@ struct EarlierRun {
     /// The generations that hosts were to go to.
     generations: BTreeMap<String, u64>,
     reboots: bool,
+    /// What was wrong with it as a whole, such as a gate that failed.
+    wrong: Option<String>,
+}
+
+/// Says that a run has failed though its hosts have not.
+fn although(why: Option<&str>) -> String {
+    why.map(|why| format!(". The run itself failed: {why}; look at that first")).unwrap_or_default()
 }
 
 pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliError> {
@@ -77,7 +89,7 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     // A host may have left the fleet meanwhile.
     earlier.failed.retain(|(host, ..)| fleet.host(host).is_some());
     if earlier.failed.is_empty() {
-        return Err(RetryError::NothingFailed(run).into());
+        return Err(RetryError::NothingFailed { run, why: earlier.wrong }.into());
     }
     let fleet = Arc::new(fleet);
     let asks = !args.consent.yes && earlier.goal.changes();
@@ -124,6 +136,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
     let mut is_build = false;
     let mut asked_for = RunOptions::default();
     let mut results = BTreeMap::new();
+    let mut wrong = None;
     for event in events {
         match &event.what {
             RunWhat::Begin { hosts: all, title, options } => {
@@ -135,6 +148,10 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
             RunWhat::Result { host, result } => {
                 results.insert(host.clone(), result);
             }
+            RunWhat::Summary { findings, .. } => {
+                let of_run = Finding::of_whole_run(findings);
+                wrong = of_run.first().map(|found| format!("{} [{}]", found.cause, found.code));
+            }
             RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
@@ -144,8 +161,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
             | RunWhat::Rollout(_)
             | RunWhat::Reattached { .. }
             | RunWhat::Waiting { .. }
-            | RunWhat::Dropped { .. }
-            | RunWhat::Summary { .. } => {}
+            | RunWhat::Dropped { .. } => {}
         }
     }
     let goal = match plan {
@@ -174,6 +190,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
         goals: goals.collect(),
         generations: generations.collect(),
         reboots: of_hosts.iter().any(|host| host.reboots),
+        wrong,
     })
 }
 
@@ -201,7 +218,7 @@ async fn given(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{HostPlan, HostResult, Outcome, Route, Strategy};
+    use crate::fleet::{Code, HostPlan, HostResult, Outcome, Route, Strategy, Subject};
     use jiff::Timestamp;
 
     fn path(name: &str) -> StorePath {
@@ -304,6 +321,25 @@ mod tests {
         ];
         let found = read(&run, &events).unwrap();
         assert_eq!((found.goal, found.goals["samsung"]), (Goal::Switch, Goal::Boot));
+    }
+
+    #[test]
+    fn a_run_of_which_only_the_gate_failed_says_so() {
+        let run = RunId("7".to_owned());
+        let subject = Subject::Run { run: run.0.clone(), host: None };
+        let failed = Finding::new(subject, Code::GateFailed, "gate quorum failed", "");
+        let events = [
+            begin("switch via-cache"),
+            plan(Goal::Switch, None),
+            event(RunWhat::Summary {
+                outcomes: BTreeMap::new(),
+                duration_ms: 1,
+                findings: vec![failed],
+            }),
+        ];
+        let why = read(&run, &events).unwrap().wrong;
+        let told = RetryError::NothingFailed { run, why }.to_string();
+        assert!(told.ends_with("gate quorum failed [gate-failed]; look at that first"), "{told}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A run as a row of a list, made from its events: of one that the history does not have.
 
-use crate::fleet::{RunEvent, RunId, RunWhat};
+use crate::fleet::{Finding, RunEvent, RunId, RunWhat};
 use crate::record::RunRow;
 
 /// Returns a run as the history keeps it, from its events.
@@ -13,6 +13,7 @@ pub(super) fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
         revision: None,
         duration_ms: None,
         gaps: Vec::new(),
+        findings: Vec::new(),
         hosts: Vec::new(),
     };
     for event in events {
@@ -30,7 +31,8 @@ pub(super) fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
                     None => row.hosts.push((host.clone(), result)),
                 }
             }
-            RunWhat::Summary { duration_ms, .. } => {
+            RunWhat::Summary { duration_ms, findings, .. } => {
+                row.findings = Finding::of_whole_run(findings).into_iter().cloned().collect();
                 row.ended_at = Some(event.at);
                 row.duration_ms = Some(*duration_ms);
             }

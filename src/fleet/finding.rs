@@ -129,6 +129,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Returns those that are about a run as a whole, and about no host of it alone.
+    pub fn of_whole_run(findings: &[Self]) -> Vec<&Self> {
+        let is_of_run = |found: &&Self| matches!(found.subject, Subject::Run { host: None, .. });
+        findings.iter().filter(is_of_run).collect()
+    }
+
     /// Makes a finding that is as bad as its code says.
     pub fn new(subject: Subject, code: Code, cause: &str, fix: &str) -> Self {
         Self {

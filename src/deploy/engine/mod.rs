@@ -73,7 +73,8 @@ use crate::deploy::{
 };
 use crate::fleet::words::deploys::of_source;
 use crate::fleet::{
-    Code, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath, UsualBuilds,
+    Code, Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath,
+    UsualBuilds,
 };
 use crate::nix::flake_url::FlakeUrl;
 use crate::record::{KeptEvaluations, RunStreams};
@@ -124,6 +125,8 @@ pub type PackageTimes = Arc<dyn Fn(&str) -> UsualBuilds + Send + Sync>;
 pub struct Ended {
     /// How each host ended.
     pub outcomes: Vec<(String, Outcome)>,
+    /// What went wrong, the first first: of hosts, and of the run as a whole.
+    pub findings: Vec<Finding>,
     /// Hosts that keep something of the run (folders of jobs, roots): they did not answer.
     pub untidy: Vec<String>,
 }
@@ -230,7 +233,7 @@ impl Deploy {
         }
         workers.end().await;
         let untidy = shared.clean_up().await;
-        Ended { outcomes: machine.outcomes(), untidy }
+        Ended { outcomes: machine.outcomes(), findings: machine.errors().to_vec(), untidy }
     }
 }
 

@@ -147,6 +147,11 @@ impl Machine {
             .collect()
     }
 
+    /// Returns what went wrong in the run, the first first.
+    pub fn errors(&self) -> &[Finding] {
+        &self.errors
+    }
+
     /// Returns the run in a few words.
     fn title(&self) -> String {
         match self.setup.goal {

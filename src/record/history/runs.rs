@@ -30,9 +30,14 @@ pub struct RunRow {
     pub duration_ms: Option<u64>,
     /// What is missing in its folder: why, how many log lines, how many other events.
     pub gaps: Vec<(DropReason, u64, u64)>,
+    /// What was wrong with it as a whole, such as a gate that failed; what was wrong with a host stands there.
+    pub findings: Vec<Finding>,
     /// Its hosts, in the order of the run; one without an end has no result.
     pub hosts: Vec<(String, Option<HostResult>)>,
 }
+
+/// What stands in the place of a host, where a finding is about the run as a whole.
+const OF_RUN: &str = "";
 
 /// What a row of `runs` says, with its number in the file.
 struct StoredRun {
@@ -53,16 +58,9 @@ impl History {
                 Some(run) => write_builds(&self.db, (run, host), event.at, builds),
                 None => Ok(()),
             },
-            RunWhat::Summary { duration_ms, .. } => match find(&self.db, event)? {
-                Some(run) => self
-                    .db
-                    .execute(
-                        "UPDATE runs SET ended_at = ?2, duration_ms = ?3 WHERE id = ?1",
-                        params![run, event.at.as_millisecond(), int(*duration_ms)],
-                    )
-                    .map(drop),
-                None => Ok(()),
-            },
+            RunWhat::Summary { duration_ms, findings, .. } => {
+                over(&self.db, event, *duration_ms, findings)
+            }
             RunWhat::Dropped { lines, events, why, .. } => match find(&self.db, event)? {
                 Some(run) => self
                     .db
@@ -113,6 +111,7 @@ impl History {
                 let StoredRun { id, row: mut run } = found(row)?;
                 run.hosts = hosts_of(&self.db, id)?;
                 run.gaps = gaps_of(&self.db, id)?;
+                run.findings = findings(&self.db, id, OF_RUN)?;
                 if !hosts.is_empty() {
                     run.hosts.retain(|(host, _)| hosts.contains(host));
                 }
@@ -137,6 +136,7 @@ fn found(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
             revision: row.get(5)?,
             duration_ms: row.get::<_, Option<i64>>(6)?.map(uint),
             gaps: Vec::new(),
+            findings: Vec::new(),
             hosts: Vec::new(),
         },
     })
@@ -224,7 +224,7 @@ fn outcome(word: &str) -> Option<Outcome> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
 }
 
-/// Returns what was wrong with a host in a run; a finding whose code this nixdash does not know is left
+/// Returns what was wrong with a host in a run, or with the run as a whole; a finding whose code this nixdash does not know is left
 /// out.
 fn findings(db: &Connection, run: i64, host: &str) -> rusqlite::Result<Vec<Finding>> {
     let text: Option<String> = db
@@ -235,7 +235,7 @@ fn findings(db: &Connection, run: i64, host: &str) -> rusqlite::Result<Vec<Findi
     Ok(all.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect())
 }
 
-/// Writes what was wrong with a host in a run.
+/// Writes what was wrong with a host in a run, or with the run as a whole.
 fn write_findings(
     db: &Connection,
     run: i64,
@@ -288,6 +288,23 @@ fn planned(db: &Connection, event: &RunEvent, plan: &Plan) -> rusqlite::Result<(
             word(&plan.strategy),
             plan.revision.as_deref().map(printable_line)
         ],
+    )
+    .map(drop)
+}
+
+/// Writes that a run is over.
+fn over(
+    db: &Connection,
+    event: &RunEvent,
+    duration_ms: u64,
+    findings: &[Finding],
+) -> rusqlite::Result<()> {
+    let Some(run) = find(db, event)? else { return Ok(()) };
+    let of_run: Vec<Finding> = Finding::of_whole_run(findings).into_iter().cloned().collect();
+    write_findings(db, run, OF_RUN, &of_run)?;
+    db.execute(
+        "UPDATE runs SET ended_at = ?2, duration_ms = ?3 WHERE id = ?1",
+        params![run, event.at.as_millisecond(), int(duration_ms)],
     )
     .map(drop)
 }

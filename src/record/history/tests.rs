@@ -420,6 +420,28 @@ fn what_was_wrong_in_a_run_is_kept_and_a_code_of_a_newer_nixdash_is_left_out() {
 }
 
 #[test]
+fn what_was_wrong_with_a_run_as_a_whole_is_kept_beside_its_hosts() {
+    use crate::fleet::{Code, Finding, Subject};
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    let mut events = run("1", NOW);
+    let of_run = Subject::Run { run: "1".to_owned(), host: None };
+    let gate = Finding::new(of_run, Code::GateFailed, "gate quorum failed", "see");
+    let of_host = Finding::new(Subject::host("p620"), Code::NetworkLost, "it was cut off", "see");
+    for event in &mut events {
+        if let RunWhat::Summary { findings, .. } = &mut event.what {
+            *findings = vec![of_host.clone(), gate.clone()];
+        }
+    }
+    for event in &events {
+        history.write_run(event).unwrap();
+    }
+    let row = history.runs(&[], NOW, 1).unwrap().remove(0);
+    assert_eq!(row.findings, [gate]);
+    assert_eq!(row.hosts[0].1.as_ref().unwrap().findings, []);
+}
+
+#[test]
 fn a_run_that_is_told_twice_is_one_run() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = History::open(dir.path()).unwrap();

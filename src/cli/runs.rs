@@ -1,11 +1,13 @@
 //! `nixdash runs`: lists runs, writes one as a file, and shows such a file.
 
+use crate::cli::chosen_run::find_run;
 use crate::cli::run_row::row;
 use crate::cli::{CliError, history, load, view_run};
 use crate::config;
 use crate::dash::shown_flake;
-use crate::fleet::{Fleet, Host, KindName, RunId, Tier};
+use crate::fleet::{Fleet, Host, KindName, KnownSecrets, SecretSource, Tier};
 use crate::record::{ExportedRun, Runs, state_home};
+use crate::remote::resolve;
 use clap::{Args, Subcommand, ValueHint};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -36,7 +38,7 @@ enum RunsCommand {
 /// Arguments of `nixdash runs export`.
 #[derive(Debug, Args)]
 struct ExportArgs {
-    /// The run's number, as `nixdash runs` lists it
+    /// The run's number, as `nixdash runs` lists it; `last` is the newest
     #[arg(value_name = "RUN")]
     run: String,
     /// The file, or - for standard output [default: nixdash-run-RUN.jsonl.gz]
@@ -135,25 +137,23 @@ impl FleetNames {
 pub(super) async fn run(hosts: Option<&Path>, args: RunsArgs) -> Result<ExitCode, CliError> {
     match args.command {
         None => history::run(load::load_saying(hosts)?, &args.list).await,
-        Some(RunsCommand::Export(args)) => export(&load::load_saying(hosts)?, &args),
+        Some(RunsCommand::Export(args)) => export(&load::load_saying(hosts)?, &args).await,
         Some(RunsCommand::View(args)) => view(hosts, &args).await,
     }
 }
 
 /// Writes a run as a file.
-fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
+async fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
     let runs = Runs::open(&state_home())?;
-    let run = RunId(args.run.trim_start_matches('#').to_owned());
-    if run.0.is_empty() || !run.0.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(CliError::NoRunNumber(args.run.clone()));
-    }
+    let run = find_run(&runs, &args.run)?;
     let home = std::env::var("HOME").unwrap_or_default();
     let names = serde_json::to_value(FleetNames::of(fleet, &home)).map_err(io::Error::from)?;
     if args.output.as_deref() == Some(Path::new("-")) {
         if io::stdout().is_terminal() {
             return Err(CliError::BinaryToTerminal);
         }
-        runs.export(&run, names, io::stdout().lock())?;
+        let secrets = known_secrets(fleet).await;
+        runs.export(&run, names, &secrets, io::stdout().lock())?;
         return Ok(ExitCode::SUCCESS);
     }
     runs.check_exportable(&run)?;
@@ -161,8 +161,12 @@ fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
     let path = args.output.clone().unwrap_or_else(name);
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(&path);
-    let file = file.map_err(|source| CliError::WriteExport { path: path.clone(), source })?;
-    let lines = match runs.export(&run, names, file) {
+    let file = file.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => CliError::ExportIsThere(path.clone()),
+        _ => CliError::WriteExport { path: path.clone(), source },
+    })?;
+    let secrets = known_secrets(fleet).await;
+    let lines = match runs.export(&run, names, &secrets, file) {
         Ok(lines) => lines,
         Err(error) => {
             // A half file is no run.
@@ -175,6 +179,33 @@ fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
     println!("wrote run {run} to {}: {lines} lines{size}", path.display());
     println!("`nixdash runs view {}` shows it on any machine", path.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the secrets that the fleet names, and says which cannot be known: then only what looks like one
+/// is hidden. No program is run for this, since it may ask a person or unlock something.
+async fn known_secrets(fleet: &Fleet) -> KnownSecrets {
+    let mut known = KnownSecrets::default();
+    for (what, source) in fleet.secret_sources() {
+        let why = match source {
+            SecretSource::Command { .. } => "a program prints it".to_owned(),
+            SecretSource::Env(_) | SecretSource::File(_) => match resolve(source).await {
+                Ok(secret) if what.starts_with("netrc ") => {
+                    known.add_netrc(&secret);
+                    continue;
+                }
+                Ok(secret) => {
+                    known.add(&secret);
+                    continue;
+                }
+                Err(error) => error.to_string(),
+            },
+        };
+        eprintln!(
+            "nixdash: {what} is not known here ({why}), so it is hidden only where it looks like a \
+             secret; look through the file before you pass it on"
+        );
+    }
+    known
 }
 
 /// Shows a run that was exported: on the screen, or as an account of how it ended.

@@ -24,6 +24,7 @@ mod host_facts;
 mod host_key;
 mod host_units;
 mod kept;
+mod known_secrets;
 mod key_binding;
 mod live;
 mod log_line;
@@ -80,12 +81,14 @@ pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
 pub use host_units::{HostUnit, HostUnits, JournalWanted, UnitState};
 pub use kept::KeptHost;
 pub use key_binding::KeyBinding;
+pub use known_secrets::KnownSecrets;
 pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::{LogLine, RawLogLine};
 pub use log_mark::LogMark;
 pub use over_time::{Figure, FigureOverTime, OverTime, OverTimeOf, TimePoint, TimeSpan};
 pub use past::{PastEvent, PastWhat, TroubleEnd};
 pub use redact::redact;
+pub(crate) use redact_json::each_text;
 pub use redact_json::{printable_json, redact_json};
 pub use rollout::{
     Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, Rollout, WaveRule,

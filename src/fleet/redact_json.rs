@@ -19,7 +19,7 @@ pub fn printable_json(document: &mut Value) {
 
 /// Changes every text of a document: names, values, and values together with their names, since these
 /// may say that it is a secret.
-fn each_text(value: &mut Value, change: &mut impl FnMut(&str) -> String) {
+pub(crate) fn each_text(value: &mut Value, change: &mut impl FnMut(&str) -> String) {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
         Value::String(text) => *text = change(text),

@@ -74,6 +74,17 @@ impl Fleet {
         named.collect()
     }
 
+    /// Returns where every secret is that the fleet names, each with the words for what it is.
+    pub fn secret_sources(&self) -> Vec<(String, &SecretSource)> {
+        let sudo = self.sudo_sources().into_iter();
+        let sudo = sudo.map(|(whose, source)| (format!("sudo_password of {whose}"), source));
+        let logins = self.tiers.iter().flat_map(|tier| {
+            let of_tier = tier.access.login.secrets().into_iter();
+            of_tier.map(|(key, source)| (format!("{key} of {}", tier.name), source))
+        });
+        sudo.chain(logins).collect()
+    }
+
     /// Returns every file that the fleet names; words of commands are among them where they could
     /// be one. Relative ones start from the folder of `hosts.toml`.
     pub fn named_files(&self) -> Vec<PathBuf> {

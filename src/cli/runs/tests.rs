@@ -7,7 +7,7 @@ use crate::dash::{
     Depth, Effect, Look, Model, Msg, Screen, Theme, update, view as draw, view_logs,
 };
 use crate::fleet::{
-    Fetched, HostResult, Outcome, Phase, PhaseState, Progress, RunEvent, RunWhat, StorePath,
+    Fetched, HostResult, Outcome, Phase, PhaseState, Progress, RunEvent, RunId, RunWhat, StorePath,
 };
 use crate::record::RunWriter;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -106,7 +106,7 @@ fn a_run(ends: bool) -> (tempfile::TempDir, Runs, RunId) {
 
 fn exported(runs: &Runs, run: &RunId, path: &Path) {
     let names = serde_json::to_value(FleetNames::of(&fleet(), "/home/me")).unwrap();
-    runs.export(run, names, File::create(path).unwrap()).unwrap();
+    runs.export(run, names, &KnownSecrets::default(), File::create(path).unwrap()).unwrap();
 }
 
 /// Returns what a screen shows after each of these keys, with the logs that it asks for.

@@ -1,10 +1,10 @@
 //! A run as one file, which shows elsewhere what it shows here.
 //!
 //! Compressed JSON Lines (`zcat` shows them): a head, then every line of the run's events, journal, edges
-//! and logs with the name of its file, then the end. What looks like a secret is hidden on the way out, and
-//! once more on the way in, where texts are also made printable: the file may come from anybody.
+//! and logs with the name of its file, then the end. The secrets that are known are hidden on the way out;
+//! what looks like one is hidden there too, and once more on the way in, where texts are also made printable: the file may come from anybody.
 
-use crate::fleet::{LogLine, RunId, printable_json, redact, redact_json};
+use crate::fleet::{KnownSecrets, LogLine, RunId, printable_json, redact, redact_json};
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, LIVE, doing, files_of, journal};
@@ -125,14 +125,22 @@ pub enum ExportError {
 
 impl Runs {
     /// Writes a run with all that is recorded of it as one file; `fleet` describes the hosts and tiers
-    /// that its screen names. Returns how many lines were written.
-    pub fn export(&self, run: &RunId, fleet: Value, out: impl Write) -> Result<u64, ExportError> {
+    /// that its screen names, and `secrets` are those that are hidden wherever they stand. Returns how many
+    /// lines were written.
+    pub fn export(
+        &self,
+        run: &RunId,
+        fleet: Value,
+        secrets: &KnownSecrets,
+        out: impl Write,
+    ) -> Result<u64, ExportError> {
         self.check_exportable(run)?;
         let dir = self.folder(run);
         let exported = |error| ExportError::from(doing("export", &dir)(error));
         let mut out = RunExport {
             out: GzEncoder::new(BufWriter::new(out), Compression::default()),
             lines: 0,
+            secrets,
         };
         let mut head = ExportedRun {
             nixdash_run: FORMAT,
@@ -141,6 +149,7 @@ impl Runs {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fleet,
         };
+        secrets.hide_json(&mut head.fleet);
         redact_json(&mut head.fleet);
         out.json(&head).map_err(exported)?;
         self.export_files(run, &mut out).map_err(exported)?;
@@ -158,7 +167,7 @@ impl Runs {
     }
 
     /// Writes every file of a run.
-    fn export_files(&self, run: &RunId, out: &mut RunExport<impl Write>) -> io::Result<()> {
+    fn export_files(&self, run: &RunId, out: &mut RunExport<'_, impl Write>) -> io::Result<()> {
         let dir = self.folder(run);
         let mut failed = None;
         // Log lines that an older nixdash put among the events stand in the logs, too.
@@ -186,7 +195,8 @@ impl Runs {
         for log in self.files_ending(run, LOG) {
             let name = name_of(&log);
             each_line(&log, |line| {
-                out.line(&name, redact(&String::from_utf8_lossy(line)).into_owned())
+                let text = out.secrets.hide(&String::from_utf8_lossy(line));
+                out.line(&name, redact(&text).into_owned())
             })?;
         }
         Ok(())
@@ -211,7 +221,7 @@ impl Runs {
         let mut reader = BufReader::new(GzDecoder::new(BufReader::new(file)).take(BIGGEST));
         let mut line = Vec::new();
         let no_export = |why: String| ExportError::NoExport { path: path.to_path_buf(), why };
-        read_line(&mut reader, &mut line).map_err(|error| no_export(error.to_string()))?;
+        read_line(&mut reader, &mut line).map_err(|error| no_export(not_read(&error)))?;
         let mut head: Value = serde_json::from_slice(&line)
             .map_err(|_| no_export("its first line is not that of one".to_owned()))?;
         printable_json(&mut head);
@@ -257,12 +267,13 @@ impl Runs {
 }
 
 /// Writes the lines of an exported run.
-struct RunExport<W: Write> {
+struct RunExport<'a, W: Write> {
     out: GzEncoder<BufWriter<W>>,
     lines: u64,
+    secrets: &'a KnownSecrets,
 }
 
-impl<W: Write> RunExport<W> {
+impl<W: Write> RunExport<'_, W> {
     /// Writes a line of JSON.
     fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.out, line)?;
@@ -271,6 +282,7 @@ impl<W: Write> RunExport<W> {
 
     /// Writes a document that is a line of a file, without secrets.
     fn document(&mut self, file: &str, mut document: Value) -> io::Result<()> {
+        self.secrets.hide_json(&mut document);
         redact_json(&mut document);
         self.line(file, document.to_string())
     }
@@ -374,6 +386,16 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::
         line.clear();
     }
     Ok(())
+}
+
+/// Says why the first line of a file could not be read.
+fn not_read(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            "it is not compressed, and the file of a run is; name the file as it was written".to_owned()
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Reads a line with its end; of one that is too long a part.

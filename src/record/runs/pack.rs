@@ -78,7 +78,7 @@ fn pack(path: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Phase, RunEvent, RunWhat};
+    use crate::fleet::{KnownSecrets, Phase, RunEvent, RunWhat};
     use crate::record::{LogPattern, SearchDirection, SearchNews};
     use jiff::Timestamp;
     use std::ops::ControlFlow;
@@ -142,7 +142,7 @@ mod tests {
         };
         let (before, plain, sizes) = (read(&runs, &run), size(&runs), runs.log_sizes(&run));
         let mut exported = Vec::new();
-        runs.export(&run, serde_json::Value::Null, &mut exported).unwrap();
+        runs.export(&run, serde_json::Value::Null, &KnownSecrets::default(), &mut exported).unwrap();
         let mut following = runs.read_log(&run, "a", 50);
         following.look().unwrap();
         let large = |path: &PathBuf| fs::metadata(path).unwrap().len() >= SMALLEST;
@@ -157,7 +157,7 @@ mod tests {
         // Whoever had the plain file open reads on in it.
         assert_eq!(following.look(), None);
         let mut again = Vec::new();
-        runs.export(&run, serde_json::Value::Null, &mut again).unwrap();
+        runs.export(&run, serde_json::Value::Null, &KnownSecrets::default(), &mut again).unwrap();
         let lines = |bytes: &[u8]| {
             let text = io::read_to_string(flate2::read::GzDecoder::new(bytes)).unwrap();
             text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()

@@ -75,7 +75,7 @@ fn fleet() -> Value {
 
 fn exported(runs: &Runs, run: &RunId, dir: &Path) -> PathBuf {
     let path = dir.join("run.jsonl.gz");
-    runs.export(run, fleet(), File::create(&path).unwrap()).unwrap();
+    runs.export(run, fleet(), &KnownSecrets::default(), File::create(&path).unwrap()).unwrap();
     path
 }
 
@@ -103,6 +103,25 @@ fn no_secret_leaves_with_a_run() {
     for file in ["events.jsonl", "journal.jsonl", "live.json", "samsung.edges", "samsung.log"] {
         assert!(text.contains(&format!("{{\"file\":\"{file}\"")), "{file} in {text}");
     }
+}
+
+#[test]
+fn a_secret_that_is_known_leaves_with_no_run_whatever_stands_around_it() {
+    let (dir, runs) = runs();
+    let mut writer = runs.begin(None).unwrap();
+    let run = writer.run().clone();
+    let line = "the hook says s3cr3t-Value".to_owned();
+    tell(&mut writer, 0, RunWhat::begin(vec!["samsung".to_owned()], "s3cr3t-Value".to_owned()));
+    tell(&mut writer, 1, RunWhat::log("samsung".to_owned(), Phase::Build, line));
+    writer.finish();
+    let mut secrets = KnownSecrets::default();
+    secrets.add(&crate::fleet::Secret::new("s3cr3t-Value"));
+    let path = dir.path().join("run.jsonl.gz");
+    let head = serde_json::json!({ "tiers": [{ "url": "http://s3cr3t-Value" }] });
+    runs.export(&run, head, &secrets, File::create(&path).unwrap()).unwrap();
+    let text = text(&path);
+    assert!(!text.contains("s3cr3t-Value"), "{text}");
+    assert_eq!(text.matches("[secret]").count(), 3, "{text}");
 }
 
 #[test]
@@ -164,8 +183,9 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
         assert!(import(&path).contains("is not a run that nixdash exported"), "{text}");
     }
     fs::write(&path, "not compressed").unwrap();
-    assert!(import(&path).contains("is not a run that nixdash exported"));
-    let missing = here.export(&RunId("99".to_owned()), Value::Null, Vec::new()).unwrap_err();
+    assert!(import(&path).contains("exported: it is not compressed, and the file of a run is"));
+    let missing = here.export(&RunId("99".to_owned()), Value::Null, &KnownSecrets::default(), Vec::new());
+    let missing = missing.unwrap_err();
     assert!(missing.to_string().contains("no record of run 99"), "{missing}");
 }
 

@@ -140,7 +140,7 @@ pub(super) fn begun(runs: &Runs) -> Result<Vec<RunId>, RecordError> {
 }
 
 /// Returns the run of a number, or the newest.
-fn find_run(runs: &Runs, text: &str) -> Result<RunId, CliError> {
+pub(super) fn find_run(runs: &Runs, text: &str) -> Result<RunId, CliError> {
     let number = text.trim_start_matches('#');
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number && text != "last" {

@@ -154,17 +154,17 @@ pub enum CliError {
     /// A run could not be exported, or an exported one not be read.
     #[error("{0}")]
     Export(#[from] crate::record::ExportError),
-    /// What was given is no number of a run.
-    #[error("{0:?} is not the number of a run; `nixdash runs` lists the runs with their numbers")]
-    NoRunNumber(String),
     /// A compressed file would be written to the terminal.
     #[error(
         "an exported run is compressed, so it is not printed on a terminal; name a file with -o FILE"
     )]
     BinaryToTerminal,
+    /// The file of an exported run is there already.
+    #[error("{} is there already and is kept; name another file with -o FILE", .0.display())]
+    ExportIsThere(std::path::PathBuf),
     /// The file of an exported run could not be made.
     #[error(
-        "could not make {}: {source}; name another file with -o FILE, one that is not there yet",
+        "could not make {}: {source}; name another file with -o FILE",
         path.display()
     )]
     WriteExport {
@@ -225,11 +225,11 @@ impl CliError {
             | Self::Untrusted(_)
             | Self::Verify(_)
             | Self::Claim(_)
-            | Self::NoRunNumber(_)
             | Self::Logs(_)
             | Self::BinaryToTerminal
             | Self::Export(_)
             | Self::WriteExport { .. }
+            | Self::ExportIsThere(_)
             | Self::NoTerminalForPassword(_)
             | Self::NoPassword
             | Self::NoSuchRun(_)

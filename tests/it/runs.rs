@@ -82,8 +82,8 @@ fn what_cannot_be_exported_or_shown_is_told() {
     for (args, words) in [
         (&["runs", "export", "seven"][..], "is not the number of a run"),
         (&["runs", "export", "../7"], "is not the number of a run"),
-        (&["runs", "export", "99"], "there is no record of run 99"),
-        (&["runs", "export", "7", "-o", "taken"], "could not make taken"),
+        (&["runs", "export", "99"], "there is no run 99"),
+        (&["runs", "export", "7", "-o", "taken"], "taken is there already"),
         (&["runs", "view", "taken"], "is not a run that nixdash exported"),
         (&["runs", "view", "missing"], "could not open missing"),
     ] {

@@ -4,6 +4,7 @@
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
 use crate::cli::carry_out::{CarriedOut, carry_out};
+use crate::cli::given::GivenSystems;
 use crate::cli::left::{self, Ends};
 use crate::cli::show::Face;
 use crate::cli::sudo::{self, SudoArgs};
@@ -219,12 +220,16 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
     let goals = if args.action.is_none() { own_actions(&fleet, &hosts) } else { BTreeMap::new() };
     let (fleet, asks) = (Arc::new(fleet), !args.consent.yes && goal.changes());
     let remote = Remote::new(Arc::clone(&fleet));
-    let given = match &args.to {
-        Some(path) => given::named(&fleet, &remote, &hosts, path).await?,
+    let GivenSystems { given, set_aside } = match &args.to {
+        Some(path) => GivenSystems {
+            given: given::named(&fleet, &remote, &hosts, path).await?,
+            ..GivenSystems::default()
+        },
         None if args.built => given::built(&fleet, &remote, &hosts).await?,
-        None => BTreeMap::new(),
+        None => GivenSystems::default(),
     };
     let request = Request {
+        set_aside,
         hosts,
         asks,
         given,
@@ -245,6 +250,7 @@ fn own_actions(fleet: &Fleet, hosts: &[String]) -> BTreeMap<String, Goal> {
 
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
     let request = Request {
+        set_aside: BTreeMap::new(),
         hosts: select(&fleet, &selectors::read(&args.selectors)?)?,
         goal: Goal::Build,
         goals: BTreeMap::new(),

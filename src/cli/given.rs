@@ -2,8 +2,8 @@
 
 use crate::cli::CliError;
 use crate::deploy::engine::{PlaceError, place_of};
-use crate::deploy::{GivenPlace, GivenSystem};
-use crate::fleet::{Fleet, Host, StorePath, StorePathError};
+use crate::deploy::{Failure, GivenPlace, GivenSystem};
+use crate::fleet::{Code, Fleet, Host, StorePath, StorePathError};
 use crate::probe::built_systems;
 use crate::remote::Remote;
 use std::collections::BTreeMap;
@@ -104,26 +104,46 @@ fn other_owner<'a>(fleet: &'a Fleet, host: &Host, system: &StorePath) -> Option<
     named.next().map(|other| other.name.as_str())
 }
 
-/// Returns what was built for hosts and not deployed yet.
+/// What hosts are given, and why others are given nothing.
+#[derive(Default)]
+pub(super) struct GivenSystems {
+    /// The systems.
+    pub(super) given: BTreeMap<String, GivenSystem>,
+    /// Why others get none.
+    pub(super) set_aside: BTreeMap<String, Failure>,
+}
+
+/// Returns what was built for hosts and not deployed yet; fails where that is nothing at all.
 pub(super) async fn built(
     fleet: &Fleet,
     remote: &Remote,
     hosts: &[String],
-) -> Result<BTreeMap<String, GivenSystem>, CliError> {
+) -> Result<GivenSystems, CliError> {
     let selected = hosts.iter().filter_map(|name| fleet.host(name));
     let mut found = built_systems(remote, fleet, selected).await;
-    let mut given = BTreeMap::new();
+    let mut systems = GivenSystems::default();
+    let mut first = None;
     for name in hosts {
         let host = name.clone();
-        let system = match found.remove(name) {
-            None => return Err(GivenError::BuilderSilent { host }.into()),
-            Some(None) => return Err(GivenError::NotBuilt { host }.into()),
-            Some(Some(system)) => system,
+        let error = match found.remove(name) {
+            None => GivenError::BuilderSilent { host },
+            Some(None) => GivenError::NotBuilt { host },
+            Some(Some(system)) => {
+                let place = GivenPlace::Builder;
+                let system =
+                    GivenSystem { toplevel: system.toplevel, generation: None, place };
+                systems.given.insert(host, system);
+                continue;
+            }
         };
-        let place = GivenPlace::Builder;
-        given.insert(host, GivenSystem { toplevel: system.toplevel, generation: None, place });
+        let failure = Failure::failed(Code::NotBuilt, error.to_string());
+        systems.set_aside.insert(name.clone(), failure);
+        first.get_or_insert(error);
     }
-    Ok(given)
+    match first {
+        Some(error) if systems.given.is_empty() => Err(error.into()),
+        Some(_) | None => Ok(systems),
+    }
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ pub(super) async fn evaluate(
     let all = ["all".to_owned()];
     let selectors = if selectors.is_empty() { &all[..] } else { selectors };
     let request = Request {
+        set_aside: BTreeMap::new(),
         options: crate::fleet::RunOptions::default(),
         hosts: select(fleet, &typed::read(selectors)?)?,
         goal: Goal::Build,

@@ -5,11 +5,12 @@
 
 use crate::cli::CliError;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as carry_out};
+use crate::cli::rollback::{Targets, given as back_to, targets};
 use crate::deploy::engine::place_again;
 use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
 use crate::fleet::{Finding, Fleet, Goal, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
 use crate::record::{Runs, state_home};
-use crate::remote::Remote;
+use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -94,6 +95,7 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     let fleet = Arc::new(fleet);
     let asks = !args.consent.yes && earlier.goal.changes();
     let mut request = Request {
+        set_aside: BTreeMap::new(),
         hosts: in_order(&fleet, &earlier),
         goal: earlier.goal,
         goals: earlier.goals.clone(),
@@ -108,7 +110,28 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     args.face.check(asks)?;
     let remote = Remote::new(Arc::clone(&fleet));
     request.given = given(&fleet, &remote, &planned, &earlier).await;
+    if request.goal == Goal::Rollback {
+        let open = request.hosts.iter().filter(|host| !request.given.contains_key(*host));
+        let open: Vec<String> = open.cloned().collect();
+        go_back(&remote, &open, &mut request).await?;
+    }
     carry_out(fleet, remote, &request, &args.face).await
+}
+
+/// Chooses what hosts go back to that were set aside in the earlier run: nothing that is evaluated.
+async fn go_back(
+    runner: &dyn ScriptRunner,
+    open: &[String],
+    request: &mut Request,
+) -> Result<(), CliError> {
+    let without = request.options.without_specialisation;
+    let Targets { targets, set_aside, first_error } = targets(runner, open, None, without).await;
+    request.set_aside = set_aside;
+    request.given.extend(targets.into_iter().map(|(host, target)| (host, back_to(target))));
+    match first_error {
+        Some(error) if request.given.is_empty() => Err(error),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Finds the run that is meant, among those of this fleet.

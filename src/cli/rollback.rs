@@ -1,11 +1,14 @@
 //! `nixdash rollback`: takes hosts to a system that they had, through everything that a deploy goes through.
+//!
+//! A host that does not answer, or has nothing to go back to, is set aside; the others go back.
 
 use crate::cli::deploy::{ConsentArgs, FaceArgs, RebootArgs, run as carry_out};
 use crate::cli::{CliError, complete, selectors};
-use crate::deploy::{GivenPlace, GivenSystem, Request, setup};
-use crate::fleet::{Fleet, Goal, RollbackError, RollbackTarget, RunOptions, select};
+use crate::deploy::engine::lost;
+use crate::deploy::{Failure, GivenPlace, GivenSystem, Request, setup};
+use crate::fleet::{Code, Fleet, Goal, RollbackError, RollbackTarget, RunOptions, select};
 use crate::probe::generations;
-use crate::remote::Remote;
+use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -41,6 +44,7 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     }
     let fleet = Arc::new(fleet);
     let mut request = Request {
+        set_aside: BTreeMap::new(),
         hosts,
         goal: Goal::Rollback,
         allow_protected: args.consent.allow_protected,
@@ -55,10 +59,12 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     };
     args.face.check(request.asks)?;
     let remote = Remote::new(Arc::clone(&fleet));
-    let targets = targets(&remote, &request.hosts, args.to).await?;
-    if !args.without_specialisation {
-        targets.iter().try_for_each(|(host, target)| has_what_runs(host, target))?;
+    let Targets { targets, set_aside, first_error } =
+        targets(&remote, &request.hosts, args.to, args.without_specialisation).await;
+    if let (true, Some(error)) = (targets.is_empty(), first_error) {
+        return Err(error);
     }
+    request.set_aside = set_aside;
     for (host, target) in targets.iter().filter(|_| !args.face.is_detached()) {
         // Standard error may be gone; the plan says it too.
         drop(writeln!(std::io::stderr(), "nixdash: {}", sentence(host, target)));
@@ -68,19 +74,47 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     carry_out(fleet, remote, &request, &args.face).await
 }
 
+/// What hosts go to.
+pub(super) struct Targets {
+    /// What each host goes to that can.
+    pub(super) targets: Vec<(String, RollbackTarget)>,
+    /// Why others cannot.
+    pub(super) set_aside: BTreeMap<String, Failure>,
+    /// The first of these reasons.
+    pub(super) first_error: Option<CliError>,
+}
+
 /// Returns what each host goes to.
-async fn targets(
-    remote: &Remote,
+pub(super) async fn targets(
+    runner: &dyn ScriptRunner,
     hosts: &[String],
     wanted: Option<u64>,
-) -> Result<Vec<(String, RollbackTarget)>, CliError> {
-    let asked = join_all(hosts.iter().map(|host| generations(remote, host))).await;
-    let mut targets = Vec::new();
+    without_specialisation: bool,
+) -> Targets {
+    let asked = join_all(hosts.iter().map(|host| generations(runner, host))).await;
+    let (mut targets, mut set_aside) = (Vec::new(), BTreeMap::new());
+    let mut first_error = None;
     for (host, found) in hosts.iter().zip(asked) {
-        let found = found.map_err(|error| CliError::NotAsked(error.to_string()))?;
-        targets.push((host.clone(), found.rollback_target(host, wanted)?));
+        let (failure, error) = match found {
+            Ok(found) => match found.rollback_target(host, wanted).and_then(|target| {
+                let all = || has_what_runs(host, &target);
+                if without_specialisation { Ok(()) } else { all() }.map(|()| target)
+            }) {
+                Ok(target) => {
+                    targets.push((host.clone(), target));
+                    continue;
+                }
+                Err(error) => {
+                    let failure = Failure::failed(Code::NoGeneration, error.to_string());
+                    (failure, CliError::from(error))
+                }
+            },
+            Err(error) => (lost(&error), CliError::NotAsked(error.to_string())),
+        };
+        first_error.get_or_insert(error);
+        set_aside.insert(host.clone(), failure);
     }
-    Ok(targets)
+    Targets { targets, set_aside, first_error }
 }
 
 /// Looks whether what a host goes to has the specialisation that it runs: nothing is begun otherwise.
@@ -96,7 +130,7 @@ fn has_what_runs(host: &str, target: &RollbackTarget) -> Result<(), RollbackErro
 }
 
 /// Returns the system that a host is given.
-fn given(target: RollbackTarget) -> GivenSystem {
+pub(super) fn given(target: RollbackTarget) -> GivenSystem {
     let RollbackTarget { generation, system, .. } = target;
     GivenSystem { toplevel: system, generation: Some(generation), place: GivenPlace::Kept }
 }
@@ -117,7 +151,33 @@ fn sentence(host: &str, target: &RollbackTarget) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::StorePath;
+    use crate::fleet::{Outcome, StorePath};
+    use crate::remote::{FakeRunner, Output, RemoteError, Trouble};
+
+    #[tokio::test]
+    async fn a_host_that_is_away_or_has_nothing_older_is_set_aside() {
+        let path = |name: &str| format!("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}");
+        let (old, new) = (path("old"), path("new"));
+        let runner = FakeRunner::new(move |host, _| {
+            let older = format!("generation\t4\t1700000000\t{old}\n");
+            let older = match host {
+                "razer" => return Err(RemoteError::new(host, Trouble::Unreachable, "no route")),
+                "p620" => "",
+                _ => &older,
+            };
+            let stdout = format!(
+                "{older}generation\t5\t1700000100\t{new}\nrunning\t{new}\nprofile\tsystem-5-link\nend\tok\n"
+            );
+            Ok(Output { stdout, ..Output::default() })
+        });
+        let hosts = ["razer", "p620", "samsung"].map(str::to_owned);
+        let found = targets(&runner, &hosts, None, false).await;
+        let goes: Vec<_> = found.targets.iter().map(|(host, to)| (&host[..], to.generation)).collect();
+        assert_eq!(goes, [("samsung", 4)]);
+        assert_eq!(found.set_aside["razer"].outcome, Outcome::Offline);
+        assert_eq!(found.set_aside["p620"].reason.code, Code::NoGeneration);
+        assert!(matches!(found.first_error, Some(CliError::NotAsked(_))));
+    }
 
     #[test]
     fn the_generation_that_is_meant_is_said() {

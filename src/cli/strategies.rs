@@ -18,6 +18,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
     let mut mistakes: Vec<(StrategyMistake, Vec<String>)> = Vec::new();
     for host in &fleet.hosts {
         let request = Request {
+            set_aside: std::collections::BTreeMap::new(),
             options: crate::fleet::RunOptions::default(),
             hosts: vec![host.name.clone()],
             goal: Goal::Switch,

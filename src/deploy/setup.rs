@@ -1,5 +1,6 @@
 //! What was asked for, checked against the fleet.
 
+use crate::deploy::Failure;
 use crate::fleet::{
     ActivationSettings, Budget, Fleet, Goal, Host, Phase, Rollout, Route, RunOptions, StorePath,
     Strategy,
@@ -25,6 +26,8 @@ pub struct Request {
     pub asks: bool,
     /// Systems that hosts are given, instead of those that the flake says; by host.
     pub given: BTreeMap<String, GivenSystem>,
+    /// Why hosts are set aside of which it is known before the run that nothing can be done there; by host.
+    pub set_aside: BTreeMap<String, Failure>,
     /// How long a host may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
 }
@@ -99,6 +102,9 @@ pub struct HostSetup {
     pub first: bool,
     /// A system that it is given; none where its flake says which.
     pub given: Option<GivenSystem>,
+    /// Why nothing is done there: that was known before the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<Failure>,
     /// How long it may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
 }
@@ -225,7 +231,8 @@ pub enum SetupError {
 pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
     let mut hosts = Vec::new();
     for host in request.hosts.iter().filter_map(|name| fleet.host(name)) {
-        let is_evaluated = !request.given.contains_key(&host.name);
+        let is_set_aside = request.set_aside.contains_key(&host.name);
+        let is_evaluated = !is_set_aside && !request.given.contains_key(&host.name);
         if is_evaluated && fleet.flake_of(host).is_none() {
             return Err(if fleet.file.is_some() {
                 SetupError::NoFlake
@@ -282,6 +289,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         activation: host.activation.or(&fleet.activation),
         first: request.options.first,
         given: request.given.get(&host.name).cloned(),
+        set_aside: request.set_aside.get(&host.name).cloned(),
         reboot: request.reboot.filter(|_| goal.persists()),
     })
 }
@@ -289,6 +297,9 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
 /// Chooses who builds for a host and by which way it gets its system. The builder itself builds in
 /// place: its store is the cache. Where nothing is deployed it does not matter how it would travel.
 fn route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupError> {
+    if request.set_aside.contains_key(&host.name) {
+        return Ok(Route::Direct);
+    }
     let planned = planned_route(fleet, host, request);
     let place = request.given.get(&host.name).map(|given| &given.place);
     match place {
@@ -344,6 +355,7 @@ mod tests {
         let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\n[hosts.b]\n";
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
         let request = |hosts: &[&str], goals: &[(&str, Goal)]| Request {
+            set_aside: BTreeMap::new(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             goal: Goal::Switch,
             goals: goals.iter().map(|(host, goal)| ((*host).to_owned(), *goal)).collect(),
@@ -375,6 +387,7 @@ mod tests {
         let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\nread_only = true\n";
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
         let request = |goal| Request {
+            set_aside: BTreeMap::new(),
             hosts: vec!["a".to_owned()],
             goal,
             goals: BTreeMap::new(),

@@ -38,8 +38,8 @@ where
     }
 }
 
-/// Returns the failure for a host that cannot be reached any more.
-pub(super) fn lost(error: &RemoteError) -> Failure {
+/// Returns the failure for a host that cannot be reached, or not any more.
+pub fn lost(error: &RemoteError) -> Failure {
     let outcome = match error.trouble {
         Trouble::Unreachable | Trouble::Locked | Trouble::Lost | Trouble::Slow(_) => {
             Outcome::Offline

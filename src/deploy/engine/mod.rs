@@ -61,6 +61,7 @@ pub use evaluate::tracks_flake_file;
 pub use flake::{LocalFlake, NoFlake, locate};
 pub use journaling::RunJournal;
 pub use left::{LeftEnding, end_left};
+pub use lost::lost;
 pub use place::{PlaceError, place_again, place_of};
 pub use script_names::scripts;
 pub use systems::builds_for;

@@ -31,6 +31,7 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             name: if is_builder { builder.clone() } else { format!("host-{number}") },
             goal,
             given: None,
+            set_aside: None,
             tags: Vec::new(),
             route: if is_builder { Route::Direct } else { Route::ViaCache { builder, tier } },
             last: is_builder,

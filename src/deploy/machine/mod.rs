@@ -112,11 +112,7 @@ impl Machine {
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<MachineCommand> {
         let mut out = Vec::new();
         match input {
-            Input::Begin => out.push(MachineCommand::Tell(RunWhat::Begin {
-                hosts: self.hosts.iter().map(|host| host.setup.name.clone()).collect(),
-                title: self.title(),
-                options: self.setup.options,
-            })),
+            Input::Begin => self.begin(now, &mut out),
             Input::Done { host, phase, result } => self.done(&host, phase, result, now, &mut out),
             Input::Gated { wave, gate, asking, answer } => {
                 self.gated(wave, &gate, asking, answer, now, &mut out);
@@ -163,6 +159,20 @@ impl Machine {
     /// Returns the place of a host in the list.
     fn index_of(&self, name: &str) -> Option<usize> {
         self.hosts.iter().position(|host| host.setup.name == name)
+    }
+
+    /// Tells that the run begins, and ends the hosts of which it is known that nothing can be done there.
+    fn begin(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        out.push(MachineCommand::Tell(RunWhat::Begin {
+            hosts: self.hosts.iter().map(|host| host.setup.name.clone()).collect(),
+            title: self.title(),
+            options: self.setup.options,
+        }));
+        for index in 0..self.hosts.len() {
+            if let Some(Failure { outcome, reason }) = self.hosts[index].setup.set_aside.clone() {
+                self.end(index, outcome, Some(reason), now, out);
+            }
+        }
     }
 
     /// Takes the end of a phase.

@@ -9,8 +9,6 @@ use super::*;
 use crate::deploy::HostSetup;
 use crate::deploy::{Activation, Ending};
 use crate::deploy::{FailedUnit, GivenPlace, GivenSystem, Preflight, Remarks};
-use crate::fleet::{Rollout, Route, StorePath, Strategy, TakenRoute};
-use crate::deploy::{GivenPlace, GivenSystem, Preflight, Remarks};
 use crate::fleet::{Rollout, Route, Specialisation, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -28,6 +26,7 @@ fn host(name: &str) -> HostSetup {
         name: name.to_owned(),
         goal: Goal::Switch,
         given: None,
+        set_aside: None,
         tags: Vec::new(),
         route: if builder {
             Route::Direct
@@ -188,6 +187,21 @@ fn the_builder_activates_when_everybody_else_is_done() {
     let last = story.began.iter().rposition(|(name, _)| name != "p620");
     assert!(begins > last, "p620 began to activate before the others were done");
     assert!(!phases_of(&story, "p620").contains(&Phase::Fetch), "its store is the cache");
+}
+
+#[test]
+fn a_host_with_nothing_to_go_back_to_is_set_aside_and_the_others_go_back() {
+    let kept = GivenSystem { toplevel: path(NEW), generation: Some(4), place: GivenPlace::Kept };
+    let mut machine = machine(&["razer", "samsung"], Goal::Rollback, true);
+    machine.setup.hosts[1].given = Some(kept);
+    machine.setup.hosts[0].set_aside = Some(Failure::failed(Code::NoGeneration, "none is older"));
+    let mut machine = Machine::new(machine.setup, None, Timestamp::UNIX_EPOCH);
+    let story = drive(&mut machine, |_, phase| Ok(good(phase, Goal::Rollback)), |_| None);
+    assert_eq!(phases_of(&story, "razer"), [], "nothing of it is asked or evaluated");
+    assert_eq!(story.outcomes["razer"], Outcome::Failed);
+    assert_eq!(story.codes["razer"], [Code::NoGeneration]);
+    assert_eq!(story.outcomes["samsung"], Outcome::Switched);
+    assert_eq!((story.plans, story.summaries), (1, 1));
 }
 
 #[test]

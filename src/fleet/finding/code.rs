@@ -533,6 +533,12 @@ codes! {
     SwitchDisabled "switch-disabled" Error "cannot switch"
         "The new system has no bin/switch-to-configuration (system.switch.enable is false), so nothing can activate it."
         "Set system.switch.enable = true in the configuration of the host.";
+    NoGeneration "no-generation" Error "no generation"
+        "The host has no generation to which a rollback could go."
+        "See what the host has with `nixdash generations HOST`, or deploy an older revision of the flake.";
+    NotBuilt "not-built" Error "not built"
+        "Nothing is known to be built for the host that was not deployed already, and `--built` builds nothing."
+        "Build it with `nixdash build HOST`, then deploy again.";
     RevisionNotContained "revision-not-contained" Warning "older revision"
         "What runs on the host was built from a revision that the one to be deployed does not contain."
         "Merge or pull that revision first, or deploy with `--allow-older` to leave it out.";

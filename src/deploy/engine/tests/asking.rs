@@ -21,6 +21,7 @@ async fn decided(order: RunOrder) -> Vec<RunEvent> {
     );
     let fleet = crate::config::parse(&text, Path::new("/f/hosts.toml"), None).unwrap();
     let request = Request {
+        set_aside: BTreeMap::new(),
         hosts: vec!["samsung".to_owned()],
         goal: Goal::Switch,
         goals: BTreeMap::new(),

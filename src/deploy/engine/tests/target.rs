@@ -312,6 +312,7 @@ pub(super) fn fleet(lines: &str) -> Fleet {
 /// Returns what is to be done to samsung.
 pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
     let request = Request {
+        set_aside: BTreeMap::new(),
         options: crate::fleet::RunOptions::default(),
         hosts: vec!["samsung".to_owned()],
         goal,

@@ -570,8 +570,9 @@ const ROLLOUT: &[KnownKey] = &[
         "max_failed",
         "`0` to `1000`, or a percentage such as `\"10%\"`",
         "`0`",
-        "How many hosts of a wave may fail. When more do, no other host begins to activate. A percentage is \
-         one of all hosts with which the wave began.",
+        "How many hosts of a wave may fail. When more do, no other host begins to activate. A host that fails \
+         before it changes anything counts before its wave begins and when it is over: it holds no host up of \
+         a wave that has begun. A percentage is one of all hosts with which the wave began.",
     ),
     key(
         "on_failure",

@@ -156,11 +156,11 @@ impl Machine {
             if self.waves[number].passed {
                 continue;
             }
-            self.begin_wave(number, out);
             if let Some(why) = self.too_many_failed(number) {
                 self.break_wave(number, &why, now, out);
                 return;
             }
+            self.begin_wave(number, out);
             let over = self.waves[number].hosts.iter().all(|host| self.hosts[*host].is_over());
             if !over {
                 return;
@@ -294,15 +294,17 @@ impl Machine {
     }
 
     /// Returns why no other host may begin, when more hosts of a wave failed than may. A host that
-    /// failed before it changed holds the next wave up, and not the hosts of its own.
+    /// failed before it changed keeps a wave from its beginning; of a wave that has begun it holds the next
+    /// one up, and not the hosts of its own.
     fn too_many_failed(&self, number: usize) -> Option<Reason> {
         let wave = &self.waves[number];
         let allowed = self.setup.rollout.max_failed.of(wave.hosts.len());
         let over = wave.hosts.iter().all(|host| self.hosts[*host].is_over());
+        let all_count = over || !wave.began;
         let counts = |host: &&usize| {
             let host = &self.hosts[**host];
             let failed = host.back.is_none() && host.outcome().is_some_and(Outcome::is_trouble);
-            failed && (over || host.changed)
+            failed && (all_count || host.changed)
         };
         let failed: Vec<usize> = wave.hosts.iter().filter(counts).copied().collect();
         if failed.len() <= allowed {
@@ -354,8 +356,9 @@ impl Machine {
         if why.code != Code::WaveFailed {
             self.errors.push(finding.clone());
         }
-        // Of a run of one host, that host's own end says it all.
-        if self.hosts.len() > 1 || rollback {
+        // Where no host is left that could begin, the ends of the hosts say it all.
+        let any_left = self.hosts.iter().any(|host| !host.is_over() && !host.has_begun());
+        if any_left || rollback {
             let news = RolloutNews::Halted { finding, rollback };
             out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
         }

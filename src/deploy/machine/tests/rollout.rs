@@ -191,6 +191,44 @@ fn a_build_that_fails_holds_no_host_of_its_own_wave_up() {
     assert_eq!(ride.outcome("samsung"), Outcome::Switched);
 }
 
+fn news(ride: &Ride) -> Vec<&RolloutNews> {
+    let of = |what| if let &RunWhat::Rollout(ref news) = what { Some(news) } else { None };
+    ride.told.iter().filter_map(of).collect()
+}
+
+#[test]
+fn a_wave_of_which_too_many_failed_before_it_began_does_not_begin() {
+    let mut ride = Ride::new(&FOUR, Rollout::default());
+    // It fails while the canary has to stay well.
+    let mut react = |host: &str, phase| match (host, phase) {
+        ("heron", Phase::Build) => Err(Failure::failed(Code::BuildFailed, "no")),
+        _ => well(host, phase),
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    for host in ["samsung", "p510"] {
+        assert_eq!(ride.outcome(host), Outcome::Skipped);
+        assert_eq!(ride.began(host, Phase::Fetch), None);
+    }
+    let began = |news: &&&RolloutNews| {
+        matches!(news, RolloutNews::Wave { wave: 2, state: WaveState::Began, .. })
+    };
+    assert_eq!(news(&ride).iter().filter(began).count(), 0);
+}
+
+#[test]
+fn nobody_is_told_that_no_other_host_begins_where_none_is_left() {
+    let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
+    let mut react = |host: &str, phase| {
+        if host == "samsung" { rolls_back(phase) } else { well(host, phase) }
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("samsung"), Outcome::RolledBack);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    let halted = |news: &&&RolloutNews| matches!(news, RolloutNews::Halted { .. });
+    assert_eq!(news(&ride).iter().filter(halted).count(), 0);
+}
+
 #[test]
 fn max_failed_is_judged_on_the_wave_as_it_began() {
     let names: Vec<String> = (0..10).map(|number| format!("h{number}")).collect();

@@ -142,6 +142,9 @@ fn outcome(host: &str, result: &HostResult, width: usize, goal: Goal) -> String 
     if let Some(error) = result.told() {
         let _ = write!(text, "\n{:width$}  {error}", "");
     }
+    if let Some(fix) = result.to_do() {
+        let _ = write!(text, "\n{:width$}  to do: {fix}", "");
+    }
     text
 }
 
@@ -164,4 +167,45 @@ fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64, findings: &[Find
         let _ = write!(text, "\nfirst error: {} [{}]", first.cause, first.code);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Code, Subject};
+
+    /// Returns how a host ended that failed with this.
+    fn failed(code: Code, cause: &str) -> HostResult {
+        HostResult {
+            outcome: Outcome::Failed,
+            toplevel: None,
+            previous: None,
+            duration_ms: 1000,
+            built: 0,
+            build_on: None,
+            taken: None,
+            substituted: BTreeMap::new(),
+            fetched: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            error: Some(cause.to_owned()),
+            findings: vec![Finding::new(Subject::host("razer"), code, cause, &code.fix())],
+        }
+    }
+
+    #[test]
+    fn what_to_do_stands_below_a_reason_that_does_not_say_it() {
+        let told = |code, cause| outcome("razer", &failed(code, cause), 7, Goal::Switch);
+        assert_eq!(
+            told(Code::CheckFailed, "a check failed: true"),
+            "razer    failed in 1.0 s\n         a check failed: true [check-failed]\n         to do: run the check by hand on the host"
+                .replace("         ", "       "),
+        );
+        let said = told(Code::HostUnreachable, "no route; `ssh` to it by hand shows more");
+        assert!(!said.contains("to do"), "{said}");
+        let well = HostResult {
+            outcome: Outcome::NeedsReboot,
+            ..failed(Code::SwitchInhibited, "it starts at the next reboot")
+        };
+        assert!(!outcome("razer", &well, 7, Goal::Switch).contains("to do"));
+    }
 }

@@ -173,6 +173,18 @@ impl HostResult {
         self.error.as_ref().map(|error| format!("{error}{}", codes.collect::<String>()))
     }
 
+    /// Returns what to do about it, where something went wrong and the error does not say it: neither in these
+    /// words, nor by naming the same program.
+    pub fn to_do(&self) -> Option<&str> {
+        let fix = self.findings.first().map(|finding| finding.fix.as_str());
+        let fix = fix.filter(|fix| self.outcome.is_trouble() && !fix.is_empty())?;
+        let error = self.error.as_deref().unwrap_or_default();
+        let is_named = |program: &str| error.contains(&format!("`{program}"));
+        let mut programs = fix.split('`').skip(1).step_by(2).filter_map(|it| it.split(' ').next());
+        let is_said = error.to_lowercase().contains(&fix.to_lowercase());
+        (!is_said && !programs.any(is_named)).then_some(fix)
+    }
+
     /// Returns the hit rate: of what was not yet valid on the host that builds, how much was
     /// substituted. A build counts as one, whatever the number of its outputs.
     pub fn hits(&self) -> Share {

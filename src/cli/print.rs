@@ -162,9 +162,12 @@ fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64, findings: &[Find
         outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.spoken())).collect();
     let time = duration(Duration::from_millis(duration_ms));
     let mut text = format!("{} in {time}", counts.join(", "));
-    // The first one is why; the others may follow from it.
+    // The first one is why; the others may follow from it. What is about one host stands whole at its end.
     if let (Some(first), true) = (findings.first(), outcomes.values().sum::<u64>() > 1) {
-        let _ = write!(text, "\nfirst error: {} [{}]", first.cause, first.code);
+        let _ = match first.subject.host_name() {
+            Some(host) => write!(text, "\nfirst error: {host} [{}]", first.code),
+            None => write!(text, "\nfirst error: {} [{}]", first.cause, first.code),
+        };
     }
     text
 }
@@ -190,6 +193,18 @@ mod tests {
             error: Some(cause.to_owned()),
             findings: vec![Finding::new(Subject::host("razer"), code, cause, &code.fix())],
         }
+    }
+
+    #[test]
+    fn the_first_error_of_a_host_is_named_and_not_told_again() {
+        let findings = failed(Code::FetchFailed, "seven hundred characters").findings;
+        let outcomes = BTreeMap::from([(Outcome::Failed, 1), (Outcome::Skipped, 2)]);
+        let text = summary(&outcomes, 1000, &findings);
+        assert!(text.ends_with("first error: razer [fetch-failed]"), "{text}");
+        let of_run = Subject::Run { run: "7".to_owned(), host: None };
+        let gate = Finding::new(of_run, Code::GateFailed, "gate quorum failed", "");
+        let text = summary(&outcomes, 1000, &[gate]);
+        assert!(text.ends_with("first error: gate quorum failed [gate-failed]"), "{text}");
     }
 
     #[test]

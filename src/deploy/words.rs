@@ -34,7 +34,30 @@ pub(in crate::deploy) fn order_not_arrived(order: &str, cause: &str) -> String {
     format!("the order {order} did not arrive, trying again: {cause}")
 }
 
+/// Returns a reason without the question or advice behind it that asks something of the reader, so that
+/// another clause may follow.
+pub(in crate::deploy) fn without_question(reason: &str) -> &str {
+    match reason.rsplit_once("; ") {
+        Some((cause, asked)) if asked.contains('?') => cause,
+        Some(_) | None => reason,
+    }
+}
+
 /// Says that nothing that a tier serves can be verified.
 pub(in crate::deploy) fn no_public_key(tier: &Tier) -> String {
     format!("tier {} has no public_key in hosts.toml", tier.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clause_may_follow_a_reason_whose_question_is_left_out() {
+        let asked = "p620: connection refused; is it on and in this network? `ssh` to it by hand shows more";
+        assert_eq!(without_question(asked), "p620: connection refused");
+        for plain in ["p620 is off", "no key; load it with ssh-add", "what? no"] {
+            assert_eq!(without_question(plain), plain);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::step::Step;
 use super::stores;
 use super::systems::builds_for;
 use super::verify;
-use crate::deploy::words::no_public_key;
+use crate::deploy::words::{no_public_key, without_question};
 use crate::deploy::{ChosenRoute, Failure, Preflight, Reason};
 use crate::fleet::{Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier};
 use crate::nix::settings::Settings;
@@ -90,7 +90,10 @@ async fn choose(
     let battery = found.on_battery.map(|charge| format!("it is on battery, {charge} %"));
     let lasts = battery.as_ref().map(|battery| format!("; {battery}")).unwrap_or_default();
     match step.builds_for(&builder).await {
-        Err(why) => return direct(format!("its builder {builder} does not answer ({why}){lasts}")),
+        Err(why) => {
+            let why = without_question(&why);
+            return direct(format!("its builder {builder} does not answer ({why}){lasts}"));
+        }
         Ok(systems) => {
             if let Some(system) = host.system.as_ref().filter(|system| !systems.contains(system)) {
                 let why = format!(
@@ -111,7 +114,7 @@ async fn choose(
                 let plain = format!("{builder} builds for it, and tier {} answers it", tier.name);
                 return Ok(ChosenRoute { route, why: saves.unwrap_or(plain) });
             }
-            Err(why) => why,
+            Err(why) => without_question(&why).to_owned(),
         },
     };
     match push::prepare(step, &builder).await {
@@ -121,7 +124,10 @@ async fn choose(
             Ok(ChosenRoute { route: Route::Push { builder }, why })
         }
         Err(failure) if failure.outcome == Outcome::Offline => Err(failure),
-        Err(failure) => direct(format!("{without_tier}, and {}{lasts}", failure.reason.text)),
+        Err(failure) => {
+            let why = without_question(&failure.reason.text);
+            direct(format!("{without_tier}, and {why}{lasts}"))
+        }
     }
 }
 
@@ -224,7 +230,8 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             };
             let text = format!(
                 "{why}; no other way works: {}. Fix tier {failed} and try {name} again{or_builds}",
-                tried.join("; ")
+                tried.iter().map(|text| without_question(text)).collect::<Vec<_>>().join("; "),
+                why = without_question(&why),
             );
             Err(Failure { reason: Reason::new(failure.reason.code, text), ..failure })
         }

@@ -313,7 +313,8 @@ impl Machine {
         let names: Vec<&str> =
             failed.iter().map(|host| self.hosts[*host].setup.name.as_str()).collect();
         let first = failed.iter().find_map(|host| self.hosts[*host].known.blemish.as_ref());
-        let first = first.map(|reason| format!(" ({})", reason.text)).unwrap_or_default();
+        // Why stands whole at the host's own end.
+        let first = first.map(|reason| format!(" ({})", reason.code)).unwrap_or_default();
         let rule = match allowed {
             0 => String::new(),
             _ => format!(", more than max_failed = {} allows", self.setup.rollout.max_failed),

@@ -169,7 +169,7 @@ fn a_canary_that_fails_leaves_the_rest_untouched_and_says_why() {
         assert_eq!(ride.outcome(host), Outcome::Skipped);
         assert_eq!(ride.began(host, Phase::Fetch), None);
         let error = ride.error(host);
-        assert!(error.contains("razer failed in wave 1 (its activation exited with 1)"), "{error}");
+        assert!(error.contains("razer failed in wave 1 (activation-failed)"), "{error}");
         assert!(error.ends_with("[rollout-halted]"), "{error}");
     }
     let headline = ride.told.iter().find_map(|what| match what {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
-    Code, Goal, Host, LogFrom, Phase, Progress, RunWhat, StorePath, Strategy, Tier,
+    Code, Goal, Host, LogFrom, Outcome, Phase, Progress, RunWhat, StorePath, Strategy, Tier,
     printable_coloured, printable_line,
 };
 use crate::nix::activity::LogItem;
@@ -267,8 +267,15 @@ impl Step {
         if self.host.build_on() == self.host.name {
             return failure;
         }
+        let is_away = failure.outcome == Outcome::Offline && self.host.given.is_none();
         let Reason { code, text, .. } = failure.reason;
-        Failure::failed(code, format!("{} cannot be built: {text}", self.host.name))
+        let name = &self.host.name;
+        let command = if self.host.goal.deploys() { "deploy" } else { "build" };
+        let instead = format!(
+            "; or let {name} build its own system with `nixdash {command} {name} --strategy direct`"
+        );
+        let instead = if is_away { instead.as_str() } else { "" };
+        Failure::failed(code, format!("{name} cannot be built: {text}{instead}"))
     }
 
     /// Returns the failure of a step that lacks what an earlier one must have left.

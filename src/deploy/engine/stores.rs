@@ -7,7 +7,7 @@
 use super::push::{complete, way_script};
 use super::scripts::PUSH_TARGET;
 use super::step::Step;
-use crate::deploy::words::NO_ANSWER;
+use crate::deploy::words::{NO_ANSWER, without_question};
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Code, Outcome, StorePath, printable_line};
 use crate::nix::argv;
@@ -47,7 +47,7 @@ pub(super) async fn prepare(step: &Step) -> Result<Arc<OnlyStores>, Failure> {
 async fn look(step: &Step) -> Result<OnlyStores, Failure> {
     let (name, fleet) = (&step.host.name, &step.shared.fleet);
     let alone = |why: String| {
-        let text = format!("no cache is asked, and {name} compiles all that it lacks: {why}");
+        let text = format!("no cache is asked, and {name} compiles all that it lacks, because {why}");
         let note = Some(Reason::new(Code::CachesSkipped, text));
         Ok(OnlyStores { note, ..OnlyStores::default() })
     };
@@ -63,7 +63,10 @@ async fn look(step: &Step) -> Result<OnlyStores, Failure> {
         Ok(output) => {
             output.stdout.lines().find_map(|line| line.strip_prefix("user\t")).map(printable_line)
         }
-        Err(failure) => return alone(failure.reason.text),
+        Err(failure) => {
+            let why = without_question(&failure.reason.text);
+            return alone(format!("{there} cannot be asked ({why})"));
+        }
     };
     let user = user.unwrap_or_else(|| "root".to_owned());
     let script = way_script(None, &builder.addresses, &user, "").root();

@@ -225,6 +225,18 @@ async fn a_push_is_a_job_of_the_builder_that_signs_and_lets_the_target_check() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_builder_that_is_off_is_told_with_the_way_that_needs_none() {
+    let off = |host: &str, _: &str, _: &Script| {
+        let error = || RemoteError::new(host, Trouble::Unreachable, "Connection refused");
+        (host == "p620").then(|| Err(error()))
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(off)).await;
+    let error = story.result.error.unwrap();
+    let way = "; or let samsung build its own system with `nixdash deploy samsung --strategy direct`";
+    assert!(error.starts_with("samsung cannot be built: p620: ") && error.ends_with(way), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_builder_that_restarts_in_the_middle_copies_again() {
     let copies = Mutex::new((0, 0));
     let restarted = move |host: &str, name: &str, script: &Script| {
@@ -361,6 +373,7 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
     assert_eq!(story.plan().route, Route::Direct);
     let why = story.plan().why.clone().unwrap();
     assert!(why.contains("p620 does not answer") && why.ends_with("on battery, 41 %"), "{why}");
+    assert!(!why.contains('?'), "a clause follows: {why}");
     let foreign =
         FLEET.replace("[hosts.samsung]\n", "[hosts.samsung]\nsystem = \"aarch64-linux\"\n");
     let story = deploy("github:me/x", &foreign, Strategy::Auto, None, as_usual()).await;

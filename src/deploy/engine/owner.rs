@@ -29,11 +29,9 @@ pub(super) struct Owner {
 impl Owner {
     /// Returns what this process writes into a lock.
     pub(super) fn of_this_process(run: &RunId) -> Self {
-        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-        let user = user.unwrap_or_else(|_| user_number());
         let pid = std::process::id();
         Self {
-            who: format!("{}@{}", plain(&user), this_machine()),
+            who: this_person(),
             run: plain(&run.0),
             process: format!("{pid}-{}", started(pid).unwrap_or_default()),
             ..Self::default()
@@ -70,9 +68,17 @@ impl Owner {
         let now = self.now.unwrap_or_else(|| now.as_second());
         let time = |seconds: i64| duration(Duration::from_secs(seconds.max(0).unsigned_abs()));
         let began = self.since.map(|since| format!(" for {}", time(now - since)));
-        let ends = self.until.map(|until| format!(", and may need {} more", time(until - now)));
-        let heard = match (self.is_alive_here(), self.heard) {
+        let is_alive = self.is_alive_here();
+        // The limit counts as long as somebody works on it: without an operator the host goes back sooner.
+        let until = self.until.filter(|_| is_alive != Some(false));
+        let ends = until.map(|until| format!(", and may need {} more", time(until - now)));
+        let heard = match (is_alive, self.heard) {
             (Some(true), _) => "; that nixdash still runs".to_owned(),
+            (Some(false), _) if self.is_ours() => format!(
+                "; that nixdash is gone: `nixdash reattach {}` goes on with it, and without that the host goes \
+                 back to its previous system by itself",
+                self.run
+            ),
             (Some(false), _) => {
                 "; that nixdash is gone, so the host goes back to its previous system by itself"
                     .to_owned()
@@ -93,6 +99,11 @@ impl Owner {
         )
     }
 
+    /// Returns whether it is a run of this person on this machine.
+    fn is_ours(&self) -> bool {
+        self.who == this_person()
+    }
+
     /// Returns whether the process still runs; nothing when it is one of another machine.
     fn is_alive_here(&self) -> Option<bool> {
         let (_, machine) = self.who.split_once('@')?;
@@ -103,6 +114,13 @@ impl Owner {
         let pid = pid.parse().ok()?;
         Some(started(pid).is_some_and(|found| found == start))
     }
+}
+
+/// Returns whose process this is: login name and machine.
+fn this_person() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let user = user.unwrap_or_else(|_| user_number());
+    format!("{}@{}", plain(&user), this_machine())
 }
 
 /// Returns who this process belongs to, where the environment does not say.
@@ -156,7 +174,13 @@ mod tests {
         let said = Owner::of_this_process(&run).sentence(Timestamp::UNIX_EPOCH);
         assert!(said.ends_with("that nixdash still runs"), "{said}");
         let gone = Owner { process: "1-1".to_owned(), ..Owner::of_this_process(&run) };
-        assert!(gone.sentence(Timestamp::UNIX_EPOCH).contains("is gone"), "{gone:?}");
+        let gone = Owner { since: Some(100), until: Some(2154), now: Some(101), ..gone };
+        let said = gone.sentence(Timestamp::UNIX_EPOCH);
+        assert!(said.contains("is gone: `nixdash reattach 3` goes on with it"), "{said}");
+        assert!(!said.contains("may need"), "nobody works for so long any more: {said}");
+        let other = Owner { who: format!("somebody-else@{}", this_machine()), ..gone };
+        let said = other.sentence(Timestamp::UNIX_EPOCH);
+        assert!(said.contains("is gone, so") && !said.contains("reattach"), "{said}");
     }
 
     #[test]

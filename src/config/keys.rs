@@ -342,8 +342,8 @@ const HOSTS: &[KnownKey] = &[
         "check",
         "a list of commands",
         "none",
-        "Each must succeed on the host after an activation. They run there as root. When one fails, \
-         the host goes back.",
+        "Each must succeed on the host after an activation, within 60 seconds. They run there as root, one \
+         after the other. When one fails, the host goes back, and the others are not run.",
     ),
     key("hooks", "a table", "none", "Commands before and after what deploys do: see below."),
     key(

@@ -68,3 +68,32 @@ fn not_checked(why: &str) -> Report {
     let broken = vec![format!("nothing could be checked ({})", printable_line(why))];
     Report::Checked { new_failed_units: Vec::new(), broken }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Runs the script with a limit of a second for each of these commands; returns what it says of them.
+    fn checked(commands: &[&str]) -> Vec<String> {
+        let script = CHECK.replace("limit=60", "limit=1");
+        assert_ne!(script, CHECK, "the limit is that of this file: {COMMAND_LIMIT_S} s");
+        let mut check = Command::new("/bin/sh");
+        check.args(["-c", &script, "sh", "no-such-job"]).args(commands);
+        let said = String::from_utf8(check.output().unwrap().stdout).unwrap();
+        let of_commands = |line: &&str| line.starts_with("held\t") || line.starts_with("broken\t");
+        said.lines().filter(of_commands).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_check_that_fails_ends_the_look() {
+        let said = checked(&["true", "echo no; exit 3", "sleep 1000"]);
+        assert_eq!(said, ["held\ttrue", "broken\techo no; exit 3 (exit code 3: no)"]);
+    }
+
+    #[test]
+    fn a_check_that_hangs_is_told_as_that_and_not_as_the_code_of_timeout() {
+        assert_eq!(checked(&["sleep 1000"]), ["broken\tsleep 1000 (did not end within 1 s)"]);
+        assert_eq!(checked(&["exit 124"]), ["broken\texit 124 (exit code 124)"]);
+    }
+}

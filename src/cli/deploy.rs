@@ -230,6 +230,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
     };
     let request = Request {
         set_aside,
+        degraded: BTreeMap::new(),
         hosts,
         asks,
         given,
@@ -251,6 +252,7 @@ fn own_actions(fleet: &Fleet, hosts: &[String]) -> BTreeMap<String, Goal> {
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
     let request = Request {
         set_aside: BTreeMap::new(),
+        degraded: BTreeMap::new(),
         hosts: select(&fleet, &selectors::read(&args.selectors)?)?,
         goal: Goal::Build,
         goals: BTreeMap::new(),

@@ -102,6 +102,7 @@ pub(super) async fn evaluate(
     let selectors = if selectors.is_empty() { &all[..] } else { selectors };
     let request = Request {
         set_aside: BTreeMap::new(),
+        degraded: BTreeMap::new(),
         options: crate::fleet::RunOptions::default(),
         hosts: select(fleet, &typed::read(selectors)?)?,
         goal: Goal::Build,

@@ -8,7 +8,7 @@ use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as c
 use crate::cli::rollback::{Targets, given as back_to, targets};
 use crate::deploy::engine::place_again;
 use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
-use crate::fleet::{Finding, Fleet, Goal, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
+use crate::fleet::{Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
 use crate::record::{Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
@@ -67,6 +67,8 @@ struct EarlierRun {
     failed: Vec<(String, Option<StorePath>, Option<StorePath>)>,
     /// What it was for on hosts where that was something else.
     goals: BTreeMap<String, Goal>,
+    /// What was wrong with hosts that run their new system.
+    degraded: BTreeMap<String, String>,
     /// The generations that hosts were to go to.
     generations: BTreeMap<String, u64>,
     reboots: bool,
@@ -96,6 +98,7 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     let asks = !args.consent.yes && earlier.goal.changes();
     let mut request = Request {
         set_aside: BTreeMap::new(),
+        degraded: earlier.degraded.clone(),
         hosts: in_order(&fleet, &earlier),
         goal: earlier.goal,
         goals: earlier.goals.clone(),
@@ -203,6 +206,8 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
         let drv = planned(host).and_then(|planned| planned.drv.clone());
         Some((host.clone(), system, drv))
     });
+    let degraded = results.iter().filter(|(_, result)| result.outcome == Outcome::Degraded);
+    let degraded = degraded.filter_map(|(host, result)| Some((host.clone(), result.error.clone()?)));
     let of_hosts = plan.map_or(&[][..], |plan| &plan.hosts[..]);
     let goals = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.goal?)));
     let generations = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.generation?)));
@@ -211,6 +216,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
         options: asked_for,
         failed: failed.collect(),
         goals: goals.collect(),
+        degraded: degraded.collect(),
         generations: generations.collect(),
         reboots: of_hosts.iter().any(|host| host.reboots),
         wrong,
@@ -241,7 +247,7 @@ async fn given(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, HostPlan, HostResult, Outcome, Route, Strategy, Subject};
+    use crate::fleet::{Code, HostPlan, HostResult, Route, Strategy, Subject};
     use jiff::Timestamp;
 
     fn path(name: &str) -> StorePath {

@@ -45,6 +45,7 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     let fleet = Arc::new(fleet);
     let mut request = Request {
         set_aside: BTreeMap::new(),
+        degraded: BTreeMap::new(),
         hosts,
         goal: Goal::Rollback,
         allow_protected: args.consent.allow_protected,

@@ -19,6 +19,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
     for host in &fleet.hosts {
         let request = Request {
             set_aside: std::collections::BTreeMap::new(),
+            degraded: std::collections::BTreeMap::new(),
             options: crate::fleet::RunOptions::default(),
             hosts: vec![host.name.clone()],
             goal: Goal::Switch,

@@ -122,6 +122,9 @@ pub struct Preflight {
     pub on_battery: Option<u64>,
     /// By which way it gets its system, where that was chosen now.
     pub chosen: Option<ChosenRoute>,
+    /// What is still wrong with the host, where an earlier run left it degraded on this system.
+    #[serde(default)]
+    pub unwell: Option<Reason>,
     /// What the person should know before saying yes.
     pub notes: Vec<Reason>,
     /// The newest systems of its profile: each was confirmed there once.

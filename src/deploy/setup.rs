@@ -28,6 +28,8 @@ pub struct Request {
     pub given: BTreeMap<String, GivenSystem>,
     /// Why hosts are set aside of which it is known before the run that nothing can be done there; by host.
     pub set_aside: BTreeMap<String, Failure>,
+    /// What was wrong with hosts after an earlier run brought them their system; by host.
+    pub degraded: BTreeMap<String, String>,
     /// How long a host may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
 }
@@ -105,6 +107,9 @@ pub struct HostSetup {
     /// Why nothing is done there: that was known before the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<Failure>,
+    /// What was wrong after an earlier run brought it the system: it is looked at again where it has that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<String>,
     /// How long it may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
 }
@@ -290,6 +295,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         first: request.options.first,
         given: request.given.get(&host.name).cloned(),
         set_aside: request.set_aside.get(&host.name).cloned(),
+        degraded: request.degraded.get(&host.name).cloned(),
         reboot: request.reboot.filter(|_| goal.persists()),
     })
 }
@@ -356,6 +362,7 @@ mod tests {
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
         let request = |hosts: &[&str], goals: &[(&str, Goal)]| Request {
             set_aside: BTreeMap::new(),
+            degraded: BTreeMap::new(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             goal: Goal::Switch,
             goals: goals.iter().map(|(host, goal)| ((*host).to_owned(), *goal)).collect(),
@@ -388,6 +395,7 @@ mod tests {
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
         let request = |goal| Request {
             set_aside: BTreeMap::new(),
+            degraded: BTreeMap::new(),
             hosts: vec!["a".to_owned()],
             goal,
             goals: BTreeMap::new(),

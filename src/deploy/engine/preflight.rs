@@ -2,11 +2,12 @@
 
 use super::account;
 use super::ancestry;
+use super::check;
 use super::evaluate::OLDEST;
 use super::lost::lost;
 use super::owner::Owner;
 use super::routes;
-use super::scripts::PREFLIGHT;
+use super::scripts::{PREFLIGHT, WELL};
 use super::step::Step;
 use super::touch;
 use super::verify::accepted;
@@ -66,10 +67,50 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     found.answering = answering.unwrap_or_default();
     routes::settle(step, &mut found, &settings).await?;
     found.notes.extend(touch::note(step));
+    found.unwell = look_again(step, &found).await?;
     if step.known.was_away {
         found.newest = (step.shared.newest)(&step.host.name);
     }
     Ok(Report::Preflight(Box::new(found)))
+}
+
+/// Looks again at a host that an earlier run left degraded, where it runs what it is to get: nothing would
+/// be done there, and nobody would see that it is still not well.
+async fn look_again(step: &Step, found: &Preflight) -> Result<Option<Reason>, Failure> {
+    let name = &step.host.name;
+    let runs = step.known.toplevel.as_ref().is_some_and(|toplevel| found.runs(toplevel));
+    let Some(before) = step.host.degraded.as_ref().filter(|_| runs) else { return Ok(None) };
+    let commands = &step.config()?.check;
+    let mut script = Script::new(WELL).root().limit(check::limit(commands.len())).arg("");
+    script.args.extend(commands.iter().cloned());
+    let output = step.run(name, &script).await?;
+    if !output.is_ok() {
+        let text = format!("{name} could not be looked at again: {}", output.complaint());
+        return Ok(Some(Reason::new(Code::CheckFailed, text)));
+    }
+    Ok(still_wrong(name, before, &output.stdout))
+}
+
+/// Says what is still wrong, where something is: units that the earlier run named, and checks. `text` is
+/// what the host said.
+fn still_wrong(host: &str, before: &str, text: &str) -> Option<Reason> {
+    let said = |wanted: &str| {
+        let lines = text.lines().filter_map(|line| line.split_once('\t'));
+        let values = lines.filter(|(key, _)| *key == wanted);
+        values.map(|(_, value)| printable_line(value.trim())).collect::<Vec<_>>()
+    };
+    let mut units = said("failed");
+    units.retain(|unit| before.contains(unit.as_str()));
+    let broken = said("broken");
+    if !broken.is_empty() {
+        let text = format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
+        return Some(Reason::new(Code::CheckFailed, text));
+    }
+    let text = format!(
+        "{host} runs this system, and {} still failed; see `systemctl status` there",
+        units.join(", ")
+    );
+    (!units.is_empty()).then(|| Reason::new(Code::UnitsFailed, text))
 }
 
 /// Checks that the host asks the tier that it shall pull from and trusts its key: else a build would
@@ -294,6 +335,18 @@ mod tests {
     fn read_of(host: &str, text: &str, first: bool) -> Result<Preflight, Failure> {
         let now = Timestamp::from_second(1_000_000).unwrap();
         super::read(host, text, &Limits::default(), first, (now, now))
+    }
+
+    #[test]
+    fn a_host_that_was_left_degraded_is_well_when_its_units_and_checks_are() {
+        let before = "fleet-migrate.service failed; see `systemctl status` there";
+        let look = |text: &str| still_wrong("razer", before, text);
+        let units = look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\n").unwrap();
+        assert_eq!(units.code, Code::UnitsFailed);
+        assert!(units.text.contains("fleet-migrate.service still failed"), "{units}");
+        assert!(!units.text.contains("old.service"), "it had failed before that run: {units}");
+        assert_eq!(look("broken\tcurl -f localhost\n").unwrap().code, Code::CheckFailed);
+        assert_eq!(look("running\t/x\nfailed\told.service\n"), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             goal,
             given: None,
             set_aside: None,
+            degraded: None,
             tags: Vec::new(),
             route: if is_builder { Route::Direct } else { Route::ViaCache { builder, tier } },
             last: is_builder,

@@ -172,10 +172,12 @@ impl Machine {
         }
     }
 
-    /// Returns whether a host can go back: it has the new system from this run, and had one before.
+    /// Returns whether a host can go back: it has the new system from this run, and had another one before.
     fn can_go_back(&self, index: usize) -> bool {
         let host = &self.hosts[index];
-        host.was_brought_its_system() && host.before().is_some()
+        let had_another =
+            host.before().is_some_and(|before| Some(before) != host.known.toplevel.as_ref());
+        host.was_brought_its_system() && had_another
     }
 
     /// Lets hosts go back to what they ran before this run. The newest wave is the one that is newest

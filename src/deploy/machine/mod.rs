@@ -314,7 +314,10 @@ impl Machine {
         if unchanged && self.hosts[index].restarts_after(phase, Outcome::Unchanged) {
             self.restart_only(index, phase, out);
         } else if unchanged {
-            self.end(index, Outcome::Unchanged, None, now, out);
+            let unwell = self.hosts[index].known.preflight.unwell.clone();
+            let outcome =
+                if unwell.is_some() { Outcome::Degraded } else { Outcome::Unchanged };
+            self.end(index, outcome, unwell, now, out);
         }
         unchanged
     }

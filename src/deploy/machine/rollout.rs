@@ -58,7 +58,12 @@ impl Machine {
             return;
         }
         let going: Vec<usize> = (0..self.hosts.len())
-            .filter(|index| !self.hosts[*index].is_over() && self.hosts[*index].away.is_none())
+            .filter(|index| {
+                let host = &self.hosts[*index];
+                // One that an earlier run left degraded, and that still is, counts in its wave.
+                let goes = !host.is_over() || host.outcome() == Some(Outcome::Degraded);
+                goes && host.away.is_none()
+            })
             .collect();
         let list: Vec<WaveHost> = going
             .iter()

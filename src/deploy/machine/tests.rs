@@ -27,6 +27,7 @@ fn host(name: &str) -> HostSetup {
         goal: Goal::Switch,
         given: None,
         set_aside: None,
+        degraded: None,
         tags: Vec::new(),
         route: if builder {
             Route::Direct

@@ -22,6 +22,7 @@ async fn decided(order: RunOrder) -> Vec<RunEvent> {
     let fleet = crate::config::parse(&text, Path::new("/f/hosts.toml"), None).unwrap();
     let request = Request {
         set_aside: BTreeMap::new(),
+        degraded: BTreeMap::new(),
         hosts: vec!["samsung".to_owned()],
         goal: Goal::Switch,
         goals: BTreeMap::new(),

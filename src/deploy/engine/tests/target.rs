@@ -313,6 +313,7 @@ pub(super) fn fleet(lines: &str) -> Fleet {
 pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
     let request = Request {
         set_aside: BTreeMap::new(),
+        degraded: BTreeMap::new(),
         options: crate::fleet::RunOptions::default(),
         hosts: vec!["samsung".to_owned()],
         goal,

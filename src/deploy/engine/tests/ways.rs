@@ -117,6 +117,7 @@ async fn deploy_hosts(
     let fleet = crate::config::parse(&text, Path::new("/f/hosts.toml"), None).unwrap();
     let request = Request {
         set_aside: std::collections::BTreeMap::new(),
+        degraded: std::collections::BTreeMap::new(),
         hosts: names.iter().map(|name| (*name).to_owned()).collect(),
         goal: Goal::Switch,
         allow_protected: Vec::new(),

@@ -230,6 +230,29 @@ fn nobody_is_told_that_no_other_host_begins_where_none_is_left() {
 }
 
 #[test]
+fn a_canary_that_is_still_degraded_keeps_the_others_from_beginning() {
+    let still = |unwell: Option<Reason>| {
+        let rollout = Rollout { on_failure: OnFailure::Rollback, ..Rollout::default() };
+        let mut ride = Ride::new(&FOUR, rollout);
+        let mut react = |host: &str, phase| match (host, phase) {
+            ("razer", Phase::Preflight) => Ok(Report::Preflight(Box::new(Preflight {
+                running: Some(path(NEW)),
+                profile: Some(path(NEW)),
+                unwell: unwell.clone(),
+                ..Preflight::default()
+            }))),
+            _ => well(host, phase),
+        };
+        ride.finish(&mut react, &mut passes);
+        (ride.outcome("razer"), ride.outcome("heron"))
+    };
+    // It had this system before the run, so there is nothing to take back, whatever is asked for.
+    let units = Reason::new(Code::UnitsFailed, "fleet-migrate.service still failed");
+    assert_eq!(still(Some(units)), (Outcome::Degraded, Outcome::Skipped));
+    assert_eq!(still(None), (Outcome::Unchanged, Outcome::Switched));
+}
+
+#[test]
 fn max_failed_is_judged_on_the_wave_as_it_began() {
     let names: Vec<String> = (0..10).map(|number| format!("h{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

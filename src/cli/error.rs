@@ -116,7 +116,7 @@ pub enum CliError {
         source: std::io::Error,
     },
     /// Nobody can be asked and `--yes` was not given.
-    #[error("there is no terminal to confirm on; add --yes to deploy without asking")]
+    #[error("there is no terminal to confirm on; add --yes to do it without asking")]
     NobodyToAsk,
     /// A password is to be typed, and there is no terminal.
     #[error(
@@ -130,6 +130,9 @@ pub enum CliError {
     /// There is no such run.
     #[error("there is no run {0:?}; `nixdash history` lists runs")]
     NoSuchRun(String),
+    /// No run goes on to which something could be said.
+    #[error("no run goes on now, so there is none that takes orders; `nixdash history` lists the runs there were")]
+    NoRunGoesOn,
     /// The run has ended, so that nothing can be said to it.
     #[error("run {0} has ended, so it takes no orders any more")]
     RunIsOver(crate::fleet::RunId),
@@ -237,6 +240,7 @@ impl CliError {
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::RunIsOver(_)
+            | Self::NoRunGoesOn
             | Self::Reattach(_)
             | Self::NotAsked(_)
             | Self::Record(_)

@@ -1,12 +1,19 @@
 //! `nixdash say`: says something to a run that goes on, as the keys of the dashboard do.
 
-use crate::cli::{CliError, EXIT_USAGE, complete};
-use crate::fleet::{RollbackScope, RunEvent, RunId, RunOrder, RunWhat};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_USAGE, complete};
+use crate::fleet::{RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat};
 use crate::record::{Runs, Word, state_home};
 use clap::{Args, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How long a run may take until it has taken an order.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// How often its folder is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Arguments of `nixdash say`.
 #[derive(Debug, Args)]
@@ -95,7 +102,7 @@ impl SayWords {
 pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
     let runs = Runs::open(&state_home())?;
     let run = match args.run.as_str() {
-        "last" => runs.active().ok_or_else(|| CliError::NoSuchRun("last".to_owned()))?,
+        "last" => runs.active().ok_or(CliError::NoRunGoesOn)?,
         number => RunId(number.trim_start_matches('#').to_owned()),
     };
     if !runs.list()?.contains(&run) {
@@ -122,11 +129,50 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     }
+    let before = runs.decided(&run).len();
     for word in &words {
         runs.say(&run, word)?;
     }
+    let refused = refusals(&words, || runs.decided(&run).split_off(before));
+    for (order, why) in &refused {
+        eprintln!("nixdash: run {run} does not do that ({order}): {why}");
+    }
+    if !refused.is_empty() {
+        return Ok(ExitCode::from(EXIT_FAILED));
+    }
     println!("run {run} was told; `nixdash logs {run}` shows what comes of it");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the run has taken every order, for two seconds at most, and returns those that it refused,
+/// each with why. `events` returns what was told since the orders were given.
+fn refusals(
+    words: &[Word],
+    mut events: impl FnMut() -> Vec<RunEvent>,
+) -> Vec<(RunOrder, String)> {
+    let orders = words.iter().filter_map(|word| match word {
+        Word::Order(order) => Some(order),
+        Word::Yes | Word::No | Word::Cancel => None,
+    });
+    let mut open: Vec<&RunOrder> = orders.collect();
+    let mut refused = Vec::new();
+    let (began, mut seen) = (Instant::now(), 0);
+    while !open.is_empty() && began.elapsed() < ANSWER_LIMIT {
+        let told = events();
+        for event in told.iter().skip(seen) {
+            let RunWhat::Rollout(RolloutNews::Order { order, refused: why }) = &event.what else {
+                continue;
+            };
+            let Some(place) = open.iter().position(|asked| *asked == order) else { continue };
+            open.remove(place);
+            refused.extend(why.as_ref().map(|why| (order.clone(), why.clone())));
+        }
+        seen = told.len();
+        if !open.is_empty() {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    refused
 }
 
 /// Asks for a yes; anything else is no.
@@ -232,6 +278,35 @@ impl Stand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_that_the_run_refuses_is_told() {
+        let event = |order: &RunOrder, refused: Option<&str>| RunEvent {
+            run: RunId("7".to_owned()),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            what: RunWhat::Rollout(RolloutNews::Order {
+                order: order.clone(),
+                refused: refused.map(str::to_owned),
+            }),
+        };
+        let skip = RunOrder::Skip { host: "razer".to_owned() };
+        // The answers come one after the other; somebody else's order is none of them.
+        let all = [
+            event(&RunOrder::Resume, Some("the run is not paused")),
+            event(&skip, None),
+            event(&RunOrder::Pause, Some("the run is paused already")),
+        ];
+        let mut looks = 0;
+        let told = refusals(
+            &[Word::Order(RunOrder::Pause), Word::Order(skip), Word::Cancel],
+            || {
+                looks += 1;
+                all[..all.len().min(looks)].to_vec()
+            },
+        );
+        assert_eq!(told, [(RunOrder::Pause, "the run is paused already".to_owned())]);
+        assert_eq!(looks, 3);
+    }
 
     #[test]
     fn a_rollback_names_its_hosts_before_it_is_said() {

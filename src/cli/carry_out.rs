@@ -2,7 +2,7 @@
 
 use crate::cli::hearing::{RunHearing, stopped, words};
 use crate::cli::newest::newest_confirmed;
-use crate::cli::show::{Display, Face, Notices, RunDisplay};
+use crate::cli::show::{Display, Face, Notices, RunDisplay, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
 use crate::deploy::{Control, Deploy, Ended, Listener, RunBegin, RunJournal};
 use crate::fleet::{
@@ -104,15 +104,17 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     remote.close().await;
     let record = written.end().await;
     tell_gaps(&record, &notices);
-    shown.end().await;
+    let unwritten = shown.end().await;
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }
+    let code = exit_code(&outcomes, &findings, stopped.load(Ordering::Acquire));
+    let code = told(unwritten, &run, code, &notices);
     notices.written().await;
     if matches!(record, RunRecord::Written(_)) {
         tidy(runs, run, &tidied).await;
     }
-    Ok(exit_code(&outcomes, &findings, stopped.load(Ordering::Acquire)))
+    Ok(code)
 }
 
 /// Tidies the folders of runs, when everything was told. Whoever stops this process now waits for nothing:

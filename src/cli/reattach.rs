@@ -6,7 +6,7 @@ use crate::cli::carry_out::{CarriedOut, carry_out, exit_code};
 use crate::cli::deploy::{FaceArgs, leave_terminal};
 use crate::cli::hearing::next;
 use crate::cli::left::{self, Ends};
-use crate::cli::show::{Display, Face, Notices};
+use crate::cli::show::{Display, Face, Notices, told};
 use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
@@ -351,7 +351,8 @@ async fn follow(
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     };
-    shown.end().await;
+    let unwritten = shown.end().await;
+    let code = told(unwritten, run, code, &notices);
     notices.written().await;
     Ok(code)
 }

@@ -4,12 +4,13 @@
 //! written by threads of their own behind queues. Log lines that do not fit are left out with a
 //! count; phases, plans, results and the summary always come through.
 
-use crate::cli::{json, print};
+use crate::cli::{EXIT_FAILED, json, print};
 use crate::deploy::Control;
-use crate::fleet::{DropReason, Goal, HostResult, Plan, RunEvent, RunWhat};
+use crate::fleet::{DropReason, Goal, HostResult, Plan, RunEvent, RunId, RunWhat};
 use crate::record::{EventReceiver, EventSender, event_queue};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::io::AsyncBufReadExt;
 use tokio::runtime::Handle;
@@ -56,7 +57,7 @@ pub(super) struct Display {
 pub(super) struct RunDisplay {
     /// Where events go in; none where nothing is shown.
     pub(super) events: Option<EventSender>,
-    done: oneshot::Receiver<()>,
+    done: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Display {
@@ -70,25 +71,25 @@ impl Display {
         let runtime = Handle::current();
         let ask = move |control| drop(runtime.spawn(answer(control)));
         let work = move || {
-            self.show(&receiver, &mut std::io::stdout().lock(), ask);
+            let shown = self.show(&receiver, &mut io::stdout().lock(), ask);
             // From here on nothing waits to be shown.
             drop(receiver);
             // Nobody waits any more.
-            let _gone = tell_done.send(());
+            let _gone = tell_done.send(shown);
         };
         // Without a thread nothing is shown; the run's folder has everything.
         let started = std::thread::Builder::new().name("display".to_owned()).spawn(work);
         RunDisplay { events: started.is_ok().then_some(sender), done }
     }
 
-    /// Shows events until the last one, or until nobody reads any more. `ask` is called when the
+    /// Shows events until the last one; fails when the output takes no more. `ask` is called when the
     /// plan was shown and waits for an answer.
     fn show(
         self,
         events: &EventReceiver,
         out: &mut impl Write,
         ask: impl Fn(mpsc::Sender<Control>),
-    ) {
+    ) -> io::Result<()> {
         let mut batch = Vec::new();
         let mut results: BTreeMap<String, HostResult> = BTreeMap::new();
         while events.take(&mut batch, BATCH) {
@@ -100,21 +101,18 @@ impl Display {
                 if self.face != Face::Json && matches!(event.what, RunWhat::Summary { .. }) {
                     line = line.map(|line| print::sums(&line, &results));
                 }
-                if line.is_some_and(|line| writeln!(out, "{line}").is_err()) {
-                    return;
+                if let Some(line) = line {
+                    writeln!(out, "{line}")?;
                 }
                 if let RunWhat::Plan { waits: true, plan } = &event.what {
-                    if out.flush().is_err() {
-                        return;
-                    }
+                    out.flush()?;
                     write_error(question(plan));
                     ask(self.control.clone());
                 }
             }
-            if out.flush().is_err() {
-                return;
-            }
+            out.flush()?;
         }
+        Ok(())
     }
 
     /// Returns what is written for an event.
@@ -132,18 +130,36 @@ impl Display {
 }
 
 impl RunDisplay {
-    /// Waits until everything is written, the reader is gone, or somebody presses ctrl-c.
-    pub(super) async fn end(self) {
-        let Some(events) = self.events else { return };
+    /// Waits until everything is written, the reader is gone, or somebody presses ctrl-c. Returns why the
+    /// output could not be written, where that is not because nobody reads it any more.
+    pub(super) async fn end(self) -> Option<io::Error> {
+        let events = self.events?;
         events.close();
         let mut interrupt = signal(SignalKind::interrupt()).ok();
         let mut terminate = signal(SignalKind::terminate()).ok();
-        tokio::select! {
-            _ = self.done => {}
-            () = super::hearing::next(&mut interrupt) => {}
-            () = super::hearing::next(&mut terminate) => {}
-        }
+        let shown = tokio::select! {
+            shown = self.done => shown.unwrap_or(Ok(())),
+            () = super::hearing::next(&mut interrupt) => Ok(()),
+            () = super::hearing::next(&mut terminate) => Ok(()),
+        };
+        shown.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
+}
+
+/// Says that the output could not be written, and returns the exit code then: whoever reads it lacks
+/// something, though the run may have gone well.
+pub(super) fn told(
+    unwritten: Option<io::Error>,
+    run: &RunId,
+    code: ExitCode,
+    notices: &Notices,
+) -> ExitCode {
+    let Some(error) = unwritten else { return code };
+    notices.say(&format!(
+        "nixdash: standard output could not be written ({error}), so it is not whole; `nixdash logs {run}` and \
+         `nixdash history --json` have everything\n"
+    ));
+    if code == ExitCode::SUCCESS { ExitCode::from(EXIT_FAILED) } else { code }
 }
 
 /// Returns the question below a plan.
@@ -221,7 +237,7 @@ impl Notices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Outcome, Phase, PhaseState, RunId};
+    use crate::fleet::{Outcome, Phase, PhaseState};
     use jiff::Timestamp;
     use std::collections::BTreeMap;
     use std::sync::mpsc as gate;
@@ -265,7 +281,7 @@ mod tests {
         let (waits, is_waiting) = gate::channel();
         let writer = std::thread::spawn(move || {
             let mut out = Gated { gate, waits, open: false, text: Vec::new() };
-            display(face).show(&receiver, &mut out, |_| {});
+            display(face).show(&receiver, &mut out, |_| {}).unwrap();
             String::from_utf8(out.text).unwrap()
         });
         let host = "samsung".to_owned();
@@ -326,8 +342,25 @@ mod tests {
         let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
         let begin = RunWhat::begin(Vec::new(), "switch".to_owned());
         sender.send(event(begin.clone()));
-        display(Face::Lines).show(&receiver, &mut Closed, |_| {});
+        let shown = display(Face::Lines).show(&receiver, &mut Closed, |_| {});
+        assert_eq!(shown.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         sender.send(event(begin));
         assert_eq!(sender.taken(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_output_that_takes_nothing_more_is_told_and_no_success() {
+        let ended = |kind: io::ErrorKind| {
+            let (tell_done, done) = oneshot::channel();
+            tell_done.send(Err(kind.into())).unwrap();
+            let (sender, _receiver) = event_queue(LINES, DropReason::SlowReader);
+            RunDisplay { events: Some(sender), done }.end()
+        };
+        assert!(ended(io::ErrorKind::BrokenPipe).await.is_none(), "nobody wants to read it");
+        let full = ended(io::ErrorKind::StorageFull).await;
+        let (run, notices) = (RunId("7".to_owned()), Notices::start());
+        let code = told(full, &run, ExitCode::SUCCESS, &notices);
+        assert_eq!(code, ExitCode::from(EXIT_FAILED));
+        assert_eq!(told(None, &run, ExitCode::SUCCESS, &notices), ExitCode::SUCCESS);
     }
 }

@@ -5,8 +5,8 @@
 # Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleets out. NIXDASH_NOM names a
 # checkout of nix-output-monitor, whose recordings are counted too then.
 #
-# `tests/run.sh matrix [FILE]` runs the whole fault matrix instead (every fault in every phase, some
-# twenty minutes), on a fleet of its own, and prints its table as Markdown, also into FILE.
+# `tests/run.sh matrix [FILE]` tries the deploy machine with 100,000 orders of events, and runs the whole
+# fault matrix instead (every fault in every phase, some twenty minutes), on a fleet of its own, and prints its table as Markdown, also into FILE.
 # NIXDASH_MATRIX=partition-5s,killed/fetch runs these faults or pairs only.
 set -eu
 if [ "${1:-}" = matrix ]; then
@@ -38,6 +38,8 @@ if [ -n "$missing" ]; then
 fi
 
 if [ "${1:-}" = matrix ]; then
+	say "the deploy machine: 100,000 orders of events"
+	ORDERS=100000 cargo test --release --lib -- machine::tests::properties
 	export NIXDASH_LAB_NAME=test-matrix NIXDASH_MATRIX_TABLE="$table"
 	cargo build --tests
 	nixdash=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/nixdash

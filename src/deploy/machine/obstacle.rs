@@ -3,7 +3,8 @@
 use super::Machine;
 use super::rollout::question;
 use super::watch::WatchState;
-use crate::fleet::{Phase, Wait};
+use crate::deploy::Reason;
+use crate::fleet::{Code, Phase, Wait};
 use jiff::Timestamp;
 
 impl Machine {
@@ -25,6 +26,26 @@ impl Machine {
                 (others.map(|(other, _)| other).collect(), rule.reason.as_str())
             })
             .collect()
+    }
+
+    /// Says that a host is to go after others that are away or set aside, where that is so.
+    pub(super) fn order_not_held(&self, index: usize) -> Option<Reason> {
+        let is_set_aside = |other: &usize| {
+            let host = &self.hosts[*other];
+            host.away.is_some() || host.outcome().is_some_and(|outcome| !outcome.is_good())
+        };
+        self.ordered_after(index).into_iter().find_map(|(others, why)| {
+            let missing = others.into_iter().filter(is_set_aside);
+            let names: Vec<&str> =
+                missing.map(|other| self.hosts[other].setup.name.as_str()).collect();
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            let text = format!(
+                "{} is to go after {} ({why}), which {verb} not deployed in this run",
+                self.hosts[index].setup.name,
+                names.join(", ")
+            );
+            (!names.is_empty()).then(|| Reason::new(Code::OrderNotHeld, text))
+        })
     }
 
     /// Returns what a host has to wait for before a phase.

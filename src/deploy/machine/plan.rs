@@ -5,7 +5,7 @@ use super::{Machine, MachineCommand};
 use crate::deploy::{Reason, Setup};
 use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RunWhat, StorePath};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Machine {
     /// Shows the plan once every host that is still in the run is compared.
@@ -22,11 +22,37 @@ impl Machine {
             return;
         }
         self.asked = true;
+        self.judge_order(now, out);
         self.make_waves();
         let going = self.hosts.iter().any(|host| !host.is_over());
         let waits = going && self.confirmed.is_none();
         self.waited = waits.then_some((now, None));
         out.push(MachineCommand::Tell(RunWhat::Plan { plan: self.plan(), waits }));
+    }
+
+    /// Says of each host that it is to go after one that is away or set aside. One about which nobody is asked
+    /// is not deployed then, and neither is who goes after that.
+    fn judge_order(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        if !self.setup.goal.changes() {
+            return;
+        }
+        let mut told = BTreeSet::new();
+        loop {
+            let open = (0..self.hosts.len())
+                .filter(|index| !told.contains(index) && !self.hosts[*index].is_over());
+            let found = open.filter_map(|index| Some((index, self.order_not_held(index)?))).next();
+            let Some((index, reason)) = found else { return };
+            told.insert(index);
+            if self.setup.asks {
+                self.hosts[index].known.preflight.notes.push(reason);
+            } else {
+                let text = format!(
+                    "{}; nothing was done. Deploy what goes first, or confirm the plan without --yes",
+                    reason.text
+                );
+                self.end(index, Outcome::Failed, Some(Reason { text, ..reason }), now, out);
+            }
+        }
     }
 
     /// Returns the plan, as far as it is known.

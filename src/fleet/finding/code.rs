@@ -539,6 +539,9 @@ codes! {
     NotBuilt "not-built" Error "not built"
         "Nothing is known to be built for the host that was not deployed already, and `--built` builds nothing."
         "Build it with `nixdash build HOST`, then deploy again.";
+    OrderNotHeld "order-not-held" Warning "order"
+        "The host is to go after another one, which is not deployed in this run."
+        "Deploy the host that goes first, or take the rule out of `[[rollout.order]]`.";
     RevisionNotContained "revision-not-contained" Warning "older revision"
         "What runs on the host was built from a revision that the one to be deployed does not contain."
         "Merge or pull that revision first, or deploy with `--allow-older` to leave it out.";

@@ -320,6 +320,45 @@ fn an_order_lets_a_host_wait_and_says_why() {
     assert_eq!(said.unwrap(), "samsung to be done: samsung has the database");
 }
 
+#[test]
+fn a_host_that_goes_after_one_that_is_away_is_asked_about_and_never_deployed_unasked() {
+    let after = |who: &str, after: &str| OrderRule {
+        who: HostOrTag::Host(who.to_owned()),
+        after: HostOrTag::Host(after.to_owned()),
+        reason: "db first".to_owned(),
+    };
+    let order = vec![after("razer", "samsung"), after("p510", "razer")];
+    let rollout = Rollout { order, canary: 0, canary_is_written: true, ..Rollout::default() };
+    let names = ["razer", "samsung", "p510", "heron"];
+    let mut react = |host: &str, phase| match (host, phase) {
+        ("samsung", Phase::Preflight) => Err(Failure {
+            outcome: Outcome::Offline,
+            reason: Reason::new(Code::HostUnreachable, "samsung: no route to host"),
+        }),
+        _ => well(host, phase),
+    };
+    let mut ride = Ride::new(&names, rollout.clone());
+    ride.finish(&mut react, &mut passes);
+    for host in ["razer", "p510"] {
+        assert_eq!(ride.outcome(host), Outcome::Failed, "{host}");
+        assert_eq!(ride.began(host, Phase::Fetch), None);
+    }
+    let error = ride.error("razer");
+    assert!(error.starts_with("razer is to go after samsung (db first), which is not"), "{error}");
+    assert_eq!(ride.outcome("heron"), Outcome::Switched, "the others go on");
+    // Whoever is asked sees it, and may say yes.
+    let mut asked = Ride::of(machine(&names, Goal::Switch, true), rollout);
+    asked.go(&mut react, &mut passes);
+    let notes = asked.told.iter().find_map(|what| match what {
+        RunWhat::Plan { plan, .. } => Some(plan.hosts[0].told()),
+        _ => None,
+    });
+    assert!(notes.unwrap()[0].ends_with("[order-not-held]"));
+    asked.inputs.push_back(Input::Answer(true));
+    asked.finish(&mut react, &mut passes);
+    assert_eq!(asked.outcome("razer"), Outcome::Switched);
+}
+
 fn gate(name: &str) -> Gate {
     Gate {
         name: name.to_owned(),

@@ -2,10 +2,12 @@
 
 use super::scripts::ACKNOWLEDGE;
 use super::step::Step;
-use super::supervised::Supervised;
+use super::supervised::{Supervised, patience};
 use crate::deploy::{Activation, Failure, Report};
+use crate::fleet::{RunWhat, Wait};
 use crate::remote::job::Patience;
 use crate::remote::{Script, Way};
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -73,7 +75,16 @@ pub(super) async fn after_silence(
     mut supervised: Supervised,
 ) -> Result<Report, Failure> {
     step.log("waiting for the host to come back, and for what it decided").await;
-    Ok(Report::Activated(Activation::Decided(supervised.decided(step).await?)))
+    let now = Timestamp::now();
+    let until = now.checked_add(patience(step)).unwrap_or(Timestamp::MAX);
+    let tell = |wait| {
+        let waiting = RunWhat::waiting(&step.host.name, wait, Timestamp::now());
+        step.shared.teller.tell(waiting);
+    };
+    tell(Some(Wait::Back { until }));
+    let decided = supervised.decided(step).await;
+    tell(None);
+    Ok(Report::Activated(Activation::Decided(decided?)))
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn not_seen_since(text: String) -> Failure {
 
 /// Returns how long a host may be silent: until it has gone back by itself, whatever it waits for,
 /// and some.
-fn patience(step: &Step) -> Duration {
+pub(super) fn patience(step: &Step) -> Duration {
     let checks = step.config().map_or(0, |host| host.check.len());
     step.host.confirm_timeout + check::limit(checks) + AWAY
 }

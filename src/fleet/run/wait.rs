@@ -90,6 +90,11 @@ pub enum Wait {
     Activation,
     /// Its way back to the previous system.
     WayBack,
+    /// The host to be seen again: nobody reaches it, and it decides alone what it runs.
+    Back {
+        /// Until when it waits; then it is not known what the host runs.
+        until: Timestamp,
+    },
 }
 
 impl Wait {
@@ -110,7 +115,8 @@ impl Wait {
             | Self::Offline { .. }
             | Self::Lock { .. }
             | Self::Activation
-            | Self::WayBack => false,
+            | Self::WayBack
+            | Self::Back { .. } => false,
         }
     }
 }

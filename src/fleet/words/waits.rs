@@ -53,6 +53,10 @@ impl Wait {
                 "its activation to end, which cannot be interrupted; then it goes back".to_owned()
             }
             Self::WayBack => "its way back to the previous system".to_owned(),
+            Self::Back { until } => format!(
+                "it to be back and to say what it decided; it is given up in {}",
+                left(*until, now)
+            ),
         }
     }
 }

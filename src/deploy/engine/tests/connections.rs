@@ -2,7 +2,7 @@
 
 use super::target::{Target, assert_ends, deploy, deploy_and_say};
 use crate::deploy::Control;
-use crate::fleet::{Code, Goal, Outcome, Phase};
+use crate::fleet::{Code, Goal, Outcome, Phase, RunWhat, Wait};
 use crate::remote::{Trouble, Way};
 use std::time::Duration;
 
@@ -141,6 +141,15 @@ async fn a_network_that_dies_while_it_settles_sends_the_host_back() {
     let story = assert_ends("", target, Outcome::RolledBack).await;
     assert!(story.error().contains("nobody could reach it"), "{}", story.error());
     assert_eq!(story.target.word, None);
+    let waits = story.events.iter().filter_map(|event| match &event.what {
+        RunWhat::Waiting { wait: Some(wait @ Wait::Back { .. }), reason, .. } => {
+            Some((wait.clone(), reason.clone()))
+        }
+        _ => None,
+    });
+    let waits: Vec<_> = waits.collect();
+    let [(_, Some(reason))] = &waits[..] else { panic!("{waits:?}") };
+    assert!(reason.contains("it is given up in"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

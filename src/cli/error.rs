@@ -131,7 +131,9 @@ pub enum CliError {
     #[error("there is no run {0:?}; `nixdash history` lists runs")]
     NoSuchRun(String),
     /// No run goes on to which something could be said.
-    #[error("no run goes on now, so there is none that takes orders; `nixdash history` lists the runs there were")]
+    #[error(
+        "no run goes on now, so there is none that takes orders; `nixdash history` lists the runs there were"
+    )]
     NoRunGoesOn,
     /// The run has ended, so that nothing can be said to it.
     #[error("run {0} has ended, so it takes no orders any more")]

@@ -130,8 +130,7 @@ pub(super) async fn built(
             Some(None) => GivenError::NotBuilt { host },
             Some(Some(system)) => {
                 let place = GivenPlace::Builder;
-                let system =
-                    GivenSystem { toplevel: system.toplevel, generation: None, place };
+                let system = GivenSystem { toplevel: system.toplevel, generation: None, place };
                 systems.given.insert(host, system);
                 continue;
             }

@@ -212,8 +212,8 @@ mod tests {
         let told = |code, cause| outcome("razer", &failed(code, cause), 7, Goal::Switch);
         assert_eq!(
             told(Code::CheckFailed, "a check failed: true"),
-            "razer    failed in 1.0 s\n         a check failed: true [check-failed]\n         to do: run the check by hand on the host"
-                .replace("         ", "       "),
+            "razer    failed in 1.0 s\n         a check failed: true [check-failed]\n         \
+             to do: run the check by hand on the host"
         );
         let said = told(Code::HostUnreachable, "no route; `ssh` to it by hand shows more");
         assert!(!said.contains("to do"), "{said}");

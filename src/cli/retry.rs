@@ -8,7 +8,9 @@ use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as c
 use crate::cli::rollback::{Targets, given as back_to, targets};
 use crate::deploy::engine::place_again;
 use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
-use crate::fleet::{Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
+use crate::fleet::{
+    Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select,
+};
 use crate::record::{Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
@@ -130,7 +132,7 @@ async fn go_back(
     let without = request.options.without_specialisation;
     let Targets { targets, set_aside, first_error } = targets(runner, open, None, without).await;
     request.set_aside = set_aside;
-    request.given.extend(targets.into_iter().map(|(host, target)| (host, back_to(target))));
+    request.given.extend(goes.into_iter().map(|(host, target)| (host, back_to(target))));
     match first_error {
         Some(error) if request.given.is_empty() => Err(error),
         Some(_) | None => Ok(()),
@@ -207,7 +209,8 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
         Some((host.clone(), system, drv))
     });
     let degraded = results.iter().filter(|(_, result)| result.outcome == Outcome::Degraded);
-    let degraded = degraded.filter_map(|(host, result)| Some((host.clone(), result.error.clone()?)));
+    let degraded =
+        degraded.filter_map(|(host, result)| Some((host.clone(), result.error.clone()?)));
     let of_hosts = plan.map_or(&[][..], |plan| &plan.hosts[..]);
     let goals = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.goal?)));
     let generations = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.generation?)));

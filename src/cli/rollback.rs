@@ -66,11 +66,11 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
         return Err(error);
     }
     request.set_aside = set_aside;
-    for (host, target) in targets.iter().filter(|_| !args.face.is_detached()) {
+    for (host, target) in goes.iter().filter(|_| !args.face.is_detached()) {
         // Standard error may be gone; the plan says it too.
         drop(writeln!(std::io::stderr(), "nixdash: {}", sentence(host, target)));
     }
-    request.given = targets.into_iter().map(|(host, target)| (host, given(target))).collect();
+    request.given = goes.into_iter().map(|(host, target)| (host, given(target))).collect();
     setup(&fleet, &request)?;
     carry_out(fleet, remote, &request, &args.face).await
 }
@@ -78,7 +78,7 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
 /// What hosts go to.
 pub(super) struct Targets {
     /// What each host goes to that can.
-    pub(super) targets: Vec<(String, RollbackTarget)>,
+    pub(super) goes: Vec<(String, RollbackTarget)>,
     /// Why others cannot.
     pub(super) set_aside: BTreeMap<String, Failure>,
     /// The first of these reasons.
@@ -93,7 +93,7 @@ pub(super) async fn targets(
     without_specialisation: bool,
 ) -> Targets {
     let asked = join_all(hosts.iter().map(|host| generations(runner, host))).await;
-    let (mut targets, mut set_aside) = (Vec::new(), BTreeMap::new());
+    let (mut goes, mut set_aside) = (Vec::new(), BTreeMap::new());
     let mut first_error = None;
     for (host, found) in hosts.iter().zip(asked) {
         let (failure, error) = match found {
@@ -102,7 +102,7 @@ pub(super) async fn targets(
                 if without_specialisation { Ok(()) } else { all() }.map(|()| target)
             }) {
                 Ok(target) => {
-                    targets.push((host.clone(), target));
+                    goes.push((host.clone(), target));
                     continue;
                 }
                 Err(error) => {
@@ -115,7 +115,7 @@ pub(super) async fn targets(
         first_error.get_or_insert(error);
         set_aside.insert(host.clone(), failure);
     }
-    Targets { targets, set_aside, first_error }
+    Targets { goes, set_aside, first_error }
 }
 
 /// Looks whether what a host goes to has the specialisation that it runs: nothing is begun otherwise.

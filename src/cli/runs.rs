@@ -5,7 +5,7 @@ use crate::cli::run_row::row;
 use crate::cli::{CliError, history, load, view_run};
 use crate::config;
 use crate::dash::shown_flake;
-use crate::fleet::{Fleet, Host, KindName, KnownSecrets, SecretSource, Tier};
+use crate::fleet::{Fleet, Host, KindName, KnownSecrets, SecretSource, SecretText, Tier};
 use crate::record::{ExportedRun, Runs, state_home};
 use crate::remote::resolve;
 use clap::{Args, Subcommand, ValueHint};
@@ -185,20 +185,23 @@ async fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> 
 /// is hidden. No program is run for this, since it may ask a person or unlock something.
 async fn known_secrets(fleet: &Fleet) -> KnownSecrets {
     let mut known = KnownSecrets::default();
-    for (what, source) in fleet.secret_sources() {
-        let why = match source {
-            SecretSource::Command { .. } => "a program prints it".to_owned(),
-            SecretSource::Env(_) | SecretSource::File(_) => match resolve(source).await {
-                Ok(secret) if what.starts_with("netrc ") => {
-                    known.add_netrc(&secret);
-                    continue;
-                }
-                Ok(secret) => {
-                    known.add(&secret);
-                    continue;
-                }
-                Err(error) => error.to_string(),
-            },
+    for (what, text, source) in fleet.secret_sources() {
+        let read = match source {
+            SecretSource::Command { .. } => Err("a program prints it".to_owned()),
+            SecretSource::Env(_) | SecretSource::File(_) => {
+                resolve(source).await.map_err(|error| error.to_string())
+            }
+        };
+        let why = match (read, text) {
+            (Ok(secret), SecretText::Secret) => {
+                known.add(&secret);
+                continue;
+            }
+            (Ok(netrc), SecretText::Netrc) => {
+                known.add_netrc(&netrc);
+                continue;
+            }
+            (Err(why), _) => why,
         };
         eprintln!(
             "nixdash: {what} is not known here ({why}), so it is hidden only where it looks like a \

@@ -146,10 +146,7 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
 
 /// Waits until the run has taken every order, for two seconds at most, and returns those that it refused,
 /// each with why. `events` returns what was told since the orders were given.
-fn refusals(
-    words: &[Word],
-    mut events: impl FnMut() -> Vec<RunEvent>,
-) -> Vec<(RunOrder, String)> {
+fn refusals(words: &[Word], mut events: impl FnMut() -> Vec<RunEvent>) -> Vec<(RunOrder, String)> {
     let orders = words.iter().filter_map(|word| match word {
         Word::Order(order) => Some(order),
         Word::Yes | Word::No | Word::Cancel => None,
@@ -297,13 +294,11 @@ mod tests {
             event(&RunOrder::Pause, Some("the run is paused already")),
         ];
         let mut looks = 0;
-        let told = refusals(
-            &[Word::Order(RunOrder::Pause), Word::Order(skip), Word::Cancel],
-            || {
+        let told =
+            refusals(&[Word::Order(RunOrder::Pause), Word::Order(skip), Word::Cancel], || {
                 looks += 1;
                 all[..all.len().min(looks)].to_vec()
-            },
-        );
+            });
         assert_eq!(told, [(RunOrder::Pause, "the run is paused already".to_owned())]);
         assert_eq!(looks, 3);
     }

@@ -59,11 +59,14 @@ mod tests {
     #[test]
     fn a_known_secret_is_hidden_wherever_it_stands() {
         let mut known = KnownSecrets::default();
-        for secret in ["s3cr3t-Token", "s3cr3t-Token-Value-123", "short", "first line\nsecond line\n"] {
+        for secret in
+            ["s3cr3t-Token", "s3cr3t-Token-Value-123", "short", "first line\nsecond line\n"]
+        {
             known.add(&Secret::new(secret));
         }
         known.add_netrc(&Secret::new("machine cache.lan login me password hunter22"));
-        let told = "tok is s3cr3t-Token-Value-123, then s3cr3t-Tokens of short; (second line) hunter22";
+        let told =
+            "tok is s3cr3t-Token-Value-123, then s3cr3t-Tokens of short; (second line) hunter22";
         let hidden = "tok is [secret], then [secret]s of short; ([secret]) [secret]";
         assert_eq!(known.hide(told), hidden);
         let mut document = serde_json::json!({ "error": told, "n": [1, { "hunter22": null }] });

@@ -24,8 +24,8 @@ mod host_facts;
 mod host_key;
 mod host_units;
 mod kept;
-mod known_secrets;
 mod key_binding;
+mod known_secrets;
 mod live;
 mod log_line;
 mod log_mark;
@@ -106,7 +106,9 @@ pub use silence::{Silence, silence};
 pub use silenced::{SilenceEnd, SilenceOrigin, Silenced};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::{printable_coloured, printable_line, printable_text};
-pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};
+pub use tier::{
+    Access, KindName, Login, PublicKey, Seaweed, SecretSource, SecretText, Tier, TierKind,
+};
 pub use tier_history::{TierEvidence, TierHistory};
 pub use trust::Trust;
 pub use units::{ago, bytes, bytes_of, duration, number_of, percent};

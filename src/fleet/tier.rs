@@ -232,6 +232,15 @@ pub enum SecretSource {
     },
 }
 
+/// What stands at the place of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretText {
+    /// The secret alone.
+    Secret,
+    /// A netrc, with passwords among other words.
+    Netrc,
+}
+
 impl SecretSource {
     /// Returns the files that it names; words of a program are among them where they could be one.
     pub fn named_files(&self) -> Vec<PathBuf> {
@@ -288,6 +297,16 @@ impl Login {
             Self::Password { password, user: _ } => vec![("password", password)],
             Self::Netrc(source) => vec![("netrc", source)],
             Self::Keys { access, secret } => vec![("access_key", access), ("secret_key", secret)],
+        }
+    }
+
+    /// Returns what stands at the places of its secrets.
+    pub fn text(&self) -> SecretText {
+        match self {
+            Self::Netrc(_) => SecretText::Netrc,
+            Self::Nobody | Self::Token(_) | Self::Password { .. } | Self::Keys { .. } => {
+                SecretText::Secret
+            }
         }
     }
 

@@ -6,7 +6,8 @@
 //! caches are asked without a login, and no script is run on any host, this machine included.
 
 use crate::fleet::{
-    Access, Fleet, GateQuestion, Rollout, RootAccess, SecretSource, SudoPassword, TierKind,
+    Access, Fleet, GateQuestion, Rollout, RootAccess, SecretSource, SecretText, SudoPassword,
+    TierKind,
 };
 use std::path::PathBuf;
 
@@ -74,13 +75,15 @@ impl Fleet {
         named.collect()
     }
 
-    /// Returns where every secret is that the fleet names, each with the words for what it is.
-    pub fn secret_sources(&self) -> Vec<(String, &SecretSource)> {
-        let sudo = self.sudo_sources().into_iter();
-        let sudo = sudo.map(|(whose, source)| (format!("sudo_password of {whose}"), source));
+    /// Returns where every secret is that the fleet names, with the words for what it is and what stands there.
+    pub fn secret_sources(&self) -> Vec<(String, SecretText, &SecretSource)> {
+        let sudo = self.sudo_sources().into_iter().map(|(whose, source)| {
+            (format!("sudo_password of {whose}"), SecretText::Secret, source)
+        });
         let logins = self.tiers.iter().flat_map(|tier| {
-            let of_tier = tier.access.login.secrets().into_iter();
-            of_tier.map(|(key, source)| (format!("{key} of {}", tier.name), source))
+            let login = &tier.access.login;
+            let secrets = login.secrets().into_iter();
+            secrets.map(|(key, source)| (format!("{key} of {}", tier.name), login.text(), source))
         });
         sudo.chain(logins).collect()
     }

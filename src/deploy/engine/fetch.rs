@@ -82,7 +82,10 @@ async fn pull(
         Some(0) => Ok(by_tier(&step.shared.fleet, log.fetched())),
         Some(code) => {
             let (code, said) = why(log.failure(), code, Code::FetchFailed);
-            let text = format!("{host} could not fetch its system, which tier {} serves: {said}", tier.name);
+            let text = format!(
+                "{host} could not fetch its system, which tier {} serves: {said}",
+                tier.name
+            );
             Err(Failure::failed(code, text))
         }
         None => {

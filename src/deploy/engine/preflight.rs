@@ -103,7 +103,8 @@ fn still_wrong(host: &str, before: &str, text: &str) -> Option<Reason> {
     units.retain(|unit| before.contains(unit.as_str()));
     let broken = said("broken");
     if !broken.is_empty() {
-        let text = format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
+        let text =
+            format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
         return Some(Reason::new(Code::CheckFailed, text));
     }
     let text = format!(
@@ -341,7 +342,8 @@ mod tests {
     fn a_host_that_was_left_degraded_is_well_when_its_units_and_checks_are() {
         let before = "fleet-migrate.service failed; see `systemctl status` there";
         let look = |text: &str| still_wrong("razer", before, text);
-        let units = look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\n").unwrap();
+        let units =
+            look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\n").unwrap();
         assert_eq!(units.code, Code::UnitsFailed);
         assert!(units.text.contains("fleet-migrate.service still failed"), "{units}");
         assert!(!units.text.contains("old.service"), "it had failed before that run: {units}");

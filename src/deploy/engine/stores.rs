@@ -47,7 +47,8 @@ pub(super) async fn prepare(step: &Step) -> Result<Arc<OnlyStores>, Failure> {
 async fn look(step: &Step) -> Result<OnlyStores, Failure> {
     let (name, fleet) = (&step.host.name, &step.shared.fleet);
     let alone = |why: String| {
-        let text = format!("no cache is asked, and {name} compiles all that it lacks, because {why}");
+        let text =
+            format!("no cache is asked, and {name} compiles all that it lacks, because {why}");
         let note = Some(Reason::new(Code::CachesSkipped, text));
         Ok(OnlyStores { note, ..OnlyStores::default() })
     };

@@ -315,8 +315,7 @@ impl Machine {
             self.restart_only(index, phase, out);
         } else if unchanged {
             let unwell = self.hosts[index].known.preflight.unwell.clone();
-            let outcome =
-                if unwell.is_some() { Outcome::Degraded } else { Outcome::Unchanged };
+            let outcome = if unwell.is_some() { Outcome::Degraded } else { Outcome::Unchanged };
             self.end(index, outcome, unwell, now, out);
         }
         unchanged

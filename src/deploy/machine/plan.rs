@@ -38,9 +38,9 @@ impl Machine {
         }
         let mut told = BTreeSet::new();
         loop {
-            let open = (0..self.hosts.len())
+            let mut open = (0..self.hosts.len())
                 .filter(|index| !told.contains(index) && !self.hosts[*index].is_over());
-            let found = open.filter_map(|index| Some((index, self.order_not_held(index)?))).next();
+            let found = open.find_map(|index| Some((index, self.order_not_held(index)?)));
             let Some((index, reason)) = found else { return };
             told.insert(index);
             if self.setup.asks {

@@ -392,7 +392,8 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::
 fn not_read(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::InvalidInput => {
-            "it is not compressed, and the file of a run is; name the file as it was written".to_owned()
+            "it is not compressed, and the file of a run is; name the file as it was written"
+                .to_owned()
         }
         _ => error.to_string(),
     }

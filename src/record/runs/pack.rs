@@ -142,7 +142,8 @@ mod tests {
         };
         let (before, plain, sizes) = (read(&runs, &run), size(&runs), runs.log_sizes(&run));
         let mut exported = Vec::new();
-        runs.export(&run, serde_json::Value::Null, &KnownSecrets::default(), &mut exported).unwrap();
+        runs.export(&run, serde_json::Value::Null, &KnownSecrets::default(), &mut exported)
+            .unwrap();
         let mut following = runs.read_log(&run, "a", 50);
         following.look().unwrap();
         let large = |path: &PathBuf| fs::metadata(path).unwrap().len() >= SMALLEST;

@@ -233,8 +233,12 @@ async fn a_builder_that_is_off_is_told_with_the_way_that_needs_none() {
     };
     let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(off)).await;
     let error = story.result.error.unwrap();
-    let way = "; or let samsung build its own system with `nixdash deploy samsung --strategy direct`";
-    assert!(error.starts_with("samsung cannot be built: p620: ") && error.ends_with(way), "{error}");
+    let way =
+        "; or let samsung build its own system with `nixdash deploy samsung --strategy direct`";
+    assert!(
+        error.starts_with("samsung cannot be built: p620: ") && error.ends_with(way),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

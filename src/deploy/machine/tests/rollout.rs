@@ -192,8 +192,11 @@ fn a_build_that_fails_holds_no_host_of_its_own_wave_up() {
 }
 
 fn news(ride: &Ride) -> Vec<&RolloutNews> {
-    let of = |what| if let &RunWhat::Rollout(ref news) = what { Some(news) } else { None };
-    ride.told.iter().filter_map(of).collect()
+    let news = ride.told.iter().filter_map(|what| match what {
+        RunWhat::Rollout(news) => Some(news),
+        _ => None,
+    });
+    news.collect()
 }
 
 #[test]

@@ -184,7 +184,8 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
     }
     fs::write(&path, "not compressed").unwrap();
     assert!(import(&path).contains("exported: it is not compressed, and the file of a run is"));
-    let missing = here.export(&RunId("99".to_owned()), Value::Null, &KnownSecrets::default(), Vec::new());
+    let missing =
+        here.export(&RunId("99".to_owned()), Value::Null, &KnownSecrets::default(), Vec::new());
     let missing = missing.unwrap_err();
     assert!(missing.to_string().contains("no record of run 99"), "{missing}");
 }

@@ -100,7 +100,11 @@ pub(super) async fn run(fleet: Fleet, practice_file: Option<PathBuf>) -> Result<
         tokio::spawn(stop.clone().run_until_cancelled_owned(ending));
     }
     let kept = KeptSilences::of(&state_home(), fleet.file.as_deref());
-    let watched = silence::watch(kept, messages.clone());
+    let hearer = messages.clone();
+    let watched = silence::watch(kept, move |all| {
+        let hearer = hearer.clone();
+        async move { hearer.send(Msg::Silences(all)).await.is_ok() }
+    });
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     if let Some(flake) = fleet.flake.clone() {
         let watched = ancestry::watch(flake, seen.clone(), messages.clone());

@@ -23,6 +23,9 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Notify, mpsc, watch};
 
+/// Changes what is silenced; returns all that there is then.
+type ChangeSilences = fn(&KeptSilences, &Silence, Timestamp) -> std::io::Result<Vec<Silence>>;
+
 /// Carries out what the screen asks for.
 pub(super) struct Runtime {
     pub(super) fleet: Arc<Fleet>,
@@ -97,8 +100,19 @@ impl Runtime {
                     let args = ["reattach", "--detached", &run.0].map(OsString::from);
                     self.spawn(args.to_vec(), &run).await;
                 }
-                Effect::Silence(silence) => self.silence(*silence, false).await,
-                Effect::EndSilence(silence) => self.silence(*silence, true).await,
+                Effect::Silence(silence) => {
+                    let key = &self.silence_key;
+                    let then = format!("is silenced; {key} makes it an alarm again");
+                    let add: ChangeSilences = |kept, silence, now| kept.add(silence.clone(), now);
+                    self.silence(&silence, add, &then).await;
+                }
+                Effect::EndSilence(silence) => {
+                    self.silence(&silence, KeptSilences::end, "is an alarm again").await;
+                }
+                Effect::ForgetSilence(silence) => {
+                    let then = "has changed or is gone, and is silenced no more";
+                    self.silence(&silence, KeptSilences::end, then).await;
+                }
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
                 Effect::Order { run, order } => self.say(&run, Word::Order(order)).await,
                 Effect::Probe { hosts } => self.probe(&hosts),
@@ -147,20 +161,14 @@ impl Runtime {
         }
     }
 
-    /// Silences a finding, or makes it an alarm again; the screen is told what is silenced then.
-    async fn silence(&self, silence: Silence, end: bool) {
+    /// Changes what is silenced; the screen is told what is silenced then, and what becomes of the finding.
+    async fn silence(&self, silence: &Silence, change: ChangeSilences, then: &str) {
         let kept = KeptSilences::of(&state_home(), self.fleet.file.as_deref());
         let what = silence.code.label();
         let about =
             silence.tier.iter().chain(&silence.host).cloned().collect::<Vec<_>>().join(" on ");
-        let text = if end {
-            format!("{what} of {about} is an alarm again")
-        } else {
-            let key = &self.silence_key;
-            format!("{what} of {about} is silenced; {key} makes it an alarm again")
-        };
-        let now = Timestamp::now();
-        let done = if end { kept.end(&silence, now) } else { kept.add(silence, now) };
+        let text = format!("{what} of {about} {then}");
+        let done = change(&kept, silence, Timestamp::now());
         match done {
             Ok(all) => {
                 drop(self.messages.send(Msg::Silences(all)).await);

@@ -106,6 +106,7 @@ Examples:
   nixdash silence                           What is silenced, in hosts.toml and here
   nixdash silence add disk-low --host p510 --for 7d --reason known  Is not an alarm for a week
   nixdash silence add room-low --tier weed --until 2026-12-31 --reason planned
+  nixdash silence add units-failed --host p510 --until-it-changes --reason known
   nixdash silence end disk-low --host p510  It is an alarm again";
 
 pub(super) const GENERATIONS: &str = "\

@@ -2,9 +2,11 @@
 //!
 //! What is silenced here is kept in the state folder; hosts.toml, which may silence too, is only read.
 
-use crate::cli::{CliError, complete};
-use crate::dash::Msg;
-use crate::fleet::{Code, Fleet, Silence, SilenceEnd, SilenceOrigin, printable_line};
+use crate::cli::{CliError, complete, earlier};
+use crate::fleet::{
+    Code, Event, Finding, Fleet, Silence, SilenceEnd, SilenceOrigin, UNTIL_IT_CHANGES,
+    printable_line,
+};
 use crate::record::{KeptSilences, state_home};
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
@@ -15,7 +17,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// How often the dashboard looks whether something else is silenced.
 const EVERY: Duration = Duration::from_secs(5);
@@ -49,13 +50,16 @@ enum SilenceCommand {
         #[arg(
             long = "for",
             value_name = "TIME",
-            required_unless_present = "until",
-            conflicts_with = "until"
+            required_unless_present_any = ["until", "until_it_changes"],
+            conflicts_with_all = ["until", "until_it_changes"]
         )]
         time: Option<Span>,
         /// Until the end of this day, in UTC
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", conflicts_with = "until_it_changes")]
         until: Option<Date>,
+        /// Until it says something else, is more or less bad, or is gone; 90 days at most
+        #[arg(long)]
+        until_it_changes: bool,
     },
     /// Ends what was silenced here
     End {
@@ -115,6 +119,15 @@ pub enum SilenceError {
          2026-12-31"
     )]
     Past,
+    /// No such finding is known.
+    #[error(
+        "no such finding was there when nixdash looked last, so nothing can be noticed to change; measure with \
+         `nixdash status`, or silence it with --for or --until"
+    )]
+    NotFound,
+    /// Hosts have different findings of that code about the tier.
+    #[error("the hosts do not say the same of that tier; name one with --host")]
+    Several,
     /// Nothing is silenced so.
     #[error(
         "nothing is silenced here with that code for that host and tier; `nixdash silence` lists what is"
@@ -146,14 +159,18 @@ struct SilenceJson<'a> {
 pub(super) fn run(fleet: &Fleet, args: &SilenceArgs) -> Result<ExitCode, CliError> {
     let kept = KeptSilences::of(&state_home(), fleet.file.as_deref());
     let now = Timestamp::now();
-    let all = changed(fleet, &kept, args.what.as_ref(), now)?;
+    let all = changed(fleet, &kept, args.what.as_ref(), now, || last_found(fleet))?;
     let text = if args.json { json(&all, now) } else { list(&all, now) };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells the screen when something else is silenced than before: somebody may do so beside it.
-pub(super) async fn watch(kept: KeptSilences, messages: mpsc::Sender<Msg>) {
+/// Tells when something else is silenced than before: somebody may do so beside this nixdash. `hear` returns
+/// whether there is still somebody who hears it.
+pub(super) async fn watch<F: Future<Output = bool>>(
+    kept: KeptSilences,
+    mut hear: impl FnMut(Vec<Silence>) -> F,
+) {
     let mut told = kept.all().ok();
     loop {
         tokio::time::sleep(EVERY).await;
@@ -161,7 +178,7 @@ pub(super) async fn watch(kept: KeptSilences, messages: mpsc::Sender<Msg>) {
         let Ok(all) = kept.all() else { continue };
         if told.as_ref() != Some(&all) {
             told = Some(all.clone());
-            if messages.send(Msg::Silences(all)).await.is_err() {
+            if !hear(all).await {
                 return;
             }
         }
@@ -174,10 +191,17 @@ fn changed(
     kept: &KeptSilences,
     what: Option<&SilenceCommand>,
     now: Timestamp,
+    found: impl FnOnce() -> Vec<Finding>,
 ) -> Result<Vec<Silence>, SilenceError> {
     let here = match what {
         None | Some(SilenceCommand::List) => kept.all()?,
-        Some(SilenceCommand::Add { code, about, reason, time, until }) => {
+        Some(SilenceCommand::Add { code, about, reason, until_it_changes: true, .. }) => {
+            about.check(fleet)?;
+            let until = SilenceEnd::At(now + UNTIL_IT_CHANGES);
+            let silence = as_it_is(about.silence(*code, reason, until), &found())?;
+            kept.add(silence, now)?
+        }
+        Some(SilenceCommand::Add { code, about, reason, time, until, .. }) => {
             about.check(fleet)?;
             let until = end(time.as_ref(), *until, now).ok_or(SilenceError::Past)?;
             kept.add(about.silence(*code, reason, until), now)?
@@ -199,6 +223,33 @@ fn changed(
     let in_file = fleet.alarms.silences.iter();
     let in_file = in_file.filter(|silence| silence.origin == SilenceOrigin::HostsToml).cloned();
     Ok(in_file.chain(here).collect())
+}
+
+/// Returns a silence that ends when the finding changes that it is about now.
+fn as_it_is(silence: Silence, found: &[Finding]) -> Result<Silence, SilenceError> {
+    let meant: Vec<&Finding> = found.iter().filter(|it| silence.is_about(it)).collect();
+    let first = meant.first().ok_or(SilenceError::NotFound)?;
+    let silence = silence.until_it_changes(first);
+    if meant.iter().all(|finding| silence.is_about(finding)) {
+        Ok(silence)
+    } else {
+        Err(SilenceError::Several)
+    }
+}
+
+/// Returns the findings of all hosts and tiers, as any nixdash found them last.
+fn last_found(fleet: &Fleet) -> Vec<Finding> {
+    let events = earlier::events(fleet, &earlier::read(fleet)).into_iter();
+    let findings = events.map(|event| match event {
+        Event::Host { facts, .. } => facts.findings,
+        Event::Tier { facts, .. } => facts.all_findings(),
+        Event::Asking { .. }
+        | Event::Store { .. }
+        | Event::Coverage { .. }
+        | Event::Next { .. }
+        | Event::Run(_) => Vec::new(),
+    });
+    findings.flatten().collect()
 }
 
 /// Returns when a silence ends; none where that does not lie ahead.
@@ -235,6 +286,7 @@ impl About {
             reason: printable_line(reason),
             until,
             severity: None,
+            detail: None,
             origin: SilenceOrigin::State,
         }
     }
@@ -275,10 +327,10 @@ fn list(all: &[Silence], now: Timestamp) -> String {
     let names = all.iter().map(|silence| about(silence).chars().count()).max().unwrap_or_default();
     let mut text = String::new();
     for silence in all {
-        let until = match (silence.severity, silence.until.is_over(now)) {
+        let until = match (silence.ends_with_a_change(), silence.until.is_over(now)) {
             (_, true) => format!("over since {}", silence.until),
-            (Some(_), false) => format!("until it changes, {} at the latest", silence.until),
-            (None, false) => format!("until {}", silence.until),
+            (true, false) => format!("until it changes, {} at the latest", silence.until),
+            (false, false) => format!("until {}", silence.until),
         };
         let place = match silence.origin {
             SilenceOrigin::HostsToml => " (hosts.toml)",
@@ -303,6 +355,17 @@ mod tests {
         crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap()
     }
 
+    /// What was found last.
+    fn found() -> Vec<Finding> {
+        let subject = || crate::fleet::Subject::host("p510");
+        let low = Finding::new(subject(), Code::DiskLow, "only 1.2 GB is left", "make room");
+        let failed = |unit: &str| {
+            let cause = format!("{unit} failed 14 min ago");
+            Finding::new(subject(), Code::UnitsFailed, &cause, "look at its journal")
+        };
+        vec![low, failed("sshd.service"), failed("bluetooth.service")]
+    }
+
     fn now() -> Timestamp {
         "2026-11-21T12:00:00Z".parse().unwrap()
     }
@@ -314,7 +377,7 @@ mod tests {
         let Some(crate::cli::CliCommand::Silence(args)) = cli.command else {
             return Ok(Vec::new());
         };
-        changed(&fleet(), kept, args.what.as_ref(), now()).map_err(|error| error.to_string())
+        changed(&fleet(), kept, args.what.as_ref(), now(), found).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -335,6 +398,27 @@ mod tests {
         assert!(why.contains("nothing is silenced here"), "{why}");
         let why = silence(&kept, "end boot-low --host p510").unwrap_err();
         assert!(why.contains("does not write that file"), "{why}");
+    }
+
+    #[test]
+    fn one_until_it_changes_knows_what_the_finding_says_now() {
+        let state = tempfile::tempdir().unwrap();
+        let kept = KeptSilences::of(state.path(), None);
+        let line = "add disk-low --host p510 --reason known --until-it-changes";
+        let all = silence(&kept, line).unwrap();
+        assert!(all[1].is_about(&found()[0]), "{all:?}");
+        let changed = Finding { cause: "none is left".to_owned(), ..found().remove(0) };
+        assert!(!all[1].is_about(&changed));
+        let until = "until it changes, 2027-02-19 12:00 UTC at the latest: known";
+        assert!(list(&all, now()).contains(until), "{}", list(&all, now()));
+        for (line, says) in [
+            ("add boot-low --host p510 --reason x --until-it-changes", "nixdash status"),
+            ("add units-failed --host p510 --reason x --until-it-changes", "do not say the same"),
+            ("add disk-low --host p510 --reason x --until-it-changes --for 1h", "cannot be used"),
+        ] {
+            let why = silence(&kept, line).unwrap_err();
+            assert!(why.contains(says), "{line}: {why}");
+        }
     }
 
     #[test]

@@ -275,6 +275,7 @@ mod tests {
             reason: "a bigger disk is on its way".to_owned(),
             until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
             severity: None,
+            detail: None,
             origin: SilenceOrigin::HostsToml,
         }
     }

@@ -82,6 +82,7 @@ pub(super) async fn show_run(
                 | Effect::Verify { .. }
                 | Effect::Silence(_)
                 | Effect::EndSilence(_)
+                | Effect::ForgetSilence(_)
                 | Effect::OpenShell { .. }
                 | Effect::KeepSession(_)
                 | Effect::KeepPractice(_)

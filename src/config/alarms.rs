@@ -135,6 +135,7 @@ fn silence(
         reason: crate::fleet::printable_line(reason?.value),
         until: SilenceEnd::Day(until?),
         severity: None,
+        detail: None,
         origin: SilenceOrigin::HostsToml,
     })
 }

@@ -310,6 +310,8 @@ pub enum Effect {
     Silence(Box<Silence>),
     /// Make what this silences an alarm again.
     EndSilence(Box<Silence>),
+    /// Forget a silence that held as long as its finding did not change, which it did.
+    ForgetSilence(Box<Silence>),
     /// Measure now.
     Probe {
         /// The hosts; empty means every host and every tier.
@@ -411,6 +413,7 @@ impl Effect {
             | Self::AcceptHostKey { .. }
             | Self::Silence(_)
             | Self::EndSilence(_)
+            | Self::ForgetSilence(_)
             | Self::Order { .. }
             | Self::OpenShell { .. }
             | Self::EditHostsFile

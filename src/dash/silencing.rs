@@ -1,7 +1,9 @@
 //! The form in which a finding is silenced: what it holds.
 
 use crate::dash::input::LineInput;
-use crate::fleet::{Finding, Severity, Silence, SilenceEnd, SilenceOrigin, Subject};
+use crate::fleet::{
+    Finding, Severity, Silence, SilenceEnd, SilenceOrigin, Subject, UNTIL_IT_CHANGES,
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// For how long something is silenced.
@@ -16,7 +18,7 @@ pub enum SilenceTime {
     Day,
     /// A week.
     Week,
-    /// As long as the finding is as bad as now, for 90 days at most.
+    /// As long as the finding is there, says the same and is as bad as now, for 90 days at most.
     UntilItChanges,
 }
 
@@ -54,7 +56,7 @@ impl SilenceTime {
             Self::EightHours => 8,
             Self::Day => 24,
             Self::Week => 7 * 24,
-            Self::UntilItChanges => 90 * 24,
+            Self::UntilItChanges => return SilenceEnd::At(now + UNTIL_IT_CHANGES),
         };
         SilenceEnd::At(now + SignedDuration::from_hours(hours))
     }
@@ -103,16 +105,18 @@ impl SilenceForm {
     /// Returns what the form says.
     pub(super) fn silence(&self, now: Timestamp) -> Option<Silence> {
         let finding = self.chosen()?;
-        let until_it_changes = self.time == SilenceTime::UntilItChanges;
-        Some(Silence {
+        let silence = Silence {
             code: finding.code,
             host: finding.subject.host_name().map(str::to_owned),
             tier: finding.subject.tier_name().map(str::to_owned),
             reason: self.reason.text().trim().to_owned(),
             until: self.time.end(now),
-            severity: until_it_changes.then_some(finding.severity),
+            severity: None,
+            detail: None,
             origin: SilenceOrigin::State,
-        })
+        };
+        let until_it_changes = self.time == SilenceTime::UntilItChanges;
+        Some(if until_it_changes { silence.until_it_changes(finding) } else { silence })
     }
 }
 

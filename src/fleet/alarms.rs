@@ -1,6 +1,6 @@
 //! When a figure of a host is a finding, and what is silenced.
 
-use crate::fleet::{HostFacts, Silence, TierFacts, silence};
+use crate::fleet::{Finding, HostFacts, Silence, SilenceOrigin, TierFacts, TierState, silence};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -65,6 +65,39 @@ impl Default for Limits {
 }
 
 impl Alarms {
+    /// Takes what is silenced in nixdash's own state, in the place of what was.
+    pub fn set_kept(&mut self, kept: Vec<Silence>) {
+        self.silences.retain(|silence| silence.origin == SilenceOrigin::HostsToml);
+        self.silences.extend(kept);
+    }
+
+    /// Returns the silences that ended with a change of a host's findings, from one answer to the next. Of a
+    /// host that does not answer nothing is known.
+    pub fn over_with_host(&self, before: &HostFacts, now: &HostFacts) -> Vec<Silence> {
+        if now.state.has_answered() {
+            self.over(&before.findings, &now.findings)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Returns the silences that ended with a change of a tier's findings, and of those that hosts have of it.
+    /// Of a tier that does not answer, or that not all hosts of before were asked about, nothing is known.
+    pub fn over_with_tier(&self, before: &TierFacts, now: &TierFacts) -> Vec<Silence> {
+        let answers = !matches!(now.state, TierState::Unknown | TierState::Down | TierState::Proxy);
+        let is_whole = before.hosts.keys().all(|host| now.hosts.contains_key(host));
+        if answers && is_whole {
+            self.over(&before.all_findings(), &now.all_findings())
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn over(&self, before: &[Finding], now: &[Finding]) -> Vec<Silence> {
+        let all = self.silences.iter();
+        all.filter(|silence| silence.is_over_since(before, now)).cloned().collect()
+    }
+
     /// Marks what is silenced of a host.
     pub fn silence_host(&self, facts: &mut HostFacts, now: Timestamp) {
         silence(&mut facts.findings, &self.silences, now);
@@ -100,6 +133,7 @@ mod tests {
             reason: "a bigger disk is on its way".to_owned(),
             until: SilenceEnd::Day(Date::constant(2026, 12, 24)),
             severity: None,
+            detail: None,
             origin: SilenceOrigin::HostsToml,
         }
     }

@@ -173,6 +173,12 @@ impl TierFacts {
         Self { state, findings: vec![finding], ..Self::default() }
     }
 
+    /// Returns what is wrong with it, then what is wrong with it for single hosts.
+    pub fn all_findings(&self) -> Vec<Finding> {
+        let on_hosts = self.hosts.values().flat_map(|on_host| &on_host.findings);
+        self.findings.iter().chain(on_hosts).cloned().collect()
+    }
+
     /// Returns why it does not serve as it should, with what to do, in one sentence; none of one
     /// that serves, whatever else is wrong.
     pub fn error(&self) -> Option<String> {

@@ -102,7 +102,7 @@ pub use run::{
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, NotifyWay, Retention, Targets};
-pub use silence::{Silence, silence};
+pub use silence::{Silence, UNTIL_IT_CHANGES, silence};
 pub use silenced::{SilenceEnd, SilenceOrigin, Silenced};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::{printable_coloured, printable_line, printable_text};

@@ -63,7 +63,7 @@ pub struct Silenced {
     pub until: SilenceEnd,
     /// Whether that is over, so that the finding is active again.
     pub is_over: bool,
-    /// Whether it ends before, as soon as the finding is more or less bad.
+    /// Whether it ends before, as soon as the finding says something else, is more or less bad, or is gone.
     #[serde(default)]
     pub until_it_changes: bool,
     /// Where it is written.

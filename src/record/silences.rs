@@ -90,6 +90,7 @@ mod tests {
             reason: reason.to_owned(),
             until: SilenceEnd::At(until),
             severity: None,
+            detail: None,
             origin: SilenceOrigin::State,
         }
     }

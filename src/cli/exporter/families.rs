@@ -5,8 +5,8 @@
 use super::exposition::{MetricFamily, MetricKind, MetricSample, MetricsFormat, MetricsPage};
 use crate::cli::caches::{PartOfWhole, Remembered, Windows};
 use crate::fleet::{
-    CoverageFacts, Event, Fleet, HostFacts, HostState, NextFacts, SignatureState, StoreFacts, Tier,
-    TierFacts, TierState,
+    Alarms, CoverageFacts, Event, Fleet, HostFacts, HostState, NextFacts, SignatureState, Silence,
+    StoreFacts, Tier, TierFacts, TierState,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The last of everything that was measured.
 #[derive(Default)]
 pub(super) struct FleetFigures {
+    /// What is silenced now.
+    alarms: Alarms,
     hosts: BTreeMap<String, HostFacts>,
     stores: BTreeMap<String, StoreFacts>,
     pub(super) tiers: BTreeMap<String, TierFacts>,
@@ -24,15 +26,43 @@ pub(super) struct FleetFigures {
 }
 
 impl FleetFigures {
-    /// Keeps what was measured.
-    pub(super) fn take(&mut self, event: Event) {
+    /// Returns figures of nothing yet, of which this is silenced.
+    pub(super) fn with(alarms: Alarms) -> Self {
+        Self { alarms, ..Self::default() }
+    }
+
+    /// Keeps what was measured. Returns the silences that end with it, since their findings changed or are gone.
+    pub(super) fn take(&mut self, mut event: Event, now: Timestamp) -> Vec<Silence> {
+        event.silence(&self.alarms, now);
         match event {
-            Event::Host { host, facts } => drop(self.hosts.insert(host, *facts)),
+            Event::Host { host, facts } => {
+                let before = self.hosts.get(&host);
+                let over = before.map(|before| self.alarms.over_with_host(before, &facts));
+                self.hosts.insert(host, *facts);
+                return over.unwrap_or_default();
+            }
+            Event::Tier { tier, facts } => {
+                let before = self.tiers.get(&tier);
+                let over = before.map(|before| self.alarms.over_with_tier(before, &facts));
+                self.tiers.insert(tier, *facts);
+                return over.unwrap_or_default();
+            }
             Event::Store { host, facts } => drop(self.stores.insert(host, facts)),
-            Event::Tier { tier, facts } => drop(self.tiers.insert(tier, *facts)),
             Event::Coverage { host, facts } => drop(self.coverage.insert(host, facts)),
             Event::Next { host, facts } => drop(self.next.insert(host, *facts)),
             Event::Asking { .. } | Event::Run(_) => {}
+        }
+        Vec::new()
+    }
+
+    /// Takes what is silenced in nixdash's own state now, and marks all findings anew.
+    pub(super) fn set_silences(&mut self, kept: Vec<Silence>, now: Timestamp) {
+        self.alarms.set_kept(kept);
+        for facts in self.hosts.values_mut() {
+            self.alarms.silence_host(facts, now);
+        }
+        for facts in self.tiers.values_mut() {
+            self.alarms.silence_tier(facts, now);
         }
     }
 
@@ -385,7 +415,10 @@ mod tests {
         let mut figures = FleetFigures::default();
         let size = SizeFacts { bytes: 7, exact: true, ..SizeFacts::default() };
         let facts = TierFacts { state: TierState::Slow, size: Some(size), ..TierFacts::default() };
-        figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
+        figures.take(
+            Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) },
+            Timestamp::UNIX_EPOCH,
+        );
         let share = Share { have: 1, total: 2 };
         let found = Coverage {
             paths: share,
@@ -395,7 +428,7 @@ mod tests {
         };
         let tiers = BTreeMap::from([("weed".to_owned(), found)]);
         let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
-        figures.take(Event::Coverage { host: "p620".to_owned(), facts });
+        figures.take(Event::Coverage { host: "p620".to_owned(), facts }, Timestamp::UNIX_EPOCH);
         let page = figures.page(&fleet, MetricsFormat::OpenMetrics);
         for line in [
             "nixdash_tier_state{tier=\"weed\",kind=\"seaweedfs\",nixdash_tier_state=\"slow\"} 1\n",
@@ -408,6 +441,45 @@ mod tests {
         }
         assert!(!page.contains("latency") && !page.contains("hit_rate"), "{page}");
         assert!(page.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_is_silenced_later_is_served_so_and_ends_when_its_finding_is_gone() {
+        use crate::fleet::{Code, Finding, SilenceEnd, SilenceOrigin, Subject};
+        let now = Timestamp::UNIX_EPOCH;
+        let cause = "only 1.2 GB is left";
+        let low = Finding::new(Subject::host("p510"), Code::DiskLow, cause, "make room");
+        let measured = |findings: Vec<Finding>| {
+            let facts = HostFacts { state: HostState::Up, findings, ..HostFacts::default() };
+            Event::Host { host: "p510".to_owned(), facts: Box::new(facts) }
+        };
+        let mut figures = FleetFigures::default();
+        assert_eq!(figures.take(measured(vec![low.clone()]), now), []);
+        let silenced = |figures: &FleetFigures| {
+            let page = figures.page(&crate::config::fallback(), MetricsFormat::OpenMetrics);
+            let line = page.lines().find(|line| line.starts_with("nixdash_finding{"));
+            line.is_some_and(|line| line.contains("silenced=\"true\""))
+        };
+        assert!(!silenced(&figures));
+        let silence = Silence {
+            code: Code::DiskLow,
+            host: Some("p510".to_owned()),
+            tier: None,
+            reason: "known".to_owned(),
+            until: SilenceEnd::At(Timestamp::MAX),
+            severity: None,
+            detail: None,
+            origin: SilenceOrigin::State,
+        };
+        let silence = silence.until_it_changes(&low);
+        figures.set_silences(vec![silence.clone()], now);
+        assert!(silenced(&figures));
+        assert_eq!(figures.take(measured(vec![low.clone()]), now), []);
+        assert!(silenced(&figures), "a new measurement is marked too");
+        assert_eq!(figures.take(measured(Vec::new()), now), [silence]);
+        figures.set_silences(Vec::new(), now);
+        assert_eq!(figures.take(measured(vec![low]), now), []);
+        assert!(!silenced(&figures));
     }
 
     #[test]
@@ -424,7 +496,10 @@ mod tests {
             ..TierFacts::default()
         };
         let mut figures = FleetFigures::default();
-        figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
+        figures.take(
+            Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) },
+            Timestamp::UNIX_EPOCH,
+        );
         let page = figures.page(&crate::config::fallback(), MetricsFormat::OpenMetrics);
         let lines: Vec<&str> =
             page.lines().filter(|line| line.starts_with("nixdash_finding{")).collect();

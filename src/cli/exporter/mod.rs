@@ -10,10 +10,11 @@ mod server;
 
 use crate::cli::caches::Remembered;
 use crate::cli::live::{Nobody, count_requests, watch_runs};
+use crate::cli::silence::{self, SilenceError};
 use crate::cli::{CliError, history};
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
-use crate::record::{Recorder, RunWatch, Runs, state_home};
+use crate::record::{KeptSilences, Recorder, RunWatch, Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
 use families::FleetFigures;
@@ -47,7 +48,8 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
     let remote = Remote::new(Arc::clone(&fleet));
     let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
     let recorder = history::recorder(&fleet, |line| eprintln!("nixdash: {line}"));
-    let figures = Arc::new(Mutex::new(FleetFigures::default()));
+    let figures = Arc::new(Mutex::new(FleetFigures::with(fleet.alarms.clone())));
+    let kept = KeptSilences::of(&state_home(), fleet.file.as_deref());
     let stop = CancellationToken::new();
     let (events, measured) = mpsc::channel(1024);
     let runs = Runs::open(&state_home()).ok();
@@ -60,7 +62,12 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
         let news = RunWatch::new(runs, fleet.file.clone());
         tokio::spawn(watch_runs(news, handle, Nobody, Arc::default()));
     }
-    tokio::spawn(keep(measured, Arc::clone(&figures), recorder.clone()));
+    tokio::spawn(keep(measured, Arc::clone(&figures), recorder.clone(), kept.clone()));
+    let hearer = Arc::clone(&figures);
+    tokio::spawn(silence::watch(kept, move |all| {
+        lock(&hearer).set_silences(all, Timestamp::now());
+        std::future::ready(true)
+    }));
     tokio::spawn(look_back(Arc::clone(&fleet), Arc::clone(&figures)));
     eprintln!("nixdash: serving http://{address}/metrics");
     let page = move |format| lock(&figures).page(&fleet, format);
@@ -88,12 +95,20 @@ async fn keep(
     mut measured: mpsc::Receiver<Event>,
     figures: Arc<Mutex<FleetFigures>>,
     recorder: Option<Recorder>,
+    kept: KeptSilences,
 ) {
     while let Some(event) = measured.recv().await {
         if let Some(recorder) = &recorder {
             recorder.record(&event);
         }
-        lock(&figures).take(event);
+        let over = lock(&figures).take(event, Timestamp::now());
+        for silence in over {
+            let now = Timestamp::now();
+            match kept.end(&silence, now) {
+                Ok(all) => lock(&figures).set_silences(all, now),
+                Err(error) => eprintln!("nixdash: {}", SilenceError::Keep(error)),
+            }
+        }
     }
 }
 

@@ -178,12 +178,21 @@ mod tests {
         let mut facts = TierFacts::default();
         facts.hosts.insert("razer".to_owned(), view);
         facts.depths.insert("razer".to_owned(), depth);
-        figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
+        figures.take(
+            Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) },
+            Timestamp::UNIX_EPOCH,
+        );
         let toplevel = StorePath::parse("/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top").ok();
         let next =
             NextFacts { toplevel, partial: true, to_build: Some(41), ..NextFacts::default() };
-        figures.take(Event::Next { host: "razer".to_owned(), facts: Box::new(next) });
-        figures.take(Event::Next { host: "p620".to_owned(), facts: Box::default() });
+        figures.take(
+            Event::Next { host: "razer".to_owned(), facts: Box::new(next) },
+            Timestamp::UNIX_EPOCH,
+        );
+        figures.take(
+            Event::Next { host: "p620".to_owned(), facts: Box::default() },
+            Timestamp::UNIX_EPOCH,
+        );
         let page = figures.page(&crate::config::fallback(), MetricsFormat::OpenMetrics);
         for line in [
             "nixdash_tier_on_host_trusted{host=\"razer\",tier=\"weed\"} 0\n",

@@ -4,7 +4,9 @@ use crate::dash::demo::{self, model, now};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
 use crate::dash::{Effect, Model, Msg, Overlay, update};
-use crate::fleet::{Code, Silence, SilenceEnd, SilenceOrigin, Silenced};
+use crate::fleet::{
+    Code, Event, HostFacts, HostState, Silence, SilenceEnd, SilenceOrigin, Silenced,
+};
 use jiff::SignedDuration;
 
 fn shown(model: &Model) -> String {
@@ -79,6 +81,45 @@ fn what_is_silenced_is_counted_apart_and_loud_again_when_that_is_ended() {
 }
 
 #[test]
+fn one_until_it_changes_is_forgotten_when_its_finding_is_gone_or_says_something_else() {
+    let of_samsung = |model: &Model, change: fn(&mut HostFacts)| {
+        let mut facts = model.world.hosts[2].facts.clone();
+        facts.asked_at = Some(now());
+        change(&mut facts);
+        Event::Host { host: "samsung".to_owned(), facts: Box::new(facts) }
+    };
+    let mut model = samsung(110, 30);
+    let silence = silenced(&mut model, "M\t\t\tfor good\n");
+    update(&mut model, Msg::Silences(vec![silence.clone()]), now());
+    let forgets = Effect::ForgetSilence(Box::new(silence));
+    let gone = of_samsung(&model, |facts| facts.findings.clear());
+    assert_eq!(
+        demo::happen(&mut model.clone(), gone.clone()),
+        [],
+        "what was found before may differ"
+    );
+    let same = of_samsung(&model, |facts| facts.measured_at = Some(now()));
+    assert_eq!(demo::happen(&mut model, same), []);
+    assert_eq!(demo::happen(&mut model.clone(), gone.clone()), [forgets.clone()]);
+    let changed = of_samsung(&model, |facts| {
+        for finding in &mut facts.findings {
+            finding.cause = format!("{} and more", finding.cause);
+        }
+    });
+    assert_eq!(demo::happen(&mut model.clone(), changed), [forgets]);
+    let away = of_samsung(&model, |facts| {
+        facts.findings.clear();
+        facts.state = HostState::Offline;
+    });
+    assert_eq!(demo::happen(&mut model.clone(), away), [], "who is away says nothing");
+    let mut fleet = (*model.world.fleet).clone();
+    fleet.read_only = true;
+    model.world.fleet = std::sync::Arc::new(fleet);
+    assert_eq!(demo::happen(&mut model, gone), [], "with --read-only nothing is forgotten");
+    assert_eq!(model.toast, None);
+}
+
+#[test]
 fn what_hosts_toml_silences_is_ended_there_and_outlives_what_is_said_here() {
     let mut fleet = demo::fleet();
     fleet.alarms.silences.push(Silence {
@@ -88,6 +129,7 @@ fn what_hosts_toml_silences_is_ended_there_and_outlives_what_is_said_here() {
         reason: "known".to_owned(),
         until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
         severity: None,
+        detail: None,
         origin: SilenceOrigin::HostsToml,
     });
     let mut model = demo::model_of(fleet, demo::troubled(), 110, 30);

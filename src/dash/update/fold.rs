@@ -8,7 +8,8 @@ use crate::dash::words::summary_mark;
 use crate::dash::world::{HISTORY, RunView, age};
 use crate::fleet::words::runs::last_run_failed;
 use crate::fleet::{
-    Code, Event, HostFacts, HostResult, HostState, RunEvent, RunId, RunWhat, TierFacts, duration,
+    Code, Event, HostFacts, HostResult, HostState, RunEvent, RunId, RunWhat, Silence, TierFacts,
+    duration,
 };
 use jiff::Timestamp;
 use std::collections::VecDeque;
@@ -41,6 +42,7 @@ pub(super) fn is_seen(model: &Model, event: &Event) -> bool {
 /// Folds an event.
 pub(super) fn event(model: &mut Model, mut event: Event, now: Timestamp) -> Vec<Effect> {
     event.silence(&model.world.alarms, now);
+    let over = over_with(model, &event);
     match event {
         Event::Asking { host } => {
             with_host(model, &host, |view| view.asking = true);
@@ -73,7 +75,34 @@ pub(super) fn event(model: &mut Model, mut event: Event, now: Timestamp) -> Vec<
             return run(model, event, now);
         }
     }
-    Vec::new()
+    over.into_iter().map(|silence| Effect::ForgetSilence(Box::new(silence))).collect()
+}
+
+/// Returns the silences that end with what was measured, since their findings changed or are gone. What was
+/// found before this dashboard was opened may have been looked at in less depth, and is compared with nothing.
+fn over_with(model: &Model, event: &Event) -> Vec<Silence> {
+    let (world, alarms) = (&model.world, &model.world.alarms);
+    let is_own = |asked_at: Option<Timestamp>| asked_at.is_some_and(|at| at >= world.opened_at);
+    if world.fleet.read_only {
+        return Vec::new();
+    }
+    match event {
+        Event::Host { host, facts } => {
+            let before = world.host(host).map(|view| &view.facts);
+            let before = before.filter(|before| is_own(before.asked_at));
+            before.map_or_else(Vec::new, |before| alarms.over_with_host(before, facts))
+        }
+        Event::Tier { tier, facts } => {
+            let before = world.tier(tier).map(|view| &view.facts);
+            let before = before.filter(|before| is_own(before.asked_at));
+            before.map_or_else(Vec::new, |before| alarms.over_with_tier(before, facts))
+        }
+        Event::Asking { .. }
+        | Event::Store { .. }
+        | Event::Coverage { .. }
+        | Event::Next { .. }
+        | Event::Run(_) => Vec::new(),
+    }
 }
 
 /// Adds to the findings of a host that its newest run failed there.

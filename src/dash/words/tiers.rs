@@ -238,6 +238,7 @@ mod tests {
             reason: "it moves".to_owned(),
             until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
             severity: None,
+            detail: None,
             origin: SilenceOrigin::HostsToml,
         };
         let alarms = Alarms { silences: vec![silence], ..Alarms::default() };

@@ -25,7 +25,7 @@ pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
     Alarms, Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts,
-    RunId, Silence, SilenceOrigin, StoreFacts, Tier, TierFacts, ago, commit_of,
+    RunId, Silence, StoreFacts, Tier, TierFacts, ago, commit_of,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -204,9 +204,7 @@ impl ScreenWorld {
 
     /// Takes what is silenced in nixdash's own state, and marks all findings anew.
     pub(in crate::dash) fn set_silences(&mut self, kept: Vec<Silence>, now: Timestamp) {
-        let all = &mut self.alarms.silences;
-        all.retain(|silence| silence.origin == SilenceOrigin::HostsToml);
-        all.extend(kept);
+        self.alarms.set_kept(kept);
         for host in &mut self.hosts {
             self.alarms.silence_host(&mut host.facts, now);
         }
@@ -294,6 +292,12 @@ impl ScreenWorld {
     pub(in crate::dash) fn host_mut(&mut self, name: &str) -> Option<&mut HostModel> {
         let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
         self.hosts.get_mut(index)
+    }
+
+    /// Returns what is known of a tier; none of one that the fleet does not have.
+    pub(in crate::dash) fn tier(&self, name: &str) -> Option<&TierView> {
+        let index = self.fleet.tiers.iter().position(|tier| tier.name == name)?;
+        self.tiers.get(index)
     }
 
     /// Returns what is known of a tier, to be changed; none of one that the fleet does not have.

@@ -22,8 +22,9 @@ for each. Codes do not change: alerts and scripts may be written against them.
 
 What a host's figures are judged by is set by `[alarms]` in hosts.toml. `[[alarms.silence]]` silences
 a finding of a host or a tier, by its code and with a reason and a last day. `nixdash silence` and the
-key `M` of the dashboard do so without a change of that file, for some hours or days, or as long as
-the finding is neither worse nor better. It is then shown as silenced, is not an alarm, and is counted
+key `M` of the dashboard do so without a change of that file, for some hours or days, or until
+the finding changes: until it says something else (other figures are no change), is worse or better, or
+is gone. A dashboard or exporter that sees such a change ends the silence for good. It is then shown as silenced, is not an alarm, and is counted
 under `findings.silenced` in JSON. After that time it is an alarm again, and says so.
 `nixdash status --fail-on error` (or `warning`) exits with 3 when there is a finding so bad that is
 not silenced.

@@ -11,8 +11,7 @@ use crate::dash::panes::caches::hosts::HostsShown;
 use crate::dash::panes::{cache, details, problems};
 use crate::dash::silencing::SilenceForm;
 use crate::dash::words::tiers::{is_bad, is_bad_on_host};
-use crate::dash::world::TierView;
-use crate::fleet::{Finding, Host, HostState, OverTimeOf, TierKind, can_be_verified};
+use crate::fleet::{Host, HostState, OverTimeOf, TierKind, can_be_verified};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
@@ -30,12 +29,12 @@ pub(super) fn update(
         Command::Open | Command::Zoom => model.toggle_zoom(),
         Command::NextProblem => problems::next(model, is_problem, now),
         Command::CopyFix => {
-            let findings = model.selected_tier().map(|(_, view)| all_findings(view));
+            let findings = model.selected_tier().map(|(_, view)| view.facts.all_findings());
             return problems::copy_fix(&findings.unwrap_or_default());
         }
         Command::Silence => {
             let found = model.selected_tier();
-            let found = found.map(|(tier, view)| (tier.name.clone(), all_findings(view)));
+            let found = found.map(|(tier, view)| (tier.name.clone(), view.facts.all_findings()));
             let (name, findings) = found.unwrap_or_default();
             problems::silence(model, &name, &findings);
         }
@@ -75,9 +74,9 @@ pub(super) fn shows_details(model: &Model) -> bool {
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Open => !shows_details(model) && model.selected_tier().is_some(),
-        Command::Silence => model
-            .selected_tier()
-            .is_some_and(|(tier, view)| SilenceForm::of(&tier.name, &all_findings(view)).is_some()),
+        Command::Silence => model.selected_tier().is_some_and(|(tier, view)| {
+            SilenceForm::of(&tier.name, &view.facts.all_findings()).is_some()
+        }),
         Command::Sort | Command::TurnSort => !shows_details(model) && model.row_count() > 1,
         Command::ScrollRight => {
             let shown = hosts_shown(model, layout(model).body);
@@ -88,9 +87,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             shown.hides_some() && shown.places.start > 0
         }
         Command::NextProblem => problems::any(model, is_problem),
-        Command::CopyFix => model
-            .selected_tier()
-            .is_some_and(|(_, view)| problems::worst_with_fix(&all_findings(view)).is_some()),
+        Command::CopyFix => model.selected_tier().is_some_and(|(_, view)| {
+            problems::worst_with_fix(&view.facts.all_findings()).is_some()
+        }),
         Command::Zoom | Command::OverTime | Command::Verify => model.selected_tier().is_some(),
         Command::NextDetails | Command::PreviousDetails => {
             shows_details(model) && model.visible_tiers().len() > 1
@@ -136,12 +135,6 @@ fn is_problem(model: &Model, index: usize) -> bool {
         .tiers
         .get(index)
         .is_some_and(|view| is_bad(&view.facts) || view.facts.hosts.values().any(is_bad_on_host))
-}
-
-/// Returns what was found of a tier, and behind it what was found of it on hosts.
-fn all_findings(view: &TierView) -> Vec<Finding> {
-    let on_hosts = view.facts.hosts.values().flat_map(|on_host| &on_host.findings);
-    view.facts.findings.iter().chain(on_hosts).cloned().collect()
 }
 
 /// Asks whether to look closely at the stores of the marked hosts, or of all that answer.

@@ -80,6 +80,12 @@ pub(in crate::dash) fn past<'a>(
             texts.push("restarted".to_owned());
             texts
         }
+        PastWhat::OtherSystem { host, version, .. } => {
+            let mut texts = with_tags(host);
+            texts.push("other system".to_owned());
+            texts.extend(version.clone());
+            texts
+        }
         PastWhat::Run { run, title, hosts, .. } => {
             let mut texts = vec![format!("#{run}"), title.clone()];
             texts.extend(hosts.iter().flat_map(|(host, _)| with_tags(host)));

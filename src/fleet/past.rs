@@ -38,6 +38,21 @@ pub enum PastWhat {
         /// The host.
         host: String,
     },
+    /// A host ran another system than before, and no run of this machine had brought it.
+    OtherSystem {
+        /// The host.
+        host: String,
+        /// The store path of the system.
+        running: String,
+        /// The generation of the system profile then.
+        generation: Option<u64>,
+        /// The version of NixOS.
+        version: Option<String>,
+        /// The store path of the system before.
+        before: String,
+        /// When that was seen last.
+        seen_at: Timestamp,
+    },
     /// A run began.
     Run {
         /// The run.
@@ -72,7 +87,7 @@ impl PastEvent {
                 Some(*at)
             }
             PastWhat::Trouble { end: TroubleEnd::GoesOn | TroubleEnd::NotSeenSince(_), .. } => None,
-            PastWhat::Restart { .. } => Some(self.at),
+            PastWhat::Restart { .. } | PastWhat::OtherSystem { .. } => Some(self.at),
             PastWhat::Run { ended_at, .. } => *ended_at,
         }
     }
@@ -96,7 +111,7 @@ impl PastEvent {
                 }
                 TroubleEnd::Between(seen, _) => format!("at least {}", between(self.at, *seen)),
             }),
-            PastWhat::Restart { .. } => None,
+            PastWhat::Restart { .. } | PastWhat::OtherSystem { .. } => None,
             PastWhat::Run { ended_at, .. } => ended_at.map(|at| between(self.at, at)),
         }
     }
@@ -111,7 +126,7 @@ impl PastEvent {
             PastWhat::Trouble { of: OverTimeOf::Tier(name), on_host: Some(host), .. } => {
                 format!("{name} on {host}")
             }
-            PastWhat::Restart { host } => host.clone(),
+            PastWhat::Restart { host } | PastWhat::OtherSystem { host, .. } => host.clone(),
             PastWhat::Run { hosts, .. } => match hosts.as_slice() {
                 [(host, _)] => host.clone(),
                 hosts => format!("{} hosts", hosts.len()),
@@ -132,6 +147,16 @@ impl PastEvent {
                 format!("{words}: {cause}")
             }
             PastWhat::Restart { .. } => "restarted".to_owned(),
+            PastWhat::OtherSystem { generation, version, .. } => {
+                let generation = generation.map(|number| format!("generation {number}"));
+                let known: Vec<String> = generation.into_iter().chain(version.clone()).collect();
+                let known = if known.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", known.join(", "))
+                };
+                format!("other system, not deployed by nixdash here{known}")
+            }
             PastWhat::Run { run, title, hosts, ended_at } => {
                 let how = match hosts.as_slice() {
                     [(_, Some(outcome))] => outcome.spoken(),

@@ -1,4 +1,4 @@
-//! `nixdash history --events`: what was wrong and how long, which hosts restarted, and what runs did.
+//! `nixdash history --events`: what was wrong and how long, which hosts restarted or got another system, and what runs did.
 
 use crate::cli::CliError;
 use crate::cli::history::read;
@@ -24,7 +24,8 @@ struct EventJson<'a> {
     at: Timestamp,
     /// When it was over; of what ended while nobody looked, when it was found to be over.
     ended_at: Option<Timestamp>,
-    /// When it was seen last, where nobody looked from then to its end, or to now.
+    /// When it was seen last, where nobody looked from then to its end, or to now; of another system, when the
+    /// one before was.
     seen_at: Option<Timestamp>,
     #[serde(flatten)]
     what: WhatJson<'a>,
@@ -43,6 +44,13 @@ enum WhatJson<'a> {
     },
     Restart {
         host: &'a str,
+    },
+    OtherSystem {
+        host: &'a str,
+        running: &'a str,
+        generation: Option<u64>,
+        version: Option<&'a str>,
+        before: &'a str,
     },
     Run {
         run: &'a str,
@@ -94,7 +102,8 @@ fn event_json(event: &PastEvent) -> EventJson<'_> {
         PastWhat::Trouble {
             end: TroubleEnd::NotSeenSince(seen) | TroubleEnd::Between(seen, _),
             ..
-        } => Some(*seen),
+        }
+        | PastWhat::OtherSystem { seen_at: seen, .. } => Some(*seen),
         PastWhat::Trouble { end: TroubleEnd::GoesOn | TroubleEnd::At(_), .. }
         | PastWhat::Restart { .. }
         | PastWhat::Run { .. } => None,
@@ -108,6 +117,15 @@ fn event_json(event: &PastEvent) -> EventJson<'_> {
             WhatJson::Trouble { host, tier, code, severity: severity.word(), words, cause }
         }
         PastWhat::Restart { host } => WhatJson::Restart { host },
+        PastWhat::OtherSystem { host, running, generation, version, before, .. } => {
+            WhatJson::OtherSystem {
+                host,
+                running,
+                generation: *generation,
+                version: version.as_deref(),
+                before,
+            }
+        }
         PastWhat::Run { run, title, hosts, .. } => WhatJson::Run {
             run: &run.0,
             title,
@@ -159,12 +177,21 @@ mod tests {
             hosts,
             ended_at: Some(at(51)),
         };
+        let other = PastWhat::OtherSystem {
+            host: "razer".to_owned(),
+            running: "/nix/store/b-nixos-system-razer".to_owned(),
+            generation: Some(99),
+            version: Some("26.05".to_owned()),
+            before: "/nix/store/a-nixos-system-razer".to_owned(),
+            seen_at: at(4),
+        };
         vec![
             PastEvent { at: at(50), what: run },
             PastEvent { at: at(40), what: PastWhat::Restart { host: "razer".to_owned() } },
             PastEvent { at: at(30), what: trouble(razer(), TroubleEnd::GoesOn) },
             PastEvent { at: at(20), what: trouble(weed, TroubleEnd::Between(at(22), at(28))) },
             PastEvent { at: at(10), what: trouble(razer(), TroubleEnd::At(at(13))) },
+            PastEvent { at: at(5), what: other },
         ]
     }
 
@@ -178,6 +205,7 @@ mod tests {
         1970-01-01 00:30  –                 30 min 00 s so far   razer         offline: timed out
         1970-01-01 00:20  1970-01-01 00:28  at least 2 min 00 s  weed (cache)  offline: razer: timed out
         1970-01-01 00:10  1970-01-01 00:13  3 min 00 s           razer         offline: timed out
+        1970-01-01 00:05  1970-01-01 00:05  –                    razer         other system, not deployed by nixdash here: generation 99, 26.05
         ");
     }
 
@@ -194,12 +222,17 @@ mod tests {
         assert_eq!((&json[3]["tier"], &json[3]["host"]), (&"weed".into(), &().into()));
         assert_eq!(json[3]["seen_at"], "1970-01-01T00:22:00Z");
         assert_eq!(json[4]["ended_at"], "1970-01-01T00:13:00Z");
+        assert_eq!(
+            (&json[5]["event"], &json[5]["generation"]),
+            (&"other-system".into(), &99.into())
+        );
+        assert_eq!(json[5]["seen_at"], "1970-01-01T00:04:00Z");
     }
 
     #[test]
     fn what_two_hosts_were_part_of_is_told_once() {
         let twice = [events(), events()].concat();
-        assert_eq!(newest(twice.clone(), 99).len(), 5);
+        assert_eq!(newest(twice.clone(), 99).len(), 6);
         assert_eq!(newest(twice, 2).len(), 2);
     }
 }

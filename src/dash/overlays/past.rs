@@ -145,7 +145,10 @@ fn role(event: &PastEvent) -> Role {
             Severity::Error => Role::Error,
             Severity::Warning | Severity::Note => Role::Warn,
         },
-        PastWhat::Trouble { .. } | PastWhat::Restart { .. } | PastWhat::Run { .. } => Role::Text,
+        PastWhat::Trouble { .. }
+        | PastWhat::Restart { .. }
+        | PastWhat::OtherSystem { .. }
+        | PastWhat::Run { .. } => Role::Text,
     }
 }
 
@@ -195,7 +198,9 @@ fn open(model: &mut Model, now: Timestamp) {
             model.select_run(index, 0);
             model.show(Screen::Deploy);
         }
-        PastWhat::Restart { host } => details(model, &OverTimeOf::Host(host), now),
+        PastWhat::Restart { host } | PastWhat::OtherSystem { host, .. } => {
+            details(model, &OverTimeOf::Host(host), now);
+        }
         PastWhat::Trouble { of: tier @ OverTimeOf::Tier(_), on_host: Some(host), .. } => {
             // What a host makes of a tier stands in both; whose events these are is not left.
             let host = OverTimeOf::Host(host);

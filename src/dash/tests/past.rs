@@ -86,6 +86,28 @@ fn enter_goes_to_the_host_the_tier_or_the_run() {
 }
 
 #[test]
+fn a_system_that_no_run_brought_is_told_found_and_leads_to_its_host() {
+    let mut model = shown("E", (110, 30));
+    let what = PastWhat::OtherSystem {
+        host: "samsung".to_owned(),
+        running: "/nix/store/b-nixos-system-samsung".to_owned(),
+        generation: Some(79),
+        version: Some("26.05.20261121".to_owned()),
+        before: "/nix/store/a-nixos-system-samsung".to_owned(),
+        seen_at: ago_s(70),
+    };
+    let mut found = demo::past::of_the_fleet();
+    found.insert(0, PastEvent { at: ago_s(60), what });
+    update(&mut model, Msg::Past { of: None, found: Ok(found) }, now());
+    press(&mut model, "/other\n");
+    let sentence = "other system, not deployed by nixdash here: generation 79, 26.05.20261121";
+    assert!(text(&draw(&model, &look(false))).contains(sentence));
+    press(&mut model, "\n");
+    assert_eq!(model.selected().unwrap().0.name, "samsung");
+    assert!(model.zoom && model.overlay().is_none());
+}
+
+#[test]
 fn what_is_selected_stays_selected_when_something_happens() {
     let mut model = shown("Ejjj", (80, 24));
     assert_eq!(update(&mut model, Msg::Tick, ago_s(-4)), []);

@@ -19,6 +19,7 @@ mod phases;
 mod recorder;
 mod runs;
 mod speeds;
+mod systems;
 mod thin;
 mod troubles;
 mod write;

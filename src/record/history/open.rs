@@ -26,6 +26,7 @@ pub(super) const SHAPES: &[&str] = &[
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
     include_str!("schema/11.sql"),
+    include_str!("schema/12.sql"),
 ];
 
 /// How long one nixdash waits for another's write.

@@ -1,4 +1,4 @@
-//! What happened, newest first: what was wrong, which hosts restarted, and what runs did.
+//! What happened, newest first: what was wrong, which hosts restarted or got another system, and what runs did.
 
 use super::troubles::subject_word;
 use super::{History, HistoryError, time};
@@ -24,10 +24,12 @@ impl History {
             Some(OverTimeOf::Host(host)) => {
                 events
                     .extend(self.restarts(Some(host), since, limit).map_err(self.failed("read"))?);
+                events.extend(self.changed_systems(Some(host), since, limit)?);
                 events.extend(self.run_events(std::slice::from_ref(host), since, limit)?);
             }
             None => {
                 events.extend(self.restarts(None, since, limit).map_err(self.failed("read"))?);
+                events.extend(self.changed_systems(None, since, limit)?);
                 events.extend(self.run_events(&[], since, limit)?);
             }
         }

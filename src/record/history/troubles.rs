@@ -5,7 +5,7 @@
 //! that what comes and goes is one event and not a thousand.
 
 use super::write::word;
-use super::{History, HistoryError};
+use super::{History, HistoryError, systems};
 use crate::fleet::{Finding, HostFacts, OverTimeOf, TierFacts, printable_line};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -16,7 +16,7 @@ const SEEN_EVERY: i64 = 60 * 1000;
 /// How soon a trouble that ended must come back to be the same, in milliseconds.
 const SAME: i64 = 60 * 1000;
 
-/// How long troubles that ended are kept, and restarts.
+/// How long troubles that ended are kept, restarts, and changes of the system.
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
 
 /// How many troubles are kept, the newest.
@@ -40,7 +40,7 @@ struct TroubleNow<'a> {
 }
 
 impl History {
-    /// Notes what a probe of a host found to be wrong, and whether the host has restarted.
+    /// Notes what a probe of a host found to be wrong, which system it runs, and whether it has restarted.
     pub fn note_host(&mut self, host: &str, facts: &HostFacts) -> Result<(), HistoryError> {
         let Some(at) = facts.asked_at.or(facts.measured_at) else { return Ok(()) };
         let of = OverTimeOf::Host(printable_line(host));
@@ -48,6 +48,9 @@ impl History {
             TroubleNow { of: &of, answered: facts.state.has_answered(), at: at.as_millisecond() };
         let write = || {
             note(&self.db, &found, facts.findings.iter())?;
+            if found.answered {
+                systems::runs(&self.db, of.name(), &facts.system, found.at)?;
+            }
             match (found.answered, &facts.boot_id, facts.uptime_s) {
                 (true, Some(boot), Some(uptime)) => {
                     let since = i64::try_from(uptime).unwrap_or(i64::MAX).saturating_mul(1000);
@@ -85,9 +88,10 @@ impl History {
                 "DELETE FROM boots WHERE at < ?1
                  AND at < (SELECT max(at) FROM boots AS newer WHERE newer.host = boots.host)",
                 [before],
-            )
+            )?;
+            systems::thin(&self.db, before)
         };
-        thin().map(drop).map_err(self.failed("thin"))
+        thin().map_err(self.failed("thin"))
     }
 }
 

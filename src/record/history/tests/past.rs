@@ -1,7 +1,7 @@
 //! What happened: troubles with their begin and end, restarts and runs.
 
 use super::*;
-use crate::fleet::{OverTimeOf, PastEvent, PastWhat, Subject, TierOnHost, TroubleEnd};
+use crate::fleet::{OverTimeOf, PastEvent, PastWhat, Subject, SystemFacts, TierOnHost, TroubleEnd};
 
 fn finding(code: Code) -> Finding {
     Finding::new(Subject::host("razer"), code, "razer: it is so", "mend it")
@@ -23,7 +23,7 @@ fn told(history: &History, now: i64) -> Vec<(String, i64, TroubleEnd)> {
         PastWhat::Trouble { code, end, .. } => {
             Some((code, event.at.duration_since(NOW).as_secs(), end))
         }
-        PastWhat::Restart { .. } | PastWhat::Run { .. } => None,
+        PastWhat::Restart { .. } | PastWhat::OtherSystem { .. } | PastWhat::Run { .. } => None,
     };
     found.into_iter().filter_map(trouble).collect()
 }
@@ -142,4 +142,100 @@ fn events_of_all_kinds_come_newest_first_and_old_ones_are_dropped() {
     assert_eq!(count(&history, "troubles"), 1);
     history.thin(NOW + (3 * 365 * 24).hours()).unwrap();
     assert_eq!(count(&history, "troubles"), 0);
+}
+
+/// Notes that razer runs a system, so many seconds after the begin.
+fn runs_system(history: &mut History, second: i64, name: &str, generation: u64) {
+    let path = |name: &str| {
+        StorePath::parse(&format!("/nix/store/{}-nixos-system-razer-{name}", "a".repeat(32))).ok()
+    };
+    let system = SystemFacts {
+        running: path(name),
+        generation: Some(generation),
+        nixos_version: Some(name.to_owned()),
+        ..SystemFacts::default()
+    };
+    let facts = HostFacts { system, ..host_facts(NOW + second.seconds(), 1.0) };
+    history.note_host("razer", &facts).unwrap();
+}
+
+/// Writes a run that switched razer to a system between these seconds.
+fn run_brings(history: &mut History, name: &str, (began, ended): (i64, i64)) {
+    let path = format!("/nix/store/{}-nixos-system-razer-{name}", "a".repeat(32));
+    let mut events = run("7", NOW + began.seconds());
+    events[0].what = RunWhat::begin(vec!["razer".into()], "switch".into());
+    if let RunWhat::Result { host, result } = &mut events[1].what {
+        *host = "razer".to_owned();
+        result.toplevel = StorePath::parse(&path).ok();
+    }
+    for event in &mut events[1..] {
+        event.at = NOW + ended.seconds();
+    }
+    for event in &events {
+        history.write_run(event).unwrap();
+    }
+}
+
+/// Returns the versions that razer got without a run, with the second in which each was found.
+fn by_hand(history: &History) -> Vec<(String, i64)> {
+    let told = |of: Option<&OverTimeOf>| -> Vec<(String, i64)> {
+        let found = history.past(of, NOW, 99, NOW + 999.seconds()).unwrap().into_iter();
+        let other = found.filter_map(|event| match event.what {
+            PastWhat::OtherSystem { version, .. } => {
+                Some((version?, event.at.duration_since(NOW).as_secs()))
+            }
+            PastWhat::Trouble { .. } | PastWhat::Restart { .. } | PastWhat::Run { .. } => None,
+        });
+        other.collect()
+    };
+    let all = told(None);
+    assert_eq!(told(Some(&OverTimeOf::Host("razer".to_owned()))), all);
+    assert_eq!(told(Some(&OverTimeOf::Host("p620".to_owned()))), []);
+    all
+}
+
+#[test]
+fn a_system_that_no_run_brought_is_an_event_and_one_that_a_run_brought_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    for second in (0..=120).step_by(5) {
+        runs_system(&mut history, second, "one", 7);
+    }
+    assert_eq!(by_hand(&history), [], "the first of a host is no change");
+    run_brings(&mut history, "two", (125, 200));
+    runs_system(&mut history, 180, "two", 7);
+    runs_system(&mut history, 205, "two", 8);
+    assert_eq!(by_hand(&history), []);
+    runs_system(&mut history, 300, "three", 9);
+    runs_system(&mut history, 305, "three", 9);
+    runs_system(&mut history, 290, "two", 8);
+    assert_eq!(by_hand(&history), [("three".to_owned(), 300)]);
+    let event = history.past(None, NOW, 99, NOW + 999.seconds()).unwrap().remove(0);
+    assert_eq!(event.sentence(), "other system, not deployed by nixdash here: generation 9, three");
+    assert_eq!((event.about().as_str(), event.ended_at()), ("razer", Some(NOW + 300.seconds())));
+    runs_system(&mut history, 400, "two", 10);
+    let found = by_hand(&history);
+    assert_eq!(found[0], ("two".to_owned(), 400), "back by hand, long after the run");
+}
+
+#[test]
+fn a_system_that_a_run_left_for_the_next_boot_is_no_event_when_the_host_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    let boots = |history: &mut History, second: i64, boot: &str, name: &str| {
+        let facts = HostFacts {
+            boot_id: Some(boot.to_owned()),
+            uptime_s: Some(20),
+            ..host_facts(NOW + second.seconds(), 1.0)
+        };
+        history.note_host("razer", &facts).unwrap();
+        runs_system(history, second, name, 8);
+    };
+    boots(&mut history, 0, "a", "one");
+    run_brings(&mut history, "two", (10, 60));
+    runs_system(&mut history, 200, "one", 8);
+    boots(&mut history, 300, "b", "two");
+    assert_eq!(by_hand(&history), []);
+    boots(&mut history, 500, "c", "three");
+    assert_eq!(by_hand(&history), [("three".to_owned(), 500)], "no run brought that one");
 }

@@ -5,7 +5,7 @@
 
 use crate::cli::CliError;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as carry_out};
-use crate::cli::rollback::{Targets, given as back_to, targets};
+use crate::cli::rollback::{RollbackTargets, given as back_to, targets};
 use crate::deploy::engine::place_again;
 use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
 use crate::fleet::{
@@ -130,7 +130,8 @@ async fn go_back(
     request: &mut Request,
 ) -> Result<(), CliError> {
     let without = request.options.without_specialisation;
-    let Targets { targets, set_aside, first_error } = targets(runner, open, None, without).await;
+    let RollbackTargets { goes, set_aside, first_error } =
+        targets(runner, open, None, without).await;
     request.set_aside = set_aside;
     request.given.extend(goes.into_iter().map(|(host, target)| (host, back_to(target))));
     match first_error {

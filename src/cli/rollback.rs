@@ -60,9 +60,9 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     };
     args.face.check(request.asks)?;
     let remote = Remote::new(Arc::clone(&fleet));
-    let Targets { targets, set_aside, first_error } =
+    let RollbackTargets { goes, set_aside, first_error } =
         targets(&remote, &request.hosts, args.to, args.without_specialisation).await;
-    if let (true, Some(error)) = (targets.is_empty(), first_error) {
+    if let (true, Some(error)) = (goes.is_empty(), first_error) {
         return Err(error);
     }
     request.set_aside = set_aside;
@@ -76,7 +76,7 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
 }
 
 /// What hosts go to.
-pub(super) struct Targets {
+pub(super) struct RollbackTargets {
     /// What each host goes to that can.
     pub(super) goes: Vec<(String, RollbackTarget)>,
     /// Why others cannot.
@@ -91,7 +91,7 @@ pub(super) async fn targets(
     hosts: &[String],
     wanted: Option<u64>,
     without_specialisation: bool,
-) -> Targets {
+) -> RollbackTargets {
     let asked = join_all(hosts.iter().map(|host| generations(runner, host))).await;
     let (mut goes, mut set_aside) = (Vec::new(), BTreeMap::new());
     let mut first_error = None;
@@ -115,7 +115,7 @@ pub(super) async fn targets(
         first_error.get_or_insert(error);
         set_aside.insert(host.clone(), failure);
     }
-    Targets { goes, set_aside, first_error }
+    RollbackTargets { goes, set_aside, first_error }
 }
 
 /// Looks whether what a host goes to has the specialisation that it runs: nothing is begun otherwise.
@@ -173,7 +173,7 @@ mod tests {
         });
         let hosts = ["razer", "p620", "samsung"].map(str::to_owned);
         let found = targets(&runner, &hosts, None, false).await;
-        let goes: Vec<_> = found.targets.iter().map(|(host, to)| (&host[..], to.generation)).collect();
+        let goes: Vec<_> = found.goes.iter().map(|(host, to)| (&host[..], to.generation)).collect();
         assert_eq!(goes, [("samsung", 4)]);
         assert_eq!(found.set_aside["razer"].outcome, Outcome::Offline);
         assert_eq!(found.set_aside["p620"].reason.code, Code::NoGeneration);

@@ -131,11 +131,12 @@ mod tests {
     fn a_system_is_told_from_what_else_is_in_the_store_under_a_real_shell() {
         let dir = tempfile::tempdir().unwrap();
         let says = |name: &str| {
-            let path = dir.path().join(name);
             let output = std::process::Command::new("/bin/sh")
                 .args(["-c", IS_SYSTEM, "is-system"])
-                .arg(path);
-            String::from_utf8(output.output().unwrap().stdout).unwrap()
+                .arg(dir.path().join(name))
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
         };
         for name in ["system", "package"] {
             std::fs::create_dir_all(dir.path().join(name).join("bin")).unwrap();

@@ -265,8 +265,10 @@ fn last_run(paint: &Paint<'_>, host: &Host) -> Vec<Fact> {
     all.extend(why.fix.as_ref().map(|fix| fact("to do", fix.as_str())));
     // One that runs what it ran before has nothing to go back from.
     let has_new = part.result.as_ref().is_some_and(|result| result.outcome.is_new_system());
-    let ways: Vec<NextStep> =
-        WAYS.into_iter().filter(|(command, _)| *command != Command::Generations || has_new).collect();
+    let ways: Vec<NextStep> = WAYS
+        .into_iter()
+        .filter(|(command, _)| *command != Command::Generations || has_new)
+        .collect();
     let keys = open_ways(paint, &ways);
     if !keys.is_empty() {
         all.push(fact("keys", keys));

@@ -121,7 +121,7 @@ fn a_secret_that_is_known_leaves_with_no_run_whatever_stands_around_it() {
     runs.export(&run, head, &secrets, File::create(&path).unwrap()).unwrap();
     let text = text(&path);
     assert!(!text.contains("s3cr3t-Value"), "{text}");
-    assert_eq!(text.matches("[secret]").count(), 3, "{text}");
+    assert_eq!(text.matches("[secret]").count(), 4, "{text}");
 }
 
 #[test]

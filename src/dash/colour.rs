@@ -89,7 +89,7 @@ pub(super) fn linear(level: u8) -> f64 {
 
 /// Returns the nearest colour that the depth has and that can be read on every ground, or else the
 /// one that is read best; none when the depth has no colours. A colour that the depth has stays as it
-/// is.
+/// is. One without grounds is a ground itself.
 pub(super) fn reduce(colour: Color, depth: Depth, grounds: &[Ground]) -> Option<Color> {
     match (depth, colour) {
         (Depth::None, _) => None,
@@ -116,14 +116,28 @@ fn nearest(
         shares.fold(1.0, f64::min)
     };
     let order = |(_, a): &(Color, Rgb), (_, b): &(Color, Rgb)| {
-        enough(*b).total_cmp(&enough(*a)).then(distance(*a, wanted).cmp(&distance(*b, wanted)))
+        let far = |rgb: Rgb| distance(rgb, wanted, grounds.is_empty());
+        let by_distance = far(*a).total_cmp(&far(*b));
+        enough(*b).total_cmp(&enough(*a)).then(by_distance)
     };
     table.min_by(order).map(|(colour, _)| colour)
 }
 
-/// Returns the square of the distance of two colours.
-fn distance(a: Rgb, b: Rgb) -> u32 {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
+/// Returns how far a colour is from another: what stands on a ground by how different they look, since
+/// hues say what it means, and a ground itself by its levels, since of dark colours the lightness is seen first.
+fn distance(a: Rgb, b: Rgb, is_ground: bool) -> f64 {
+    let [a, b] =
+        [a, b].map(|rgb| if is_ground { rgb.map(f64::from) } else { lab(rgb.map(linear)) });
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
+}
+
+/// Returns red, green and blue light in CIE L\*a\*b\* of a D65 white, in which equal distances look equal.
+pub(super) fn lab(light: [f64; 3]) -> [f64; 3] {
+    let to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]];
+    let [x, y, z] = to_xyz.map(|row| row.iter().zip(light).map(|(a, b)| a * b).sum::<f64>());
+    let f = |t: f64| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
+    let (x, y, z) = (f(x / 0.950_47), f(y), f(z / 1.088_83));
+    [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
 
 /// Returns what an entry of the 256-colour table looks like.

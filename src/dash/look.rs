@@ -68,7 +68,8 @@ impl Look {
 
     /// Fits the theme to the terminal.
     fn fitted(self) -> Self {
-        let (theme, depth) = (self.themes.on(self.background), self.depth);
+        let depth = self.depth;
+        let theme = self.themes.on(self.background).at(depth);
         let bare = |style: Style| style.bg.and_then(|colour| reduce(colour, depth, &[]));
         let text = Style { bg: bare(theme.style(Role::Text)), ..theme.style(Role::Text) };
         let selection = selection(theme.style(Role::Selection), text, depth);

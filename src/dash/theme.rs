@@ -5,6 +5,7 @@
 //! to the colours that the terminal has.
 
 use crate::dash::background::Background;
+use crate::dash::colour::Depth;
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
@@ -110,6 +111,8 @@ pub enum ThemeError {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Theme {
     styles: [Style; ROLES],
+    /// The colours of the roles where the terminal has only its own sixteen, as far as the theme says them.
+    sixteen: [Option<Color>; ROLES],
     /// The colours that tell hosts apart; none where their names alone do.
     pub(super) hosts: Vec<Color>,
 }
@@ -182,6 +185,7 @@ struct RawTheme {
 #[serde(deny_unknown_fields, default)]
 struct RawStyle {
     fg: Option<String>,
+    fg16: Option<String>,
     bg: Option<String>,
     bold: bool,
     dim: bool,
@@ -215,14 +219,44 @@ impl Theme {
             raw.graph,
         ];
         let mut styles = [Style::new(); ROLES];
-        for (style, raw) in styles.iter_mut().zip(&in_order) {
-            *style = raw.style()?;
+        let mut sixteen = [None; ROLES];
+        for (index, raw) in in_order.iter().enumerate() {
+            styles[index] = raw.style()?;
+            sixteen[index] = raw.fg16.as_deref().map(colour).transpose()?;
         }
         let hosts = match raw.hosts {
             Some(hosts) => hosts.iter().map(|text| colour(text)).collect::<Result<_, _>>()?,
             None => HOSTS.to_vec(),
         };
-        Ok(Self { styles, hosts })
+        Ok(Self { styles, sixteen, hosts })
+    }
+
+    /// Returns the theme as a terminal of that depth can tell its roles apart. What the sixteen colours of
+    /// a terminal look like, only the terminal knows: a colour that is not one of them is not guessed, but
+    /// is the one that the theme `terminal` has for the role. Without colours, roles differ as they do
+    /// in `monochrome`.
+    pub(super) fn at(&self, depth: Depth) -> Self {
+        let name = match depth {
+            Depth::None => "monochrome",
+            Depth::Ansi16 => "terminal",
+            Depth::Ansi256 | Depth::True => return self.clone(),
+        };
+        let Some(plain) = Self::named(name) else { return self.clone() };
+        let is_lost = |colour: Option<Color>| colour.is_some_and(|it| !is_terminal_s_own(it));
+        let styles = Role::ALL.map(|role| {
+            let (own, stand_in) = (self.style(role), plain.style(role));
+            let is_kept = depth == Depth::Ansi16 && !is_lost(own.fg) && !is_lost(own.bg);
+            if is_kept {
+                return own;
+            }
+            let fg = if is_lost(own.fg) { stand_in.fg } else { own.fg };
+            let bg = if is_lost(own.bg) { stand_in.bg } else { own.bg };
+            Style { fg: self.sixteen[role as usize].or(fg), bg, ..own }
+                .add_modifier(stand_in.add_modifier)
+        });
+        let has_lost = self.hosts.iter().any(|host| !is_terminal_s_own(*host));
+        let hosts = if has_lost { plain.hosts } else { self.hosts.clone() };
+        Self { styles, hosts, ..self.clone() }
     }
 
     /// Returns how a role looks.
@@ -253,6 +287,11 @@ impl RawStyle {
         }
         Ok(style)
     }
+}
+
+/// Returns whether a colour is the terminal's default or one of its own sixteen.
+fn is_terminal_s_own(colour: Color) -> bool {
+    !matches!(colour, Color::Rgb(..) | Color::Indexed(16..))
 }
 
 /// Returns the colour that a text names.

@@ -1,7 +1,7 @@
 //! Every theme that comes along: each role set, read on its ground at every depth, the selected row seen,
 //! and the theme for eyes that do not tell red from green.
 
-use crate::dash::colour::{Rgb, contrast, linear, rgb};
+use crate::dash::colour::{Rgb, contrast, lab, linear, rgb};
 use crate::dash::demo::{self, model};
 use crate::dash::tests::screens::draw;
 use crate::dash::{Background, Depth, Look, Role, THEMES, Theme, ThemePair};
@@ -113,7 +113,71 @@ fn every_role_is_read_on_the_ground_of_its_theme() {
             }
         }
     }
-    assert_eq!(with_ground, 3 * (THEMES.len() - 2), "all but terminal and monochrome have one");
+    assert_eq!(with_ground, 2 * (THEMES.len() - 2), "all but terminal and monochrome have one");
+}
+
+/// How different two colours must be to be told apart at a glance, in CIE L\*a\*b\*.
+const TOLD_APART: f64 = 18.0;
+
+#[test]
+fn well_to_be_looked_at_wrong_and_keys_have_colours_that_are_told_apart() {
+    let eyes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+    let roles = [Role::Ok, Role::Warn, Role::Error, Role::Accent];
+    for (name, theme) in themes().filter(|(name, _)| *name != "monochrome") {
+        for depth in [Depth::True, Depth::Ansi256, Depth::Ansi16] {
+            let look = look(&theme, depth);
+            let ground = look.style(Role::Text).bg.and_then(rgb);
+            let colour = |role| look.style(role).fg.and_then(rgb).unwrap();
+            for (at, one) in roles.into_iter().enumerate() {
+                let others = roles[at + 1..].iter().map(|other| (Some(*other), colour(*other)));
+                for (other, rgb) in others.chain(ground.map(|ground| (None, ground))) {
+                    let found = difference(colour(one), rgb, &eyes);
+                    assert!(
+                        found >= TOLD_APART,
+                        "{one:?} and {other:?} in {name} at {depth:?}: {found:.1}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_stands_out_from_what_is_beside_the_point() {
+    for (name, theme) in themes() {
+        for depth in DEPTHS {
+            let look = look(&theme, depth);
+            let (key, dim) = (look.style(Role::Accent), look.style(Role::Dim));
+            assert!(!key.add_modifier.contains(Modifier::DIM), "{name} at {depth:?}");
+            assert_ne!(key, dim, "{name} at {depth:?}");
+            if let (Some(key), Some(dim)) = (key.fg.and_then(rgb), dim.fg.and_then(rgb)) {
+                let ground = look.style(Role::Text).bg.and_then(rgb).unwrap_or([0; 3]);
+                let (key, dim) = (contrast(key, ground), contrast(dim, ground));
+                assert!(key >= dim * 0.9, "{name} at {depth:?}: {key:.1} and {dim:.1}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sixteen_colours_are_the_terminal_s_own_on_its_own_ground() {
+    let terminal = look(&Theme::named("terminal").unwrap(), Depth::Ansi16);
+    for (name, theme) in themes().filter(|(name, _)| !["monochrome", "deuteranopia"].contains(name))
+    {
+        let look = look(&theme, Depth::Ansi16);
+        for role in Role::ALL {
+            let (shown, own) = (look.style(role), terminal.style(role));
+            assert_eq!((shown.fg, shown.bg), (own.fg, own.bg), "{role:?} in {name}");
+        }
+        for number in 0..6 {
+            assert_eq!(look.host_style(number), terminal.host_style(number), "{name}");
+        }
+    }
+    let own = "fg = \"#123456\"\nfg16 = \"bright-magenta\"";
+    let (_, text) = THEMES[0];
+    let theme = Theme::parse(&text.replace("fg = \"green\"", own)).unwrap();
+    assert_eq!(look(&theme, Depth::Ansi16).style(Role::Ok).fg, Some(Color::LightMagenta));
+    assert_eq!(look(&theme, Depth::True).style(Role::Ok).fg, Some(Color::Rgb(0x12, 0x34, 0x56)));
 }
 
 #[test]
@@ -180,17 +244,11 @@ fn the_selected_row_is_seen_in_every_theme_at_every_depth() {
     }
 }
 
-/// Returns a colour as those eyes see it, in CIE L\*a\*b\* of a D65 white.
+/// Returns a colour as those eyes see it, in CIE L\*a\*b\*.
 fn seen(colour: Rgb, blindness: &[[f64; 3]; 3]) -> [f64; 3] {
     let light = colour.map(linear);
-    let apply = |matrix: &[[f64; 3]; 3], from: [f64; 3]| {
-        matrix.map(|row| row.iter().zip(from).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.1))
-    };
-    let to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]];
-    let [x, y, z] = apply(&to_xyz, apply(blindness, light));
-    let f = |t: f64| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
-    let (x, y, z) = (f(x / 0.950_47), f(y), f(z / 1.088_83));
-    [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    let mixed = |row: &[f64; 3]| row.iter().zip(light).map(|(a, b)| a * b).sum::<f64>();
+    lab(blindness.map(|row| mixed(&row).clamp(0.0, 1.1)))
 }
 
 /// Returns how different two colours are for those eyes; from about 2 on one sees a difference side by
@@ -203,7 +261,7 @@ fn difference(a: Rgb, b: Rgb, blindness: &[[f64; 3]; 3]) -> f64 {
 #[test]
 fn eyes_that_do_not_tell_red_from_green_tell_well_from_wrong() {
     let theme = Theme::named("deuteranopia").unwrap();
-    for depth in [Depth::True, Depth::Ansi256] {
+    for depth in [Depth::True, Depth::Ansi256, Depth::Ansi16] {
         let look = look(&theme, depth);
         let colour = |role| look.style(role).fg.and_then(rgb).unwrap();
         for (eyes, matrix) in &BLINDNESS {
@@ -222,9 +280,8 @@ fn eyes_that_do_not_tell_red_from_green_tell_well_from_wrong() {
 
 #[test]
 fn well_from_wrong_is_told_without_any_colour() {
-    for name in ["monochrome", "deuteranopia"] {
-        let shown = Theme::named(name).unwrap();
-        let look = look(&shown, Depth::None);
+    for (name, theme) in themes() {
+        let look = look(&theme, Depth::None);
         let [ok, warn, error] = [Role::Ok, Role::Warn, Role::Error].map(|role| look.style(role));
         assert!(ok != warn && warn != error && ok != error, "{name}");
     }

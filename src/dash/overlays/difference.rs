@@ -67,7 +67,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
             roll_back(model, host, generation, now)
         }
         (_, command) => {
-            reading::update(model, command);
+            reading::update(model, command, now);
             Vec::new()
         }
     }

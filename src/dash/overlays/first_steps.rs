@@ -132,7 +132,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Command::MakeHostsFile => FirstStep::Init,
         Command::Practise => FirstStep::Lab,
         _ => {
-            reading::update(model, command);
+            reading::update(model, command, now);
             return Vec::new();
         }
     };

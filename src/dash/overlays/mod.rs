@@ -84,7 +84,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     match model.overlay() {
         Some(Overlay::Help { .. } | Overlay::Commands { .. } | Overlay::OwnLog) => {
-            reading::update(model, command);
+            reading::update(model, command, now);
             Vec::new()
         }
         Some(Overlay::FirstSteps { .. }) => first_steps::update(model, command, now),

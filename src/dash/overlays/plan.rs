@@ -204,7 +204,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         }
         Command::Yes => return answer(model, run, true, now),
         Command::No => return answer(model, run, false, now),
-        _ => reading::update(model, command),
+        _ => reading::update(model, command, now),
     }
     Vec::new()
 }

@@ -2,6 +2,7 @@
 
 use crate::dash::demo::{self, model, now, run_event};
 use crate::dash::demo_tiers;
+use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Overlay, Screen, Trend, status_line, update};
 use crate::fleet::{Event, RunId, RunWhat};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -282,4 +283,39 @@ fn every_sentence_names_the_keys_that_hosts_toml_gives() {
     assert!(shown(&model).contains("; f7 shows all"), "{}", shown(&model));
     update(&mut model, key(4), now());
     assert!(shown(&model).contains(": f4 goes on"), "{}", shown(&model));
+}
+
+/// Returns the first line of the page of help that is seen.
+fn help_scroll(model: &Model) -> u16 {
+    let Some(Overlay::Help { scroll }) = model.overlay() else { return u16::MAX };
+    *scroll
+}
+
+#[test]
+fn what_is_read_goes_no_further_than_its_end_and_comes_back_with_the_first_key() {
+    let key = |model: &mut Model, code| {
+        update(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)), now());
+    };
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "?");
+    for _ in 0..30 {
+        key(&mut model, KeyCode::PageDown);
+    }
+    let end = help_scroll(&model);
+    press(&mut model, "G");
+    assert_eq!(help_scroll(&model), end);
+    press(&mut model, "j");
+    assert_eq!(help_scroll(&model), end);
+    let before = text(&draw(&model, &look(false)));
+    press(&mut model, "k");
+    assert_eq!(help_scroll(&model), end - 1);
+    assert_ne!(text(&draw(&model, &look(false))), before);
+    key(&mut model, KeyCode::PageUp);
+    assert!(help_scroll(&model) < end - 1);
+    // More of it is seen on a larger screen, and there too the first key moves it.
+    press(&mut model, "G");
+    update(&mut model, Msg::Resize(80, 40), now());
+    let before = text(&draw(&model, &look(false)));
+    press(&mut model, "k");
+    assert_ne!(text(&draw(&model, &look(false))), before);
 }

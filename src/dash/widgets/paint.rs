@@ -10,6 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use std::cell::Cell;
 
 /// What every view draws from.
 pub(in crate::dash) struct Paint<'a> {
@@ -21,12 +22,14 @@ pub(in crate::dash) struct Paint<'a> {
     pub(in crate::dash) now: Timestamp,
     /// What a click means where, noted as it is drawn.
     pub(in crate::dash) places: ClickPlaces,
+    /// The last line of the box on top that can be its first one, noted as it is drawn.
+    pub(in crate::dash) scroll_end: Cell<u16>,
 }
 
 impl<'a> Paint<'a> {
     /// Returns what views draw from.
     pub(in crate::dash) fn new(model: &'a Model, look: &'a Look, now: Timestamp) -> Self {
-        Self { model, look, now, places: ClickPlaces::default() }
+        Self { model, look, now, places: ClickPlaces::default(), scroll_end: Cell::new(0) }
     }
 
     /// Returns how a role looks.

@@ -133,6 +133,7 @@ impl Popup {
         let body = inside.height.saturating_sub(foot.len() as u16);
         let most = (lines.len() as u16).saturating_sub(body);
         let scroll = scroll.min(most);
+        paint.scroll_end.set(most);
         put_all(buffer, Rect { height: body, ..inside }, lines, scroll);
         put_all(buffer, below(inside, body), foot, 0);
         if most > 0 {

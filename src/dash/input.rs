@@ -9,12 +9,28 @@ const LIMIT: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineInput {
     text: String,
+    last: String,
 }
 
 impl LineInput {
     /// Returns a line that already holds a text.
     pub fn with(text: String) -> Self {
-        Self { text }
+        Self { text, last: String::new() }
+    }
+
+    /// Returns an empty line that can take again what was typed last.
+    pub fn after(last: String) -> Self {
+        Self { text: String::new(), last }
+    }
+
+    /// Returns whether there is something that was typed last.
+    pub fn has_last(&self) -> bool {
+        !self.last.is_empty()
+    }
+
+    /// Takes again what was typed last.
+    pub fn take_last(&mut self) {
+        self.text.clone_from(&self.last);
     }
 
     /// Returns what was typed.

@@ -35,7 +35,8 @@ impl Model {
     /// Begins to type a filter of the list that is shown.
     pub(super) fn type_filter(&mut self) {
         if let Some(before) = self.filter().cloned() {
-            let input = LineInput::with(before.text().to_owned());
+            let input = LineInput::after(before.text().to_owned());
+            self.set_filter(Filter::default());
             self.prompt = Some(Prompt { input, before });
         }
     }

@@ -150,6 +150,8 @@ pub enum Command {
     NextMark,
     /// Takes what is typed as a regular expression, or as a text.
     OtherPattern,
+    /// Takes again what was typed last.
+    LastTyped,
     /// Goes to the next match, with its surroundings.
     NextMatch,
     /// Goes to the previous match, with its surroundings.

@@ -30,6 +30,7 @@ mod type_name;
 pub(super) mod units;
 
 use crate::dash::command::Command;
+use crate::dash::input::LineInput;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
@@ -118,6 +119,9 @@ pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
             pane.found.is_none() || pane.chosen().is_some()
         }
         (Command::Open, Overlay::Units(pane)) => pane.chosen().is_some(),
+        (Command::LastTyped, Overlay::Units(pane)) => {
+            pane.typed.as_ref().is_some_and(LineInput::has_last)
+        }
         (Command::Copy, Overlay::Journal(pane)) => !pane.lines.is_empty(),
         (Command::CycleAction, Overlay::Start(form)) => form.goal.deploys(),
         (Command::NextTime, Overlay::Silence(form)) => form.silenced_by().is_none(),

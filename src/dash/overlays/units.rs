@@ -179,7 +179,17 @@ pub(super) fn update(model: &mut Model, command: Command) -> Vec<Effect> {
             let count = pane.shown().len();
             pane.selected = moved(pane.selected, count, command, page);
         }
-        Command::Filter => pane.typed = Some(LineInput::with(pane.filter.text().to_owned())),
+        Command::Filter => {
+            pane.typed = Some(LineInput::after(pane.filter.text().to_owned()));
+            pane.set_filter("");
+        }
+        Command::LastTyped => {
+            if let Some(input) = &mut pane.typed {
+                input.take_last();
+                let text = input.text().to_owned();
+                pane.set_filter(&text);
+            }
+        }
         Command::Accept => pane.typed = None,
         Command::Refresh => return vec![Effect::ListUnits { host: pane.host.clone() }],
         Command::Open => {

@@ -24,6 +24,7 @@ pub use headings::sort_at;
 pub(super) use sorts::SortChoice;
 
 use crate::dash::command::Command;
+use crate::dash::input::LineInput;
 use crate::dash::layout::layout;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::Effect;
@@ -88,6 +89,10 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         }
         Command::LongerList | Command::ShorterList => !model.zoom && model.row_count() > 0,
         Command::FirstSteps => model.world.found_here.is_some(),
+        Command::LastTyped => {
+            let prompt = model.prompt.as_ref().map(|prompt| &prompt.input);
+            model.log.input().or(prompt).is_some_and(LineInput::has_last)
+        }
         command if model.world.is_record && asks_hosts(command) => false,
         command => (pane(model.screen).can)(model, command),
     }

@@ -1,9 +1,10 @@
 //! A filter in every list.
 
-use crate::dash::demo::{self, many, model, of_many};
+use crate::dash::demo::{self, many, model, now, of_many};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
-use crate::dash::{Context, Effect, Model, Screen};
+use crate::dash::{Context, Effect, Model, Msg, Screen, update};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 fn large(keys: &str) -> Model {
     let mut model = demo::model_of(many(), of_many(), 110, 30);
@@ -123,6 +124,25 @@ fn each_view_keeps_its_own_filter() {
     assert_eq!(press(&mut model, "r"), [Effect::Probe { hosts: vec!["rack02-0".to_owned()] }]);
     press(&mut model, "\u{1b}");
     assert_eq!((model.visible_hosts().len(), model.visible_tiers().len()), (150, 3));
+}
+
+#[test]
+fn a_filter_is_typed_anew_and_the_last_one_is_a_key_away() {
+    let key = |model: &mut Model, code| {
+        update(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)), now());
+    };
+    let mut model = large("/rack02\n/rack03");
+    assert_eq!(model.visible_hosts().len(), 10);
+    press(&mut model, "\u{1b}");
+    assert!(shown(&model).contains("10 of 150 hosts match “/rack02”"), "{}", shown(&model));
+    press(&mut model, "/");
+    assert_eq!(model.visible_hosts().len(), 150);
+    assert!(shown(&model).contains("↑ the last one"), "{}", shown(&model));
+    key(&mut model, KeyCode::Up);
+    press(&mut model, "-7\n");
+    assert_eq!(model.visible_hosts().len(), 1);
+    press(&mut model, "/\n");
+    assert_eq!(model.visible_hosts().len(), 150, "nothing was typed");
 }
 
 #[test]

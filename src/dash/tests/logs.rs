@@ -242,13 +242,76 @@ fn errors_are_found_one_after_the_other() {
     let mut seen = Vec::new();
     loop {
         press(&mut model, &logs, "p");
-        let Some(at) = cursor(&model).filter(|at| seen.last() != Some(at)) else { break };
+        let Some(at) = cursor(&model).filter(|at| !seen.contains(at)) else { break };
         seen.push(at);
     }
-    assert!(seen.len() >= 3, "{seen:?}");
-    assert!(model.toast.as_ref().is_some_and(|toast| toast.text.contains("no line below")));
+    assert!(seen.len() >= 3 && seen.is_sorted(), "{seen:?}");
+    assert_eq!(cursor(&model), seen.first().copied());
+    assert_eq!(said(&model), "no error below: this is the first one");
+    press(&mut model, &logs, "P");
+    assert_eq!(cursor(&model), seen.last().copied());
     press(&mut model, &logs, "P");
     assert_eq!(cursor(&model), seen.iter().rev().nth(1).copied());
+}
+
+/// Returns the sentence of the moment.
+fn said(model: &Model) -> &str {
+    model.toast.as_ref().map_or("", |toast| toast.text.as_str())
+}
+
+#[test]
+fn a_search_goes_on_from_the_other_end_of_the_log_and_says_so() {
+    let (mut model, logs) = lines(100);
+    press(&mut model, &logs, "g/line 50\n");
+    press(&mut model, &logs, "/line 7\n");
+    assert_eq!((cursor(&model), said(&model)), (Some(70), ""));
+    press(&mut model, &logs, "/line 3\n");
+    let below = "no match below: this is the first one";
+    assert_eq!((cursor(&model), said(&model)), (Some(3), below));
+    press(&mut model, &logs, "N");
+    let above = "no match above: this is the last one";
+    assert_eq!((cursor(&model), said(&model)), (Some(39), above));
+    press(&mut model, &logs, "n");
+    assert_eq!((cursor(&model), said(&model)), (Some(3), below));
+    press(&mut model, &logs, "/nothing\n");
+    assert_eq!((cursor(&model), said(&model)), (Some(3), "no line matches “nothing”"));
+}
+
+#[test]
+fn what_is_looked_for_begins_empty_and_the_last_one_is_a_key_away() {
+    let up = KeyEvent::new(KeyCode::Up, KeyModifiers::NONE);
+    let (mut model, logs) = lines(200);
+    press(&mut model, &logs, "g/line 15\n");
+    press(&mut model, &logs, "/line 2\n");
+    assert_eq!((model.log.pattern.text.as_str(), cursor(&model)), ("line 2", Some(20)));
+    press(&mut model, &logs, "/");
+    assert!(shown(&model).contains("↑ the last one"), "{}", shown(&model));
+    update(&mut model, Msg::Key(up), now());
+    press(&mut model, &logs, "3\n");
+    assert_eq!((model.log.pattern.text.as_str(), cursor(&model)), ("line 23", Some(23)));
+    // Enter alone looks for it again, also when it was forgotten.
+    press(&mut model, &logs, "\u{1b}g/\n");
+    assert_eq!((model.log.pattern.text.as_str(), cursor(&model)), ("line 23", Some(23)));
+}
+
+#[test]
+fn lines_are_hidden_no_longer_than_there_is_a_pattern() {
+    let (mut model, logs) = lines(100);
+    press(&mut model, &logs, "g/line 50\n&");
+    assert!(shown(&model).contains("1 of 100 lines"), "{}", shown(&model));
+    press(&mut model, &logs, "\u{1b}/line 3\n");
+    assert!(!model.log.only_matching && shown(&model).contains(" 100 lines"), "{}", shown(&model));
+}
+
+#[test]
+fn another_pattern_among_the_lines_that_match_shows_its_own_lines() {
+    let (mut model, logs) = lines(100);
+    press(&mut model, &logs, "g/line\n&/line 80\n");
+    assert_eq!(cursor(&model), Some(0));
+    press(&mut model, &logs, "\u{1b}g/line\n&Gk/line 3\n");
+    let screen = shown(&model);
+    assert!(screen.contains("11 of 100 lines · only “line 3”"), "{screen}");
+    assert!(screen.contains("line 38") && screen.contains("line 39"), "{screen}");
 }
 
 #[test]

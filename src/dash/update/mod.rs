@@ -303,15 +303,24 @@ fn edit(model: &mut Model, event: KeyEvent) {
     }
 }
 
-/// Keeps or forgets a filter that was typed.
+/// Keeps or forgets a filter that was typed, or takes the last one again.
 fn prompt(model: &mut Model, command: Command) {
-    let Some(prompt) = model.prompt.take() else { return };
-    if command == Command::Close {
-        model.set_filter(prompt.before);
+    match (command, &mut model.prompt) {
+        (Command::LastTyped, Some(prompt)) => {
+            prompt.input.take_last();
+            typed(model);
+            return;
+        }
+        (Command::Close, Some(prompt)) => {
+            let before = std::mem::take(&mut prompt.before);
+            model.set_filter(before);
+        }
+        _ => {}
     }
 }
 
 /// Applies the filter as it is typed.
+    model.prompt = None;
 fn typed(model: &mut Model) {
     if let Some(Prompt { input, .. }) = &model.prompt {
         let filter = Filter::new(input.text());

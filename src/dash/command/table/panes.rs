@@ -84,6 +84,14 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "apply the filter",
     ),
     entry(
+        Command::LastTyped,
+        &[Code(KeyCode::Up), Ctrl('p')],
+        &[C::Prompt, C::FindLine, C::UnitFilter],
+        Some("the last one"),
+        "last-typed",
+        "take again what was typed here last, to change it",
+    ),
+    entry(
         Command::Accept,
         &[Code(KeyCode::Enter)],
         &[C::Palette],

@@ -4,7 +4,7 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::panes::logs::asked::{LogNews, RowSearch, RowsShown, Sought};
 use crate::dash::panes::logs::layout::Sight;
 use crate::dash::panes::logs::state::{CountedRows, LogFace, PanePlace};
-use crate::dash::panes::logs::update::{begin_search, show_failure};
+use crate::dash::panes::logs::update::{begin_search, show_failure, turn_search};
 use crate::dash::panes::logs::wanted::rows_of;
 use jiff::Timestamp;
 
@@ -63,19 +63,27 @@ fn in_sight(row: u64, sight: Sight) -> PanePlace {
     PanePlace::At { top: sight.above(row), cursor: row }
 }
 
-/// Shows what was found, or says that nothing was.
+/// Shows what was found, or looks for it from the other end of the log; where it is nowhere, says so.
 fn found(model: &mut Model, search: &RowSearch, row: Option<u64>, sight: Sight, now: Timestamp) {
+    let what = match &search.sought {
+        Sought::Pattern(_) => "match",
+        Sought::Trouble | Sought::TroubleIn(_) | Sought::Text(_) => "error",
+    };
     if let Some(row) = row {
         model.log.place = in_sight(row, sight);
+        if model.log.has_turned {
+            let (side, end) = if search.is_down { ("below", "first") } else { ("above", "last") };
+            model.say(format!("no {what} {side}: this is the {end} one"), false, now);
+        }
         return;
     }
-    let side = if search.is_down { "below" } else { "above" };
     match &search.sought {
+        Sought::Pattern(_) | Sought::Trouble if turn_search(&mut model.log, search) => {}
         Sought::Pattern(pattern) => {
-            model.say(format!("no line matches “{}” {side}", pattern.text), false, now);
+            model.say(format!("no line matches “{}”", pattern.text), false, now);
         }
         Sought::Trouble if model.log.place != PanePlace::Follow => {
-            model.say(format!("no line {side} tells of an error"), false, now);
+            model.say("no line tells of an error", false, now);
         }
         // The phase that failed says nothing that looks like an error: the last one of the log is the best there is.
         Sought::TroubleIn(_) => begin_search(&mut model.log, Sought::Trouble, u64::MAX, false),

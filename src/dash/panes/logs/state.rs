@@ -153,6 +153,8 @@ pub struct LogPane {
     pub time: TimeShown,
     /// What is looked for.
     pub pattern: LinePattern,
+    /// What was looked for last, to be looked for again.
+    pub last_pattern: LinePattern,
     /// Whether lines that do not match are hidden.
     pub only_matching: bool,
     /// What is typed.
@@ -169,6 +171,8 @@ pub struct LogPane {
     pub counted: Option<CountedRows>,
     /// What is being looked for, and the share of the logs in which it was.
     pub search: Option<(RowSearch, f32)>,
+    /// Whether it is looked for from the other end of the log, since nothing was found up to this one.
+    pub has_turned: bool,
     /// The number of the last search.
     pub searches: u64,
     /// What Nix does for a host of a run.
@@ -257,6 +261,19 @@ impl LogPane {
         let cursor = self.cursor()?;
         let anchor = self.anchor.unwrap_or(cursor);
         Some(anchor.min(cursor)..anchor.max(cursor) + 1)
+    }
+
+    /// Returns the line that is typed.
+    pub fn input(&self) -> Option<&LineInput> {
+        match self.typing.as_ref()? {
+            LogTyping::Find { input, .. } | LogTyping::Save { input } => Some(input),
+        }
+    }
+
+    /// Looks for nothing any more; all lines are shown again.
+    pub fn forget_pattern(&mut self) {
+        self.pattern = LinePattern::default();
+        self.only_matching = false;
     }
 
     /// Returns what is looked for now: what is typed, or what was.

@@ -14,9 +14,9 @@ use jiff::Timestamp;
 
 /// Begins to type what to look for.
 pub(super) fn begin_find(model: &mut Model) {
-    let pattern = &model.log.pattern;
-    let input = LineInput::with(pattern.text.clone());
-    model.log.typing = Some(LogTyping::Find { input, is_regex: pattern.is_regex });
+    let last = &model.log.last_pattern;
+    let input = LineInput::after(last.text.clone());
+    model.log.typing = Some(LogTyping::Find { input, is_regex: last.is_regex });
 }
 
 /// Begins to type the name of a file.
@@ -60,6 +60,11 @@ pub(in crate::dash) fn typing(model: &mut Model, command: Command, now: Timestam
                 *is_regex = !*is_regex;
             }
         }
+        Command::LastTyped => {
+            if let Some(input) = input(model) {
+                input.take_last();
+            }
+        }
         Command::Accept => return accept(model, now),
         _ => model.log.typing = None,
     }
@@ -96,14 +101,22 @@ fn accept(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Looks for a pattern: from the cursor down, or from the newest line up.
-fn find(model: &mut Model, pattern: LinePattern) {
+/// Looks for a pattern: from the cursor down, or from the newest line up. Where nothing was typed, the last
+/// one is looked for again. Where only lines that match are shown, each of them is one: the nearest to the
+/// cursor is shown.
+fn find(model: &mut Model, typed: LinePattern) {
     let pane = &mut model.log;
-    pane.pattern = pattern.clone();
+    let pattern = if typed.is_empty() { pane.last_pattern.clone() } else { typed };
     if pattern.is_empty() {
-        pane.only_matching = false;
         return;
     }
+    pane.last_pattern = pattern.clone();
+    if pane.only_matching {
+        pane.hold_line();
+        pane.pattern = pattern;
+        return;
+    }
+    pane.pattern = pattern.clone();
     match pane.place {
         PanePlace::At { cursor, .. } => begin_search(pane, Sought::Pattern(pattern), cursor, true),
         PanePlace::Follow | PanePlace::Seek(_) => {

@@ -85,7 +85,7 @@ pub(in crate::dash) fn leave(model: &mut Model) -> bool {
         pane.face = before;
         pane.hold_line();
     } else if !pane.pattern.is_empty() || pane.levels != LineLevels::All {
-        pane.pattern = super::LinePattern::default();
+        pane.forget_pattern();
         pane.levels = LineLevels::All;
         pane.hold_line();
     } else if pane.all_hosts {
@@ -181,7 +181,20 @@ fn search(pane: &mut LogPane, sought: impl FnOnce(super::LinePattern) -> Sought,
 /// Begins to look for something from a row on.
 pub(super) fn begin_search(pane: &mut LogPane, sought: Sought, from: u64, is_down: bool) {
     pane.searches += 1;
+    pane.has_turned = false;
     pane.search = Some((RowSearch { id: pane.searches, sought, from, is_down }, 0.0));
+}
+
+/// Goes on with a search from the other end of the log; returns whether there is more of the log than was
+/// looked through.
+pub(super) fn turn_search(pane: &mut LogPane, search: &RowSearch) -> bool {
+    let end = if search.is_down { 0 } else { u64::MAX };
+    let turns = !pane.has_turned && search.from != end;
+    if turns {
+        begin_search(pane, search.sought.clone(), end, search.is_down);
+        pane.has_turned = true;
+    }
+    turns
 }
 
 /// Shows the log of the selected derivation alone, or of the one that the line at the cursor is of.
@@ -275,7 +288,7 @@ pub(in crate::dash) fn show_failure(model: &mut Model) {
     };
     pane.failure_of = Some((run, host));
     pane.face = LogFace::Log;
-    pane.pattern = super::LinePattern::default();
+    pane.forget_pattern();
     pane.levels = LineLevels::All;
     match (lines, said) {
         (Some(lines), Some(said)) => {

@@ -165,4 +165,66 @@ fn a_key_that_has_nothing_to_act_on_says_why() {
     model.toast = None;
     press(&mut model, "kkk\u{1b}");
     assert!(model.toast.is_none(), "the end of a list explains itself");
+/// Returns History with a run that failed, one that nobody watches, and one that went well.
+fn history(columns: u16, rows: u16) -> crate::dash::Model {
+    let why = demo::failures();
+    let mut model = model(demo::failed("40", &[("samsung", &why[0])]), columns, rows);
+    let begin = || RunWhat::begin(vec!["razer".to_owned()], "switch via-cache".to_owned());
+    demo::happen(&mut model, run_event("41", 60, begin()));
+    let gone =
+        Msg::RunGone { run: id("41"), why: "its process is gone".to_owned(), can_go_on: true };
+    update(&mut model, gone, demo::now());
+    demo::happen(&mut model, run_event("42", 50, begin()));
+    demo::happen(&mut model, run_event("42", 40, result("razer", Outcome::Switched, None)));
+    demo::happen(
+        &mut model,
+        run_event(
+            "42",
+            39,
+            RunWhat::Summary {
+                outcomes: [(Outcome::Switched, 1)].into(),
+                duration_ms: 9_000,
+                findings: Vec::new(),
+            },
+        ),
+    );
+    model.toast = None;
+    press(&mut model, "5");
+    model
+}
+
+#[test]
+fn columns_of_the_history_never_touch() {
+    for columns in 28..=160 {
+        let shown = text(&draw(&history(columns, 10), &look(false)));
+        let rows = shown.lines().filter(|line| line.contains("#4") || line.contains("WHAT"));
+        let mut found = 0;
+        for row in rows {
+            for what in ["switch v", "switc…", "swit…", "swi…", "WHAT"] {
+                let Some(at) = row.find(what) else { continue };
+                let gap = if what == "WHAT" { " " } else { "  " };
+                assert!(row[..at].ends_with(gap), "{columns} columns: {row}");
+                found += 1;
+            }
+        }
+        assert!(found >= 2, "{columns} columns: {shown}");
+    }
+}
+
+#[test]
+fn why_a_host_failed_takes_the_rows_that_are_free() {
+    for columns in [40, 60, 80, 110] {
+        let mut model = history(columns, 18);
+        press(&mut model, "G");
+        let (_, result) = crate::dash::words::runs::doing(
+            &crate::dash::widgets::paint::Paint::new(&model, &look(false), demo::now()),
+            model.shown_run().unwrap(),
+            &model.shown_run().unwrap().hosts[0],
+        );
+        let shown = text(&draw(&model, &look(false)));
+        let (_, below) = shown.split_once("run #40").unwrap();
+        let words: Vec<&str> = below.split_whitespace().collect();
+        let last = result.split_whitespace().last().unwrap();
+        assert!(words.contains(&last), "{columns} columns: {last} in\n{shown}");
+    }
 }

@@ -16,7 +16,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::table::{self, Heading, Window};
-use crate::dash::widgets::text::{cut, left, line_width};
+use crate::dash::widgets::text::{cut, left, line_width, width};
 use crate::dash::words::runs::{behind_figure, revision_words};
 use crate::dash::words::summary_mark;
 use crate::dash::world::RunView;
@@ -39,6 +39,9 @@ const WITH_BEHIND: u16 = 120;
 
 /// Columns of that: `1234 ▲`, and the gap behind it.
 const BEHIND: usize = 8;
+
+/// Columns that stay free behind how a run ended.
+const GAP: usize = 2;
 
 /// Columns of a revision: `3f2c1ab0 dirty`, and the gap behind it.
 const REVISION: usize = 16;
@@ -100,8 +103,9 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         if area.width >= WITH_BEHIND {
             spans.push(behind(paint, run));
         }
-        let (role, text) = ended(paint, run);
-        spans.push(paint.span(role, left(&text, ended_width(area))));
+        let columns = ended_width(area);
+        let (role, text) = ended(paint, run, columns - GAP);
+        spans.push(paint.span(role, left(&cut(&text, columns - GAP), columns)));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
         let hosts: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
         spans.push(Span::raw(cut(&format!("{}: {}", run.title, hosts.join(" ")), room)));
@@ -166,11 +170,13 @@ fn behind(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
     paint.span(role, left(&text, BEHIND))
 }
 
+/// Returns the columns of how a run ended, with the gap behind it; the heading has room in them.
 fn ended_width(area: Rect) -> usize {
-    (usize::from(area.width) / 3).clamp(10, 40)
+    (usize::from(area.width) / 3).clamp("HOW IT ENDED".len() + GAP, 40)
 }
 
-fn ended(paint: &Paint<'_>, run: &RunView) -> (Role, String) {
+/// Returns how a run ended; the key that goes on with it, where that has room.
+fn ended(paint: &Paint<'_>, run: &RunView, room: usize) -> (Role, String) {
     match (&run.summary, &run.gone) {
         (Some(summary), _) => {
             let (sign, role) = summary_mark(summary);
@@ -178,7 +184,9 @@ fn ended(paint: &Paint<'_>, run: &RunView) -> (Role, String) {
         }
         (None, Some(_)) if run.can_go_on => {
             let key = paint.model.keymap.press("reattach");
-            (Role::Warn, format!("▲ nobody watches it: {key} goes on"))
+            let long = format!("▲ nobody watches it: {key} goes on");
+            let fits = width(&long) <= room;
+            (Role::Warn, if fits { long } else { "▲ nobody watches it".to_owned() })
         }
         (None, Some(_)) => (Role::Error, "✗ nobody watches it".to_owned()),
         (None, None) if run.asks_somebody() => (Role::Warn, "▲ waiting for you".to_owned()),

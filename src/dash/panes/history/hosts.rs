@@ -8,45 +8,62 @@
 //! ```
 
 use crate::dash::widgets::paint::{Paint, below, put};
-use crate::dash::widgets::text::{cut, left, wrap};
+use crate::dash::widgets::text::{cut, left, line_width, wrap, wrap_to};
 use crate::dash::words::runs::{doing, host_run_mark};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-/// Columns before what is said of a host.
-const BEHIND_STATE: usize = 3 + 12 + 2 + 26;
+/// Columns of a host's name, of how it stands, and of the gap behind each.
+const NAME: usize = 12;
+const STATE: usize = 24;
+const GAP: usize = 2;
 
-/// Draws how each host of the selected run stands; why one failed in whole, where all of it has room.
+/// Columns before what is said of a host where it stands beside how the host stands, and where below.
+const BESIDE: usize = 3 + NAME + GAP + STATE + GAP;
+const BELOW: usize = 5;
+
+/// Columns that a text beside how a host stands needs, so that it does not become a tower of single words.
+const ROOM: usize = 24;
+
+/// Draws how each host of the selected run stands, and why one failed: as many rows of that as there are,
+/// the first hosts first.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let Some(run) = paint.model.shown_run() else { return };
     paint.rule(buffer, area, &format!("run #{}  {}", run.id, run.title), "");
     let area = below(area, 1);
-    let room = usize::from(area.width).saturating_sub(BEHIND_STATE + 1).max(8);
-    let texts = run.hosts.iter().map(|host| {
+    let columns = usize::from(area.width).saturating_sub(1);
+    let is_beside = columns >= BESIDE + ROOM;
+    let indent = if is_beside { BESIDE } else { BELOW };
+    let room = columns.saturating_sub(indent).max(8);
+    let mut rest = area;
+    let mut spare = usize::from(area.height).saturating_sub(run.hosts.len());
+    for host in &run.hosts {
         let (role, text) = doing(paint, run, host);
         // What a host does changes with every second: only what came of it may take several rows.
         let is_over = host.result.is_some();
-        (host, role, if is_over { wrap(&text, room) } else { vec![cut(&text, room)] })
-    });
-    let texts: Vec<_> = texts.collect();
-    let wanted: usize = texts.iter().map(|(_, _, lines)| lines.len().max(1)).sum();
-    let whole = wanted <= usize::from(area.height);
-    let mut rest = area;
-    for (host, role, lines) in texts {
+        let mut wanted = if is_over { wrap(&text, room) } else { vec![cut(&text, room)] };
+        wanted.retain(|line| !line.is_empty());
+        let first = usize::from(is_beside);
+        let more = wanted.len().saturating_sub(first).min(spare);
+        spare -= more;
+        let lines = wrap_to(&wanted.join("\n"), room, first + more);
         let mark = host_run_mark(paint, run, host);
-        let mut spans = vec![
-            Span::raw(format!("   {}  ", left(&host.host, 12))),
-            paint.span(mark.role, left(&mark.text(), 26)),
-        ];
-        let fits = whole && !lines.is_empty();
-        let lines = if fits { lines } else { vec![cut(&lines.join(" "), room)] };
-        let rows = lines.len();
-        for (row, line) in lines.into_iter().enumerate() {
-            spans.push(paint.span(role, line));
-            put(buffer, rest, row as u16, &Line::from(std::mem::take(&mut spans)));
-            spans.push(Span::raw(" ".repeat(BEHIND_STATE)));
+        let name = format!("   {}{}", left(&host.host, NAME), " ".repeat(GAP));
+        let state = if is_beside { STATE } else { columns.saturating_sub(name.len()) };
+        let mut spans = vec![Span::raw(name), paint.span(mark.role, cut(&mark.text(), state))];
+        let mut lines = lines.into_iter();
+        if is_beside {
+            let used = line_width(&spans);
+            spans.push(Span::raw(" ".repeat(BESIDE.saturating_sub(used))));
+            spans.extend(lines.next().map(|line| paint.span(role, line)));
         }
-        rest = below(rest, rows as u16);
+        put(buffer, rest, 0, &Line::from(spans));
+        rest = below(rest, 1);
+        for line in lines {
+            let spans = vec![Span::raw(" ".repeat(indent)), paint.span(role, line)];
+            put(buffer, rest, 0, &Line::from(spans));
+            rest = below(rest, 1);
+        }
     }
 }

@@ -115,3 +115,16 @@ fn the_last_of_many_hosts_is_seen_and_those_above_it_are_counted() {
     assert!(shown.contains("› rack15-9 ⚷"), "{shown}");
     assert!(shown.contains("above"), "{shown}");
 }
+
+#[test]
+fn every_host_is_shown_where_its_details_have_no_room() {
+    let mut fleet = many();
+    fleet.hosts.truncate(6);
+    let names: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
+    for (columns, rows) in [(40, 8), (40, 10), (60, 9), (80, 10)] {
+        let model = demo::model_of(fleet.clone(), [], columns, rows);
+        let shown = text(&draw(&model, &look(false)));
+        let seen = names.iter().filter(|name| shown.contains(name.as_str())).count();
+        assert_eq!(seen, names.len().min(usize::from(rows) - 2), "{columns}x{rows}\n{shown}");
+    }
+}

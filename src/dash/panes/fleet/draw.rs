@@ -50,14 +50,12 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let visible = paint.model.rows();
     let heading = u16::from(area.width >= NARROW);
     let wanted = visible.len().max(1) as u16 + heading;
-    let has_room = area.height >= heading + DETAILS + 3;
-    let (table, gap) = if !has_room {
-        (area.height, 0)
-    } else if paint.model.fleet.split.is_moved() && paint.model.selected().is_some() {
-        (paint.model.fleet.split.rows(wanted, area.height, (3, DETAILS)), 0)
-    } else {
-        let table = wanted.min((area.height / 2).max(area.height.saturating_sub(18))).max(3);
-        (table, u16::from(area.height - table > DETAILS + 2))
+    let (table, gap) = match with_details(area.height, wanted) {
+        None => (area.height, 0),
+        Some(_) if paint.model.fleet.split.is_moved() && paint.model.selected().is_some() => {
+            (paint.model.fleet.split.rows(wanted, area.height, (3, DETAILS)), 0)
+        }
+        Some(table) => (table, u16::from(area.height - table > DETAILS + 2)),
     };
     rows(paint, buffer, top(area, table), &visible);
     let rest = below(area, table + gap);
@@ -68,6 +66,13 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     } else {
         tiers(paint, buffer, below(area, wanted + u16::from(area.height > wanted + 1)));
     }
+}
+
+/// Returns the rows of the table beside which the details have room; none where they have none, and all rows
+/// are the table's.
+fn with_details(height: u16, wanted: u16) -> Option<u16> {
+    let table = wanted.min((height / 2).max(height.saturating_sub(18))).max(3);
+    (table + DETAILS <= height).then_some(table)
 }
 
 /// Draws the log of the selected host's newest run, where the details leave room for it.

@@ -26,6 +26,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
+use crate::dash::words::some_of;
 use crate::dash::world::{FirstStep, FlakeHere, FoundHere, MachineHere};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -35,9 +36,6 @@ use ratatui::text::{Line, Span};
 /// Why this is shown.
 const ABOUT: &str = "nixdash reads from hosts.toml which hosts and caches there are. It found no such file, \
                      so it shows this machine and cache.nixos.org.";
-
-/// Names that are shown of a list; the rest is counted.
-const NAMES: usize = 12;
 
 /// Columns of what stands before a line.
 const LABEL: usize = 11;
@@ -117,15 +115,6 @@ fn listed(found: &Result<Vec<String>, String>, none: &str) -> String {
     }
 }
 
-/// Returns the first names of a list, and how many more there are.
-fn some_of(names: &[String]) -> String {
-    let shown = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 /// Begins with one of the steps, or closes it.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     let step = match command {
@@ -149,13 +138,6 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_list_is_counted_from_some_names_on() {
-        let names: Vec<String> = (1..=14).map(|number| format!("node{number}")).collect();
-        assert!(some_of(&names).ends_with("node11, node12 and 2 more"));
-        assert_eq!(some_of(&names[..2]), "node1, node2");
-    }
 
     #[test]
     fn what_is_not_there_is_told_from_what_is_not_known() {

@@ -7,6 +7,7 @@ use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::wrap;
+use crate::dash::words::{hosts_in_short, some_of};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -25,7 +26,7 @@ pub(super) fn draw(
         "Measures what hard links save and what no root keeps alive, on {}. It takes the lock of \
          Nix's garbage collector there: builds wait until it ends, ten minutes at most. Nothing is \
          deleted.",
-        hosts.join(", ")
+        some_of(hosts)
     );
     let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", "Yes, measure", yes)];
@@ -47,7 +48,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
                 model.say(why, true, now);
                 return Vec::new();
             }
-            model.say(format!("looking at the stores of {}", hosts.join(", ")), false, now);
+            model.say(format!("looking at the stores of {}", hosts_in_short(&hosts)), false, now);
             return vec![Effect::LookClosely { hosts }];
         }
         _ => model.close(),

@@ -8,6 +8,7 @@ use crate::dash::run_orders::said;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::wrap;
+use crate::dash::words::some_of;
 use crate::fleet::{RollbackScope, RunId, RunOrder};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -30,7 +31,7 @@ pub(super) fn draw(
             let who = if hosts.is_empty() {
                 "Hosts that are being activated go back.".to_owned()
             } else {
-                format!("{} go back to what they ran before this run.", hosts.join(", "))
+                format!("{} go back to what they ran before this run.", some_of(&hosts))
             };
             let title = match scope {
                 RollbackScope::Wave => format!("Roll the newest wave of run #{} back?", run.id),

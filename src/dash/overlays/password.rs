@@ -18,6 +18,7 @@ use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::wrap;
+use crate::dash::words::some_of;
 use crate::fleet::Secret;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
@@ -31,7 +32,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Pa
     let text = format!(
         "The password that sudo asks for on {}. It is kept in memory until the dashboard ends, and is \
          sent over ssh only.",
-        form.hosts.join(", ")
+        some_of(&form.hosts)
     );
     let mut lines: Vec<Line<'static>> =
         wrap(&text, popup.room()).into_iter().map(Line::raw).collect();

@@ -20,6 +20,7 @@ use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
 use crate::dash::words::runs::action_words;
+use crate::dash::words::{hosts_in_short, some_of};
 use crate::fleet::{Goal, HostState, Strategy};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -29,9 +30,8 @@ use ratatui::text::{Line, Span};
 /// Draws the choice.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let popup = Popup::new(area, 74);
-    let hosts = form.hosts.join(", ");
-    let title =
-        if form.goal.deploys() { format!("Deploy {hosts}") } else { format!("Build {hosts}") };
+    let what = if form.goal.deploys() { "Deploy" } else { "Build" };
+    let title = format!("{what} {}", hosts_in_short(&form.hosts));
     let mut lines = Vec::new();
     if form.goal.deploys() {
         lines.extend(choice(paint, &popup, "a", "action", &chosen_action(paint, form)));
@@ -45,9 +45,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
             lines.push(Line::from(paint.span(role, line)));
         }
     };
-    for host in &form.hosts {
-        warnings(paint, form, host, &mut say);
-    }
+    warnings(paint.model, form, &mut say);
     let what_changes = if form.goal.deploys() {
         "Nothing changes before you have seen the plan and said yes."
     } else {
@@ -78,38 +76,72 @@ fn choice(
     lines
 }
 
-/// Says what should be known of a host before it takes part.
-fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMut(Role, &str)) {
-    let model = paint.model;
-    if form.goal.deploys() && model.world.is_protected(host) {
-        say(Role::Warn, &format!("⚷ {host} is protected: its name must be typed next."));
-    }
-    if form.goal.deploys() && model.world.has_no_system(host) {
-        say(
-            Role::Warn,
-            &format!(
-                "▲ {host} runs no system of NixOS: this is its first deploy, with nothing to go back to. \
-                 Its name must be typed next."
-            ),
+/// Says what should be known of hosts before they take part, once for all of which it is true.
+fn warnings(model: &Model, form: &StartForm, say: &mut impl FnMut(Role, &str)) {
+    let world = &model.world;
+    let mut warn = |is_so: &dyn Fn(&str) -> bool, sign: char, of_one: &str, of_several: &str| {
+        let hosts: Vec<String> = form.hosts.iter().filter(|host| is_so(host)).cloned().collect();
+        match &hosts[..] {
+            [] => {}
+            [host] => say(Role::Warn, &format!("{sign} {host} {of_one}")),
+            hosts => {
+                let (count, all) = (hosts.len(), form.hosts.len());
+                let text = format!("{sign} {count} of {all} {of_several}: {}", some_of(hosts));
+                say(Role::Warn, &text);
+            }
+        }
+    };
+    if form.goal.deploys() {
+        warn(
+            &|host| world.is_protected(host),
+            '⚷',
+            "is protected: its name must be typed next.",
+            "are protected, and the name of each must be typed next",
+        );
+        warn(
+            &|host| world.has_no_system(host),
+            '▲',
+            "runs no system of NixOS: this is its first deploy, with nothing to go back to. Its name must be \
+             typed next.",
+            "run no system of NixOS: this is their first deploy, with nothing to go back to. The name of each \
+             must be typed next",
         );
     }
-    if let Some(run) = model.world.active_runs().find(|run| run.host(host).is_some()) {
-        say(Role::Warn, &format!("▲ run #{} works on {host} now.", run.id));
+    for run in world.active_runs() {
+        let words = format!("run #{}", run.id);
+        warn(
+            &|host| {
+                world
+                    .active_runs()
+                    .find(|it| it.host(host).is_some())
+                    .is_some_and(|it| it.id == run.id)
+            },
+            '▲',
+            &format!("is at work in {words} now."),
+            &format!("are at work in {words} now"),
+        );
     }
-    let index = model.world.fleet.hosts.iter().position(|known| known.name == host);
-    let state = index.and_then(|index| model.world.hosts.get(index)).map(|view| view.facts.state);
-    match state {
-        Some(HostState::Offline) => {
-            say(Role::Warn, &format!("○ {host} did not answer when it was last asked."));
-        }
-        Some(HostState::Denied) => {
-            say(Role::Warn, &format!("✗ {host} answered, but refused the login."));
-        }
-        Some(HostState::Locked) => {
-            say(Role::Warn, &format!("◇ {host} waits for its disk to be unlocked."));
-        }
-        Some(HostState::Up | HostState::Degraded | HostState::Unknown) | None => {}
-    }
+    let is = |host: &str, state: HostState| {
+        world.host(host).is_some_and(|view| view.facts.state == state)
+    };
+    warn(
+        &|host| is(host, HostState::Offline),
+        '○',
+        "did not answer when it was last asked.",
+        "did not answer when they were last asked",
+    );
+    warn(
+        &|host| is(host, HostState::Denied),
+        '✗',
+        "answered, but refused the login.",
+        "answered, but refused the login",
+    );
+    warn(
+        &|host| is(host, HostState::Locked),
+        '◇',
+        "waits for its disk to be unlocked.",
+        "wait for their disks to be unlocked",
+    );
 }
 
 /// Says what a deploy does: the chosen action, or each host's own.
@@ -119,7 +151,7 @@ fn chosen_action(paint: &Paint<'_>, form: &StartForm) -> String {
     }
     let hosts = form.hosts.iter().filter_map(|name| paint.model.world.fleet.host(name));
     let own = hosts.filter_map(|host| Some(format!("{} {}", host.name, host.action?)));
-    format!("as hosts.toml says: {}; else {}", own.collect::<Vec<_>>().join(", "), form.goal)
+    format!("as hosts.toml says: {}; else {}", some_of(&own.collect::<Vec<_>>()), form.goal)
 }
 
 fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {

@@ -4,7 +4,7 @@ use crate::dash::Model;
 use crate::dash::demo::{self, many, now, of_many};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
-use crate::fleet::{Ancestry, BootChoice, DeployFacts, DeployedFrom, UpkeepFacts};
+use crate::fleet::{Ancestry, BootChoice, DeployFacts, DeployedFrom, HostState, UpkeepFacts};
 
 /// Returns the large fleet at that size, after keys.
 fn large(columns: u16, rows: u16, keys: &str) -> Model {
@@ -114,6 +114,36 @@ fn the_last_of_many_hosts_is_seen_and_those_above_it_are_counted() {
     let shown = text(&draw(&large(110, 30, "G"), &look(false)));
     assert!(shown.contains("› rack15-9 ⚷"), "{shown}");
     assert!(shown.contains("above"), "{shown}");
+}
+
+#[test]
+fn what_is_true_of_many_hosts_is_said_once_before_they_are_deployed() {
+    let mut model = large(120, 35, "A");
+    for view in &mut model.world.hosts {
+        view.facts.state = HostState::Offline;
+    }
+    press(&mut model, "d");
+    let words = |model: &Model| {
+        let shown = text(&draw(model, &look(false))).replace('│', " ");
+        shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let shown = words(&model);
+    assert!(shown.contains("┌ Deploy 150 hosts ─"), "{shown}");
+    assert!(
+        shown.contains("○ 150 of 150 did not answer when they were last asked: rack01-0,"),
+        "{shown}"
+    );
+    assert!(shown.contains("and 138 more"), "{shown}");
+    assert_eq!(shown.matches("did not answer").count(), 1, "{shown}");
+    assert!(
+        shown.contains("Nothing changes before you have seen the plan and said yes."),
+        "{shown}"
+    );
+    let mut one = large(120, 35, "");
+    one.world.hosts[0].facts.state = HostState::Offline;
+    press(&mut one, "ggd");
+    let shown = words(&one);
+    assert!(shown.contains("rack01-0 did not answer when it was last asked."), "{shown}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::dash::overlay::Overlay;
 use crate::dash::overlays::themes;
 use crate::dash::panes;
 use crate::dash::update::{READ_ONLY, borders, fold};
+use crate::dash::words::hosts_in_short;
 use jiff::Timestamp;
 
 /// Does a command of a view.
@@ -80,7 +81,8 @@ fn turn_view(model: &mut Model, by: usize) {
 }
 
 fn probe(model: &mut Model, hosts: Vec<String>, now: Timestamp) -> Vec<Effect> {
-    let what = if hosts.is_empty() { "every host and tier".to_owned() } else { hosts.join(", ") };
+    let what =
+        if hosts.is_empty() { "every host and tier".to_owned() } else { hosts_in_short(&hosts) };
     model.say(format!("measuring {what}"), false, now);
     vec![Effect::Probe { hosts }]
 }

@@ -15,7 +15,7 @@ use crate::dash::world::{HostModel, shown_age};
 pub(in crate::dash) use crate::fleet::bytes_of;
 use crate::fleet::words::WAITING;
 use crate::fleet::{
-    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, troubles, worst,
+    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, number_of, troubles, worst,
 };
 use jiff::Timestamp;
 
@@ -104,6 +104,27 @@ pub(in crate::dash) fn severity_role(severity: Severity) -> Role {
         Severity::Warning => Role::Warn,
         Severity::Note => Role::Text,
     }
+}
+
+/// Names that are shown of a list; the rest is counted.
+const NAMES: usize = 12;
+
+/// Returns the first names of a list, and how many more there are.
+pub(in crate::dash) fn some_of(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Columns of hosts in a title or in a sentence of the moment.
+const HOSTS: usize = 40;
+
+/// Returns hosts by their names where those have room in a title, else how many there are.
+pub(in crate::dash) fn hosts_in_short(names: &[String]) -> String {
+    let all = names.join(", ");
+    if names.len() > 1 && width(&all) > HOSTS { number_of(names.len(), "host") } else { all }
 }
 
 /// Returns what an active run does to a host, with how far it is; or that nobody watches the run that
@@ -205,6 +226,17 @@ pub(in crate::dash) fn milliseconds(ms: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_is_counted_from_some_names_on() {
+        let names: Vec<String> = (1..=14).map(|number| format!("node{number}")).collect();
+        assert!(some_of(&names).ends_with("node11, node12 and 2 more"));
+        assert_eq!(some_of(&names[..2]), "node1, node2");
+        assert_eq!(hosts_in_short(&names), "14 hosts");
+        assert_eq!(hosts_in_short(&names[..2]), "node1, node2");
+        let long = ["a-name-that-has-no-room-in-the-title-of-a-box".to_owned()];
+        assert_eq!(hosts_in_short(&long), long[0], "a single host has a name");
+    }
 
     #[test]
     fn store_paths_are_shortened_to_their_names() {

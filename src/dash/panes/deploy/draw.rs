@@ -19,7 +19,7 @@ use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::{Paint, below, put_all, put_spread, top};
 use crate::dash::widgets::text::{line_width, width, wrap, wrap_to};
 use crate::dash::words::runs::{clock, revision_words, run_name};
-use crate::dash::words::summary_mark;
+use crate::dash::words::{some_of, summary_mark};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, age};
 use crate::fleet::duration;
 use crate::fleet::words::WAITING;
@@ -78,7 +78,7 @@ pub(in crate::dash) fn stand_beside(count: usize, area: Rect) -> bool {
 
 /// Draws a run that has not begun.
 fn starts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, starting: &Starting) {
-    let hosts = starting.hosts.join(", ");
+    let hosts = some_of(&starting.hosts);
     let room = usize::from(area.width).saturating_sub(2);
     let (role, text) = if let Some(why) = &starting.failed {
         (Role::Error, format!("✗ {why}"))

@@ -9,10 +9,11 @@
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put};
 use crate::dash::widgets::text::{cut, left, width};
+use crate::dash::words::runs::PhaseNames;
 use crate::dash::words::short_paths;
 use crate::dash::words::tiers::tier_names;
 use crate::dash::world::HostRun;
-use crate::fleet::{LogLine, Phase};
+use crate::fleet::LogLine;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -20,9 +21,8 @@ use ratatui::text::{Line, Span};
 /// From this width on a line begins with the time of day.
 const WITH_TIME: u16 = 60;
 
-/// Columns of a time of day, and of a phase's short word.
+/// Columns of a time of day.
 const CLOCK: usize = 8;
-const PHASE: usize = 8;
 
 /// Narrower than this, the lines show store paths by their names alone.
 const WITH_HASHES: u16 = 100;
@@ -42,7 +42,8 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, 
 
 /// Returns a line as it is drawn.
 fn drawn(paint: &Paint<'_>, line: &LogLine, columns: u16) -> Line<'static> {
-    let phase = left(line.phase.map_or("", Phase::short), PHASE);
+    let names = PhaseNames::on(columns);
+    let phase = left(line.phase.map_or("", |phase| names.of(phase)), names.columns());
     let prefix = if columns >= WITH_TIME {
         let at = line.at.map(|at| paint.clock(at, true)).unwrap_or_default();
         format!(" {}  {phase}  ", left(&at, CLOCK))

@@ -228,3 +228,22 @@ fn why_a_host_failed_takes_the_rows_that_are_free() {
         assert!(words.contains(&last), "{columns} columns: {last} in\n{shown}");
     }
 }
+
+#[test]
+fn phases_have_one_name_wherever_it_has_room() {
+    let shown = |columns: u16, rows: u16, keys: &str| {
+        let mut events = demo::run_until_plan();
+        events.extend(demo::run_in_fetch());
+        let mut model = model(events, columns, rows);
+        press(&mut model, keys);
+        text(&draw(&model, &look(false)))
+    };
+    for (columns, rows) in [(200, 50), (150, 50), (140, 40)] {
+        for keys in ["3", "3z"] {
+            let shown = shown(columns, rows, keys);
+            assert!(shown.contains("preflight ✓") && shown.contains("evaluate ✓"), "{shown}");
+            assert!(!shown.contains("pre ✓") && !shown.contains(" cmp "), "{shown}");
+        }
+    }
+    assert!(shown(80, 24, "3z").contains("pre ✓"));
+}

@@ -139,7 +139,7 @@ pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     }
     let word = match host.current() {
         Some((phase, _)) => match host.share() {
-            Some(share) => format!("{} {}", phase.short(), crate::fleet::percent(share)),
+            Some(share) => format!("{} {}", phase.word(), crate::fleet::percent(share)),
             None => phase.word().to_owned(),
         },
         None if host.phases.is_empty() => WAITING.to_owned(),

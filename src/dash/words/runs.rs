@@ -3,7 +3,7 @@
 use crate::dash::theme::Role;
 use crate::dash::widgets::graph::{bar, spinner};
 use crate::dash::widgets::paint::Paint;
-use crate::dash::widgets::text::count;
+use crate::dash::widgets::text::{count, line_width};
 use crate::dash::words::reasons::reason_role;
 use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
@@ -56,12 +56,64 @@ pub(in crate::dash) fn clock(time: Duration) -> String {
     }
 }
 
-/// Returns the phases with their words and signs; without words when `short`.
+/// How phases are named in a row of all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dash) enum PhaseNames {
+    /// By their words.
+    Whole,
+    /// By shorter ones.
+    Short,
+    /// By their places alone.
+    None,
+}
+
+/// From this many columns on, phases are named by their words wherever those have room.
+const WHOLE_WORDS: u16 = 120;
+
+impl PhaseNames {
+    /// Returns the names that phases should have on a screen of that many columns.
+    pub(in crate::dash) fn on(columns: u16) -> Self {
+        if columns >= WHOLE_WORDS { Self::Whole } else { Self::Short }
+    }
+
+    /// Returns the name of a phase.
+    pub(in crate::dash) fn of(self, phase: Phase) -> &'static str {
+        match self {
+            Self::Whole => phase.word(),
+            Self::Short => phase.short(),
+            Self::None => "",
+        }
+    }
+
+    /// Returns the columns of the longest name before the lines of a log.
+    pub(in crate::dash) fn columns(self) -> usize {
+        match self {
+            Self::Whole => 11,
+            Self::Short => 8,
+            Self::None => 0,
+        }
+    }
+}
+
+/// Returns the phases with the longest names that the screen wants and that many columns have room for; none
+/// where not even short ones have room.
+pub(in crate::dash) fn named_phases(
+    paint: &Paint<'_>,
+    run: &RunView,
+    host: &HostRun,
+    room: usize,
+) -> Option<Vec<Span<'static>>> {
+    let all = [PhaseNames::on(paint.model.size.0), PhaseNames::Short].into_iter();
+    let mut all = all.map(|names| phases(paint, run, host, names));
+    all.find(|spans| line_width(spans) <= room)
+}
+
+/// Returns the phases with their names and signs.
 pub(in crate::dash) fn phases(
     paint: &Paint<'_>,
     run: &RunView,
     host: &HostRun,
-    short: bool,
+    names: PhaseNames,
 ) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     for phase in Phase::ALL {
@@ -81,11 +133,12 @@ pub(in crate::dash) fn phases(
             Some(PhaseState::Skipped) => ('–', Role::Dim),
             None => ('·', Role::Dim),
         };
-        if short {
-            spans.push(paint.span(role, sign.to_string()));
-        } else {
-            spans.push(paint.span(role, format!("{} {sign} ", phase.short())));
-        }
+        spans.push(match names {
+            PhaseNames::None => paint.span(role, sign.to_string()),
+            PhaseNames::Whole | PhaseNames::Short => {
+                paint.span(role, format!("{} {sign} ", names.of(phase)))
+            }
+        });
     }
     spans
 }

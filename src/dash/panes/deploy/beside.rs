@@ -13,7 +13,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{line_width, wrap_to};
-use crate::dash::words::runs::{doing, host_run_mark, phases, progress};
+use crate::dash::words::runs::{PhaseNames, doing, host_run_mark, phases, progress};
 use crate::dash::world::{HostRun, RunView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -113,7 +113,7 @@ fn panel_head(
     let indent = || vec![Span::raw("   ")];
     let mut lines: Vec<Line<'static>> = Vec::new();
     let mut line = indent();
-    for phase in phases(paint, run, host, false) {
+    for phase in phases(paint, run, host, PhaseNames::on(paint.model.size.0)) {
         if line_width(&line) + line_width(std::slice::from_ref(&phase)) > room + 4 {
             lines.push(Line::from(std::mem::replace(&mut line, indent())));
         }

@@ -7,11 +7,14 @@ use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::table::{self, Window};
 use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
-use crate::dash::words::runs::{doing, host_run_mark, phases, progress};
+use crate::dash::words::runs::{PhaseNames, doing, host_run_mark, named_phases, phases, progress};
 use crate::dash::world::{HostRun, RunView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+
+/// Columns of how a host stands.
+const STATE: usize = 26;
 
 /// Rows that a log needs to be worth its rule.
 const LOG: usize = 4;
@@ -125,11 +128,15 @@ fn choose(
     let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
     let names = names.clamp(4, 16).min(usize::from(area.width) / 3);
     let columns = usize::from(area.width).saturating_sub(names + 6).max(8);
-    let words = hosts.first().map_or(0, |(_, host)| line_width(&phases(paint, run, host, false)));
-    let words_fit = names + 5 + words <= usize::from(area.width);
-    let beside_state = names + 5 + 28 + words <= usize::from(area.width);
-    let mut rows = StackedRows { words: words_fit, doing: true, whole: true, names, columns };
-    if height + apart < count * rows.count() + 7 || beside_state {
+    let room = usize::from(area.width).saturating_sub(names + 5);
+    let words = |room: usize| {
+        let (_, host) = hosts.first()?;
+        named_phases(paint, run, host, room).map(|words| line_width(&words))
+    };
+    let (below, beside) = (words(room), words(room.saturating_sub(STATE + 2)));
+    let mut rows = StackedRows { words: below.is_some(), doing: true, whole: true, names, columns };
+    // A row of their own is for names that are longer there.
+    if height + apart < count * rows.count() + 7 || beside == below {
         rows.words = false;
     }
     if height + apart < count * rows.count() + 5 || area.width < 60 {
@@ -164,7 +171,9 @@ fn host_rows(
     let indent = Span::raw(" ".repeat(rows.names + 5));
     let mut lines: Vec<Line<'static>> = Vec::new();
     if rows.words {
-        lines.push(Line::from([vec![indent.clone()], phases(paint, run, host, false)].concat()));
+        let room = usize::from(area.width).saturating_sub(rows.names + 5);
+        let words = named_phases(paint, run, host, room).unwrap_or_default();
+        lines.push(Line::from([vec![indent.clone()], words].concat()));
     }
     for (role, text) in rows.below(paint, run, host) {
         lines.push(Line::from(vec![indent.clone(), paint.span(role, text)]));
@@ -182,19 +191,18 @@ fn state_and_phases(
     words_below: bool,
 ) -> Vec<Span<'static>> {
     let mark = host_run_mark(paint, run, host);
-    let state = room.min(26);
+    let state = room.min(STATE);
     let mut spans = vec![paint.span(mark.role, left(&mark.text(), state)), Span::raw("  ")];
     let used = |spans: &[Span<'_>]| room.saturating_sub(line_width(spans));
     if words_below {
         spans.extend(progress(paint, run, host, used(&spans).saturating_sub(8).min(30)));
         return spans;
     }
-    let words = phases(paint, run, host, false);
-    if used(&spans) >= line_width(&words) {
+    if let Some(words) = named_phases(paint, run, host, used(&spans)) {
         spans.extend(words);
         spans.push(Span::raw(" "));
     } else if used(&spans) >= 14 {
-        spans.extend(phases(paint, run, host, true));
+        spans.extend(phases(paint, run, host, PhaseNames::None));
         spans.push(Span::raw("  "));
     } else if let Some(share) = host.share().filter(|_| run.is_active()) {
         let text = format!("{} {}", mark.text(), crate::fleet::percent(share));

@@ -2,6 +2,7 @@
 
 use crate::dash::panes::logs::asked::PaneRow;
 use crate::dash::panes::logs::state::{LogPane, PanePlace};
+use crate::dash::words::runs::PhaseNames;
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
@@ -10,9 +11,6 @@ const WITH_TIME: u16 = 60;
 
 /// Columns of a time.
 pub(super) const TIME: usize = 8;
-
-/// Columns of a phase's short word.
-pub(super) const PHASE: usize = 8;
 
 /// Most columns of a host's name.
 const NAME: usize = 12;
@@ -24,6 +22,8 @@ pub(super) struct PrefixColumns {
     pub(super) has_time: bool,
     /// Columns of the host's name; none where one host is shown.
     pub(super) name: Option<usize>,
+    /// How phases are named.
+    pub(super) phases: PhaseNames,
 }
 
 impl PrefixColumns {
@@ -32,14 +32,14 @@ impl PrefixColumns {
         let longest = hosts.iter().map(String::len).max().unwrap_or_default();
         let name =
             (hosts.len() > 1).then(|| longest.min(if columns < WITH_TIME { 8 } else { NAME }));
-        Self { has_time: columns >= WITH_TIME, name }
+        Self { has_time: columns >= WITH_TIME, name, phases: PhaseNames::on(columns) }
     }
 
     /// Returns how many columns they are together.
     pub(super) fn width(self) -> usize {
         let time = if self.has_time { TIME + 2 } else { 0 };
         let gap = if self.has_time { 2 } else { 1 };
-        1 + time + self.name.map_or(0, |name| name + gap) + PHASE + gap
+        1 + time + self.name.map_or(0, |name| name + gap) + self.phases.columns() + gap
     }
 }
 

@@ -1,13 +1,13 @@
 //! One row of a log on the screen.
 
 use crate::dash::panes::logs::asked::{PaneRow, RowsOf};
-use crate::dash::panes::logs::layout::{PHASE, PrefixColumns, TIME, text_parts, text_room};
+use crate::dash::panes::logs::layout::{PrefixColumns, TIME, text_parts, text_room};
 use crate::dash::panes::logs::pattern::LineMatcher;
 use crate::dash::panes::logs::state::TimeShown;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{left, right, width};
-use crate::fleet::{LineColours, Phase};
+use crate::fleet::LineColours;
 use crate::record::{LineLevel, output_of};
 use jiff::Timestamp;
 use ratatui::style::{Modifier, Style};
@@ -108,8 +108,8 @@ impl RowLook<'_> {
             let style = paint.look.host_style(row.place.host);
             spans.push(Span::styled(format!("{}{gap}", left(name, wide)), style));
         }
-        let phase = row.phase.map_or("", Phase::short);
-        spans.push(paint.span(quiet, format!("{}{gap}", left(phase, PHASE))));
+        let phase = row.phase.map_or("", |phase| columns.phases.of(phase));
+        spans.push(paint.span(quiet, format!("{}{gap}", left(phase, columns.phases.columns()))));
         spans
     }
 

@@ -16,7 +16,7 @@ use crate::dash::status_line::{counted_signs, status_line_of};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, put, put_spread};
 use crate::dash::widgets::places::ClickTarget;
-use crate::dash::widgets::text::{line_width, width};
+use crate::dash::widgets::text::{cut_before, line_width, width};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, severity_role, state_counts};
 use crate::dash::world::{MeanCoverage, RunSign, coverage_tier};
@@ -26,41 +26,65 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-/// Draws the title: what is shown, and the time of day.
+/// Columns of a flake's name below which it says nothing.
+const FLAKE: usize = 8;
+
+/// Draws the title: what is shown, what is to be known of all of it, and the time of day. Where there is
+/// little room, the flake gives way first, from its beginning, then its revision.
 pub(in crate::dash) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut left = vec![Span::raw(" "), paint.span(Role::Title, "nixdash")];
-    if let Some(flake) = &paint.model.world.flake {
-        left.push(paint.span(Role::Dim, format!("  {flake}")));
+    let (notices, revision) = (notices(paint), revision(paint));
+    let clock = paint.span(Role::Dim, format!("{} ", paint.clock(paint.now, false)));
+    let taken = [&left[..], &notices, std::slice::from_ref(&clock)].map(line_width);
+    let room = usize::from(row.width).saturating_sub(taken.iter().sum::<usize>() + 1);
+    if line_width(&revision) <= room {
+        let room = room.saturating_sub(line_width(&revision) + 2);
+        if let Some(flake) = paint.model.world.flake.as_ref()
+            && room >= FLAKE.min(width(flake))
+        {
+            left.push(paint.span(Role::Dim, format!("  {}", cut_before(flake, room))));
+        }
+        left.extend(revision);
     }
-    if paint.model.world.is_record {
-        left.push(Span::raw("  the record of a run (read-only)"));
+    left.extend(notices);
+    put_spread(buffer, row, left, vec![clock]);
+}
+
+/// Returns what is to be known of all that is shown.
+fn notices(paint: &Paint<'_>) -> Vec<Span<'static>> {
+    let model = paint.model;
+    let mut spans = Vec::new();
+    if model.world.is_record {
+        spans.push(Span::raw("   the record of a run (read-only)"));
     }
-    if paint.model.world.fleet.trust.doubt().is_some() {
-        let words = "  ▲ hosts.toml is not trusted: run `nixdash trust`";
-        left.push(paint.span(Role::Error, words));
+    if model.world.fleet.trust.doubt().is_some() {
+        let words = "   ▲ hosts.toml is not trusted: run `nixdash trust`";
+        spans.push(paint.span(Role::Error, words));
     }
-    if paint.model.world.fleet.read_only {
-        left.push(paint.span(Role::Warn, "  read-only"));
+    if model.world.fleet.read_only {
+        spans.push(paint.span(Role::Warn, "   read-only"));
     }
-    if let Some(since) = paint.model.frozen_since {
-        let key = paint.model.keymap.press("freeze");
-        let text = format!("  frozen since {}: {key} goes on", paint.clock(since, false));
-        left.push(paint.span(Role::Warn, text));
+    if let Some(since) = model.frozen_since {
+        let key = model.keymap.press("freeze");
+        let text = format!("   frozen since {}: {key} goes on", paint.clock(since, false));
+        spans.push(paint.span(Role::Warn, text));
     }
-    if let Some(revision) = &paint.model.world.revision {
-        let (hash, dirty) = match revision.split_once('-') {
-            Some((hash, dirty)) => (hash, Some(dirty)),
-            None => (revision.as_str(), None),
-        };
-        let hash: String = hash.chars().take(8).collect();
-        left.push(Span::raw(format!(" {hash} ")));
-        left.push(match dirty {
-            Some(dirty) => Span::raw(dirty.to_owned()),
-            None => paint.span(Role::Dim, "clean"),
-        });
-    }
-    let right = vec![paint.span(Role::Dim, format!("{} ", paint.clock(paint.now, false)))];
-    put_spread(buffer, row, left, right);
+    spans
+}
+
+/// Returns the flake's revision, and whether it has changes that are not committed.
+fn revision(paint: &Paint<'_>) -> Vec<Span<'static>> {
+    let Some(revision) = &paint.model.world.revision else { return Vec::new() };
+    let (hash, dirty) = match revision.split_once('-') {
+        Some((hash, dirty)) => (hash, Some(dirty)),
+        None => (revision.as_str(), None),
+    };
+    let hash: String = hash.chars().take(8).collect();
+    let state = match dirty {
+        Some(dirty) => Span::raw(dirty.to_owned()),
+        None => paint.span(Role::Dim, "clean"),
+    };
+    vec![Span::raw(format!(" {hash} ")), state]
 }
 
 /// Draws the one line that is always there.

@@ -4,6 +4,7 @@ use super::keys::{fold, press};
 use super::screens::{draw, look, snap, text};
 use crate::dash::demo::{self, model, now};
 use crate::dash::{Model, Msg, update, view};
+use crate::fleet::Fleet;
 use jiff::SignedDuration;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -49,4 +50,28 @@ fn a_frozen_screen_can_be_left_by_esc_and_by_quitting() {
     assert!(model.still.is_none());
     let effects = press(&mut model, "Zq");
     assert!(matches!(effects.as_slice(), [crate::dash::Effect::Quit { .. }]), "{effects:?}");
+}
+
+#[test]
+fn what_is_said_of_the_whole_screen_stands_behind_the_flake_and_outlives_it() {
+    let fleet = Fleet { read_only: true, ..demo::fleet() };
+    for columns in 60..=130 {
+        let mut model = demo::model_of(fleet.clone(), demo::well(), columns, 24);
+        let path = "/home/somebody/long/way/down/to/practice/flake";
+        (model.world.flake, model.world.revision) =
+            (Some(path.to_owned()), Some("3c1ff98".to_owned()));
+        press(&mut model, "Z");
+        let shown = text(&draw(&model, &look(false)));
+        let title = shown.lines().next().unwrap();
+        let notices = "   read-only   frozen since 12:04: Z goes on";
+        assert!(title.contains(notices), "{columns} columns: {title}");
+        let behind = &title[title.find(notices).unwrap() + notices.len()..];
+        assert!(matches!(behind.trim(), "" | "12:04"), "{columns} columns: {title}");
+        if columns >= 90 {
+            assert!(
+                title.contains("/flake 3c1ff98 clean   read-only"),
+                "{columns} columns: {title}"
+            );
+        }
+    }
 }

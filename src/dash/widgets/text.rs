@@ -34,6 +34,22 @@ pub(in crate::dash) fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// Returns a text of at most that many columns; where its beginning was cut, it begins with `…`.
+pub(in crate::dash) fn cut_before(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut from = text.len();
+    for (at, _) in text.char_indices().rev() {
+        if width(&text[at..]) + 1 > columns {
+            break;
+        }
+        from = at;
+    }
+    let sign = if columns > 0 { "…" } else { "" };
+    format!("{sign}{}", &text[from..])
+}
+
 /// Returns a text of exactly that many columns, filled at its right.
 pub(in crate::dash) fn left(text: &str, columns: usize) -> String {
     let text = cut(text, columns);
@@ -142,6 +158,10 @@ mod tests {
         assert_eq!(cut("samsung", 7), "samsung");
         assert_eq!(cut("samsung", 4), "sam…");
         assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut_before("~/nixos", 7), "~/nixos");
+        assert_eq!(cut_before("~/nixos", 4), "…xos");
+        assert_eq!(cut_before("日本語", 4), "…語");
+        assert_eq!(cut_before("ab", 0), "");
         assert_eq!(left("ab", 4), "ab  ");
         assert_eq!(right("ab", 4), "  ab");
         assert_eq!(count(1_356), "1 356");
@@ -183,6 +203,7 @@ mod tests {
         #[test]
         fn cut_text_never_exceeds_its_columns(text in any::<String>(), columns in 0usize..20) {
             prop_assert!(width(&cut(&text, columns)) <= columns);
+            prop_assert!(width(&cut_before(&text, columns)) <= columns);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which commands can be given now, and which of them the footer names.
 
 use crate::dash::command::{Command, CommandEntry, Context, in_context};
+use crate::dash::layout::is_one_line;
 use crate::dash::model::Model;
 use crate::dash::{overlays, panes};
 use crate::fleet::{Code, HostFacts, can_be_verified};
@@ -11,6 +12,18 @@ pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static CommandE
         Some(overlay) => overlays::can(overlay, entry.command),
         None => panes::can(model, entry.command),
     })
+}
+
+/// Returns what closes, or answers with no, what lies over the view.
+pub(super) fn closing(model: &Model) -> Option<&'static CommandEntry> {
+    available(model).find(|entry| matches!(entry.command, Command::Close | Command::No))
+}
+
+/// Returns whether something lies over the view that is not seen, since the terminal is too small: only what
+/// closes it can be meant.
+pub(super) fn is_unseen(model: &Model) -> bool {
+    let (columns, rows) = model.size;
+    is_one_line(columns, rows) && Context::of(model).title().is_some()
 }
 
 /// Returns whether a command that can be given is named in the footer; one that only says what to

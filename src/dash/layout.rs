@@ -19,6 +19,9 @@ use ratatui::layout::Rect;
 /// From this many rows and columns on, the title, the tabs and the rules have room.
 const FULL: (u16, u16) = (20, 60);
 
+/// With fewer columns or rows, one line is all that is left.
+const SMALLEST: (u16, u16) = (20, 4);
+
 /// From this many rows on, the footer has room.
 const WITH_FOOTER: u16 = 6;
 
@@ -39,6 +42,11 @@ pub(super) struct ScreenLayout {
     pub(super) over: Rect,
     /// The row of the sentence of the moment.
     pub(super) toast: Option<Rect>,
+}
+
+/// Returns whether a screen has room for one line alone.
+pub(super) fn is_one_line(columns: u16, rows: u16) -> bool {
+    columns < SMALLEST.0 || rows < SMALLEST.1
 }
 
 /// Returns where the parts of a model's screen are.

@@ -2,10 +2,10 @@
 //!
 //! A small terminal loses the title, the tabs and the rules first, then the footer
 //! ([`layout`](crate::dash::layout)); below 20 columns or 4 rows only the one line that
-//! `nixdash status --line` prints is left.
+//! `nixdash status --line` prints is left, or the key that closes what cannot be seen.
 
 use crate::dash::frame::{footer, overview};
-use crate::dash::layout::ScreenLayout;
+use crate::dash::layout::{ScreenLayout, is_one_line};
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
@@ -41,8 +41,10 @@ pub(super) fn places(model: &Model, now: Timestamp) -> ClickPlaces {
 }
 
 fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    if area.width < 20 || area.height < 4 {
-        overview::one_line(paint, buffer, area);
+    if is_one_line(area.width, area.height) {
+        if !overview::unseen(paint, buffer, area) {
+            overview::one_line(paint, buffer, area);
+        }
         return;
     }
     let parts = ScreenLayout::of(area).for_model(paint.model);

@@ -421,6 +421,12 @@ impl Context {
         }
     }
 
+    /// Returns what lies over the view; none where nothing does.
+    pub(super) fn title(self) -> Option<&'static str> {
+        let mut over = Self::OVER_VIEWS.into_iter().filter(|(it, _)| *it != Self::Frozen);
+        over.find(|(context, _)| *context == self).map(|(_, title)| title)
+    }
+
     /// Returns whether characters are typed here, so that no character is a command.
     pub fn types(self) -> bool {
         matches!(

@@ -10,13 +10,14 @@
 //! the tier holds. A tier that is known to be bad carries `▲`; where there is no room for the names of
 //! all of them, the rest is counted: `3 up · 1 offline   weed, cachix ▲ down · 9 more ▲`.
 
-use crate::dash::command::Command;
+use crate::dash::able::closing;
+use crate::dash::command::{Command, Context};
 use crate::dash::model::Screen;
 use crate::dash::status_line::{counted_signs, status_line_of};
 use crate::dash::theme::Role;
-use crate::dash::widgets::paint::{Paint, put, put_spread};
+use crate::dash::widgets::paint::{Paint, put, put_all, put_spread};
 use crate::dash::widgets::places::ClickTarget;
-use crate::dash::widgets::text::{cut_before, line_width, width};
+use crate::dash::widgets::text::{cut_before, line_width, width, wrap};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, severity_role, state_counts};
 use crate::dash::world::{MeanCoverage, RunSign, coverage_tier};
@@ -192,6 +193,20 @@ enum Caches {
 /// Draws the whole screen as one line, for a terminal that has room for nothing else.
 pub(in crate::dash) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     put(buffer, area, 0, &Line::raw(status_line_of(paint.model)));
+}
+
+/// Draws the key that closes what lies over the view, and what that is, where there is no room for it.
+/// Returns whether anything lies there.
+pub(in crate::dash) fn unseen(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) -> bool {
+    let (Some(what), Some(entry)) = (Context::of(paint.model).title(), closing(paint.model)) else {
+        return false;
+    };
+    let key = paint.model.keymap.keys(entry).first().map(ToString::to_string).unwrap_or_default();
+    let text = format!("{key} {}: {what}", entry.label.unwrap_or("close"));
+    let lines = wrap(&text, usize::from(area.width)).into_iter();
+    let lines: Vec<Line<'_>> = lines.map(|line| Line::from(paint.span(Role::Warn, line))).collect();
+    put_all(buffer, area, &lines, 0);
+    true
 }
 
 /// Returns how many hosts are in which state, and what is wrong beside that.

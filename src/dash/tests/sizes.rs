@@ -1,9 +1,10 @@
 //! Every view at every size: never a panic, never outside, whatever keys were pressed.
 
+use crate::dash::command::in_context;
 use crate::dash::demo::{self, model, now};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, text};
-use crate::dash::{Model, Msg, update};
+use crate::dash::{Command, CommandEntry, Context, Model, Msg, update};
 use proptest::prelude::*;
 
 /// Keys that lead to every view and every overlay.
@@ -63,6 +64,36 @@ fn tiers_of_every_kind_fit_every_size() {
 fn the_smallest_terminal_shows_the_status_line() {
     let shown = text(&draw(&busy(60, 3), &look(false)));
     assert_eq!(shown.lines().next(), Some("#41 3/4 2● 1▲ 1○ p620 98% community ▲"));
+}
+
+#[test]
+fn what_cannot_be_seen_says_how_it_is_closed_and_hears_nothing_else() {
+    for (keys, what) in [("d", "What to start"), ("?", "The help"), ("/", "A filter that is typed")]
+    {
+        let mut model = model(demo::well(), 10, 3);
+        press(&mut model, keys);
+        let shown = text(&draw(&model, &look(false)));
+        let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.starts_with("esc cancel: ") || shown.starts_with("q close: "), "{shown}");
+        assert_eq!(press(&mut model, "\n"), [], "{keys}");
+        assert_eq!(press(&mut model, "x\n"), [], "{keys}");
+        update(&mut model, Msg::Resize(60, 3), now());
+        assert!(text(&draw(&model, &look(false))).contains(what), "{keys}");
+        press(&mut model, "\u{1b}");
+        assert!(model.overlay().is_none() && model.prompt.is_none(), "{keys}");
+        assert_eq!(
+            text(&draw(&model, &look(false))).lines().next().map(str::is_empty),
+            Some(false)
+        );
+    }
+}
+
+#[test]
+fn whatever_lies_over_a_view_can_be_closed() {
+    for (context, _) in Context::OVER_VIEWS.into_iter().filter(|(it, _)| *it != Context::Frozen) {
+        let closes = |entry: &&CommandEntry| matches!(entry.command, Command::Close | Command::No);
+        assert!(in_context(context).any(|entry| closes(&entry)), "{context:?}");
+    }
 }
 
 proptest! {

@@ -9,7 +9,7 @@ mod mouse;
 pub use fold::recall;
 pub use logs::view_logs;
 
-use crate::dash::able::available;
+use crate::dash::able::{available, is_unseen};
 use crate::dash::command::{Command, Context, in_context};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;
@@ -81,7 +81,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             effects.extend(session::tick(model, now));
             return effects;
         }
-        Msg::Paste(text) if model.still.is_none() => paste(model, &text),
+        Msg::Paste(text) if model.still.is_none() && !is_unseen(model) => paste(model, &text),
         Msg::Paste(_) => {}
         Msg::Focus(focused) => model.focused = focused,
         Msg::Trends(trends) => {
@@ -216,6 +216,9 @@ fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
     let context = Context::of(model);
     let pressed = available(model).find(|entry| model.keymap.keys(entry).contains(&key));
     let command = pressed.map(|entry| entry.command);
+    if is_unseen(model) && !matches!(command, Some(Command::Close | Command::No)) {
+        return Vec::new();
+    }
     if let Some(command) = command {
         return run(model, context, command, now);
     }
@@ -317,10 +320,10 @@ fn prompt(model: &mut Model, command: Command) {
         }
         _ => {}
     }
+    model.prompt = None;
 }
 
 /// Applies the filter as it is typed.
-    model.prompt = None;
 fn typed(model: &mut Model) {
     if let Some(Prompt { input, .. }) = &model.prompt {
         let filter = Filter::new(input.text());

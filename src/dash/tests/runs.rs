@@ -165,6 +165,8 @@ fn a_key_that_has_nothing_to_act_on_says_why() {
     model.toast = None;
     press(&mut model, "kkk\u{1b}");
     assert!(model.toast.is_none(), "the end of a list explains itself");
+}
+
 /// Returns History with a run that failed, one that nobody watches, and one that went well.
 fn history(columns: u16, rows: u16) -> crate::dash::Model {
     let why = demo::failures();

@@ -5,8 +5,8 @@ use crate::dash::demo_logs::{DemoLogs, build_failed, failed_build};
 use crate::dash::tests::keys;
 use crate::dash::tests::screens::{SIZES, draw, look, text};
 use crate::dash::{
-    ComparedBuild, Effect, LineLevels, LogFace, Model, Msg, PanePlace, RowsTaken, Screen, Wish,
-    update, view_logs,
+    ComparedBuild, Effect, LineLevels, LogFace, LogRing, Model, Msg, PanePlace, RowsTaken, Screen,
+    Wish, update, view_logs,
 };
 use crate::fleet::{Event, LogLine, Phase, printable_coloured};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -92,6 +92,48 @@ fn the_way_back_and_what_to_copy_are_named_at_every_width_from_80_columns_on() {
             assert!(footer.contains(named), "{named}: {footer}");
         }
     }
+}
+
+#[test]
+fn the_deploy_view_shows_the_log_around_the_line_that_says_why_the_host_failed() {
+    let mut model = failed(80, 24);
+    let logs = failed_build();
+    let tail = |model: &mut Model, why: &str| {
+        let lines = logs.lines["samsung"].clone();
+        let run = model.world.runs.iter_mut().rev().find(|run| run.host("samsung").is_some());
+        let host = run.unwrap().hosts.iter_mut().find(|host| host.host == "samsung").unwrap();
+        host.result.as_mut().unwrap().error = Some(why.to_owned());
+        host.log = LogRing::default();
+        for line in lines {
+            host.log.push(line);
+        }
+        shown(model)
+    };
+    let cause = "samsung could not be built on p620: crypto/part77.c:118:17: error: implicit declaration of \
+        function 'ossl_frob' (builder for 'openssl-3.5.1.drv' failed with exit code 2)";
+    let seen = tail(&mut model, cause);
+    let log: Vec<&str> = seen.lines().skip_while(|line| !line.contains("─ log ─")).collect();
+    assert!(log[0].ends_with("more"), "{seen}");
+    assert!(log.iter().any(|line| line.contains("part77.c:118:17: error")), "{seen}");
+    assert!(log.iter().any(|line| line.contains("118 |     return")), "{seen}");
+    let seen = tail(&mut model, "samsung could not be built on p620");
+    assert!(seen.contains("1 dependency of derivation 'curl"), "the last error: {seen}");
+}
+
+#[test]
+fn a_line_that_is_too_wide_names_store_paths_without_their_hashes() {
+    let (mut model, mut logs) = lines(0);
+    let text =
+        "building '/nix/store/2c4f8d1a2c4f8d1a2c4f8d1a2c4f8d1a-system-path.drv' and one more";
+    let line = LogLine::plain(Some(now()), Some(Phase::Build), text.to_owned());
+    logs.lines.insert("p620".to_owned(), vec![line]);
+    model.log.asked = None;
+    logs.settle(&mut model);
+    assert!(shown(&model).contains("building 'system-path.drv' and one more"), "{}", shown(&model));
+    press(&mut model, &logs, "/d1a-sys\n");
+    assert!(shown(&model).contains("2c4f8d1a-sys"), "what was found is shown: {}", shown(&model));
+    press(&mut model, &logs, "\u{1b}w");
+    assert!(shown(&model).contains("/nix/store/2c4f8d1a"), "wrapped: {}", shown(&model));
 }
 
 #[test]

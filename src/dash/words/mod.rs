@@ -18,6 +18,7 @@ use crate::fleet::{
     Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, number_of, troubles, worst,
 };
 use jiff::Timestamp;
+use std::ops::Range;
 
 /// A state as it is shown: never by its colour alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,23 +187,36 @@ pub(in crate::dash) fn system_words(path: &StorePath) -> String {
 
 /// Returns a text in which store paths are names alone: without the store and the hash.
 pub(in crate::dash) fn short_paths(text: &str) -> String {
+    let mut out = String::new();
+    let mut from = 0;
+    for hash in store_hashes(text) {
+        out.push_str(&text[from..hash.start]);
+        from = hash.end;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// Returns where the store and the hash of each store path of a text stand, its name left out.
+pub(in crate::dash) fn store_hashes(text: &str) -> Vec<Range<usize>> {
     const STORE: &str = "/nix/store/";
     const HASH: usize = 32;
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(STORE) {
-        let (before, path) = (&rest[..at], &rest[at + STORE.len()..]);
-        let hash = path.bytes().take_while(u8::is_ascii_alphanumeric).count();
-        out.push_str(before);
-        if hash == HASH && path[HASH..].starts_with('-') {
-            rest = &path[HASH + 1..];
-        } else {
-            out.push_str(STORE);
-            rest = path;
-        }
-    }
-    out.push_str(rest);
-    out
+    let is_hash = |(at, _): &(usize, &str)| {
+        let path = &text.as_bytes()[at + STORE.len()..];
+        let hash = path.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        hash == HASH && path.get(HASH) == Some(&b'-')
+    };
+    let found = text.match_indices(STORE).filter(is_hash);
+    found.map(|(at, store)| at..at + store.len() + HASH + 1).collect()
+}
+
+/// Narrower than this, a pane shows store paths by their names alone.
+pub(in crate::dash) const WITH_HASHES: u16 = 100;
+
+/// Returns whether a text shows store paths by their names alone in a pane of that many columns, of which
+/// the text has so many: there the names say more than the hashes.
+pub(in crate::dash) fn hides_hashes(text: &str, columns: u16, room: usize) -> bool {
+    columns < WITH_HASHES || width(text) > room
 }
 
 /// Returns how long ago something was, for a sentence: `now`, `5 s ago`, `3 h ago`.

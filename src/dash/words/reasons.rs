@@ -1,11 +1,8 @@
 //! Why a host did not get what was asked for: what failed first, what came of going back, what to do.
 
 use crate::dash::theme::Role;
-use crate::dash::words::short_paths;
+use crate::dash::words::{WITH_HASHES, short_paths};
 use crate::fleet::{HostResult, Outcome};
-
-/// Narrower than this, store paths are named without the store and the hash.
-const WITH_HASHES: usize = 100;
 
 /// What there is to say of a host that ended otherwise than asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +29,7 @@ impl ToldReason {
 pub(in crate::dash) fn reason(result: &HostResult, columns: usize) -> Option<ToldReason> {
     let error = result.error.as_deref()?;
     let shown = |text: &str| {
-        if columns < WITH_HASHES { short_paths(text) } else { text.to_owned() }
+        if columns < usize::from(WITH_HASHES) { short_paths(text) } else { text.to_owned() }
     };
     let role = reason_role(result.outcome);
     let mut told = result.findings.iter().map(|it| format!("{} [{}]", shown(&it.cause), it.code));

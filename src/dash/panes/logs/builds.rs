@@ -13,6 +13,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{cut, left, width, wrap};
+use crate::dash::words::{hides_hashes, short_paths};
 use crate::nix::activity::BuildState;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -69,10 +70,11 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
 fn about(columns: &BuildColumns, row: Option<&BuildRow>, area: Rect) -> Vec<String> {
     let all = usize::from(area.width);
     let Some(row) = row.filter(|_| area.height >= 8) else { return Vec::new() };
-    if width(&row.words) <= columns.words(area.width) {
+    let words = short_paths(&row.words);
+    if width(&words) <= columns.words(area.width) {
         return Vec::new();
     }
-    let mut lines = wrap(&format!("{}: {}", row.name, row.words), all.saturating_sub(2));
+    let mut lines = wrap(&format!("{}: {words}", row.name), all.saturating_sub(2));
     lines.truncate(3);
     lines.into_iter().map(|line| format!(" {line}")).collect()
 }
@@ -172,7 +174,10 @@ impl BuildColumns {
             let time = left(&cut(&time_words(row), self.time), self.time);
             spans.push(paint.span(Role::Dim, format!("{time}  ")));
         }
-        spans.push(paint.span(words, cut(&row.words, self.words(columns))));
+        let room = self.words(columns);
+        let text = &row.words;
+        let text = if hides_hashes(text, columns, room) { short_paths(text) } else { text.clone() };
+        spans.push(paint.span(words, cut(&text, room)));
         Line::from(spans)
     }
 

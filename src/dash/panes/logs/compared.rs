@@ -18,6 +18,7 @@ use crate::dash::panes::logs::state::BuildComparison;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::text::{count, cut, wrap};
+use crate::dash::words::{hides_hashes, short_paths};
 use crate::dash::world::RunView;
 use crate::fleet::ago;
 use jiff::Timestamp;
@@ -51,7 +52,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     let selected = compared.row.min(found.rows.len().saturating_sub(1));
     let rows = found.rows.iter().enumerate();
     let lines: Vec<Line<'_>> =
-        rows.map(|(number, row)| line(paint, row, number == selected, room)).collect();
+        rows.map(|(number, row)| line(paint, row, number == selected, area.width)).collect();
     list(paint, buffer, area, &lines, selected);
 }
 
@@ -116,18 +117,20 @@ fn are(lines: u64, word: &str) -> String {
 }
 
 /// Returns a row.
-fn line(paint: &Paint<'_>, row: &DifferenceRow, has_cursor: bool, room: usize) -> Line<'static> {
+fn line(paint: &Paint<'_>, row: &DifferenceRow, has_cursor: bool, columns: u16) -> Line<'static> {
+    let room = usize::from(columns).saturating_sub(4).max(8);
     let (sign, role) = match row.kind {
         DifferenceKind::Equal => (" ", Role::Text),
         DifferenceKind::Added => ("+", Role::Ok),
         DifferenceKind::Missing => ("-", Role::Error),
     };
     let (text, role) = match &row.text {
+        Some(text) if hides_hashes(text, columns, room) => (short_paths(text), role),
         Some(text) => (text.clone(), role),
         None => (left_out(row), Role::Dim),
     };
     let cursor = paint.span(Role::Accent, if has_cursor { "›" } else { " " });
-    let text = cut(&text, room.saturating_sub(2));
+    let text = cut(&text, room);
     Line::from(vec![cursor, paint.span(role, format!("{sign} {text}"))])
 }
 

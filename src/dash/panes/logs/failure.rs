@@ -10,7 +10,7 @@ use crate::dash::model::Model;
 use crate::dash::panes::logs::activity::FailureShown;
 use crate::dash::panes::logs::state::LogFace;
 use crate::dash::theme::Role;
-use crate::dash::widgets::text::wrap_to;
+use crate::dash::widgets::text::{wrap, wrap_to};
 use crate::dash::words::short_paths;
 
 /// Most of a chain of derivations that is named.
@@ -38,14 +38,28 @@ pub(super) fn lines(model: &Model, columns: u16, rows: u16) -> Vec<(Role, String
     let room = usize::from(columns).saturating_sub(4).max(8);
     let most = usize::from((rows / 3).min(rows.saturating_sub(LOG)));
     let mut lines = Vec::new();
-    for (role, text, height) in parts {
-        for line in wrap_to(&text, room, height) {
+    for ((role, text, _), height) in parts.iter().zip(heights(&parts, room, most)) {
+        for line in wrap_to(text, room, height) {
             let sign = if lines.is_empty() { "✗" } else { " " };
-            lines.push((role, format!(" {sign} {line}")));
+            lines.push((*role, format!(" {sign} {line}")));
         }
     }
-    lines.truncate(most);
     lines
+}
+
+/// Returns how many of so many rows each part takes: what it may, and what others leave free where it needs
+/// more, the first parts first.
+fn heights(parts: &[(Role, String, usize)], room: usize, mut rows: usize) -> Vec<usize> {
+    let mut heights = vec![0; parts.len()];
+    let whole: Vec<usize> = parts.iter().map(|(_, text, _)| wrap(text, room).len()).collect();
+    let planned = whole.iter().zip(parts).map(|(whole, (_, _, height))| *whole.min(height));
+    for wanted in [planned.collect(), whole.clone()] {
+        for (height, wanted) in heights.iter_mut().zip::<Vec<usize>>(wanted) {
+            let more = wanted.saturating_sub(*height).min(rows);
+            (*height, rows) = (*height + more, rows - more);
+        }
+    }
+    heights
 }
 
 /// Returns what is said of a failure, the most important first, each with the rows that it may take.
@@ -96,6 +110,15 @@ fn chain(failure: &FailureShown) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_takes_the_rows_that_others_leave_free() {
+        let part = |text: &str, height| (Role::Text, text.to_owned(), height);
+        let parts = [part("one", 2), part("one two three four", 1), part("one two", 2)];
+        assert_eq!(heights(&parts, 5, 9), [1, 4, 2]);
+        assert_eq!(heights(&parts, 5, 5), [1, 2, 2], "what others may take is left to them");
+        assert_eq!(heights(&parts, 5, 2), [1, 1, 0]);
+    }
 
     #[test]
     fn a_long_chain_names_what_is_near_and_what_was_asked_for() {

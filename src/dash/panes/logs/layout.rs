@@ -49,16 +49,21 @@ pub(super) fn text_room(columns: u16, hosts: &[String]) -> usize {
 }
 
 /// Returns the parts of a text that stand below each other: all of it when it is wrapped, else the
-/// part that is seen when so many columns are left out.
-pub(super) fn text_parts(text: &str, pane: &LogPane, room: usize) -> Vec<Range<usize>> {
+/// part that is seen when so many columns are left out. What is hidden takes no columns.
+pub(super) fn text_parts(
+    text: &str,
+    hidden: &[Range<usize>],
+    pane: &LogPane,
+    room: usize,
+) -> Vec<Range<usize>> {
     if !pane.wrap {
-        let begin = after_columns(text, 0, pane.sideways);
-        let part = begin..after_columns(text, begin, room);
+        let begin = after_columns(text, hidden, 0, pane.sideways);
+        let part = begin..after_columns(text, hidden, begin, room);
         return std::iter::once(part).collect();
     }
     let (mut parts, mut begin) = (Vec::new(), 0);
     loop {
-        let end = after_columns(text, begin, room);
+        let end = after_columns(text, hidden, begin, room);
         // A character that is wider than the room stands there all the same.
         let end = if end == begin { next_char(text, begin) } else { end };
         parts.push(begin..end);
@@ -70,9 +75,12 @@ pub(super) fn text_parts(text: &str, pane: &LogPane, room: usize) -> Vec<Range<u
 }
 
 /// Returns where so many columns behind a place of a text end.
-fn after_columns(text: &str, begin: usize, columns: usize) -> usize {
+fn after_columns(text: &str, hidden: &[Range<usize>], begin: usize, columns: usize) -> usize {
     let mut used = 0;
     for (at, c) in text[begin..].char_indices() {
+        if hidden.iter().any(|hidden| hidden.contains(&(begin + at))) {
+            continue;
+        }
         used += c.width().unwrap_or(0);
         if used > columns {
             return begin + at;
@@ -98,7 +106,7 @@ impl Sight {
     /// Returns how many rows of the screen a row takes.
     fn height_of(self, row: Option<&PaneRow>, pane: &LogPane) -> usize {
         let Some(row) = row.filter(|_| pane.wrap) else { return 1 };
-        text_parts(&row.text, pane, self.room).len().min(usize::from(self.height).max(1))
+        text_parts(&row.text, &[], pane, self.room).len().min(usize::from(self.height).max(1))
     }
 
     /// Returns the first row in sight, and the row at the cursor when there is one.

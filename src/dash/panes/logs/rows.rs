@@ -7,6 +7,7 @@ use crate::dash::panes::logs::state::TimeShown;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{left, right, width};
+use crate::dash::words::{hides_hashes, store_hashes};
 use crate::fleet::LineColours;
 use crate::record::{LineLevel, output_of};
 use jiff::Timestamp;
@@ -56,14 +57,17 @@ impl RowLook<'_> {
         let repeats = if row.times > 1 { format!(" × {}", row.times) } else { String::new() };
         let room = room.saturating_sub(width(&repeats));
         let mut lines = Vec::new();
-        for (at, part) in text_parts(&row.text, pane, room).into_iter().enumerate() {
+        let hidden = self.hidden(&row.text, room, &marks);
+        for (at, part) in text_parts(&row.text, &hidden, pane, room).into_iter().enumerate() {
             let mut spans = if at == 0 {
                 self.prefix(row, before, signs)
             } else {
                 vec![Span::raw(" ".repeat(PrefixColumns::of(self.columns, &self.of.hosts).width()))]
             };
             let is_cut = !pane.wrap && part.end < row.text.len();
-            spans.extend(self.text(&row.text, part, colours, &styles, &marks));
+            for shown in without(part, &hidden) {
+                spans.extend(self.text(&row.text, shown, colours, &styles, &marks));
+            }
             if is_cut {
                 shorten(&mut spans, self.paint.span(Role::Dim, "…"));
             }
@@ -78,6 +82,19 @@ impl RowLook<'_> {
             lines.push(Line::from(spans));
         }
         lines
+    }
+
+    /// Returns the parts of a text that are left out: where it has too little room for whole store paths,
+    /// the hashes in which nothing was found. Wrapped lines are whole.
+    fn hidden(&self, text: &str, room: usize, marks: &[Range<usize>]) -> Vec<Range<usize>> {
+        if self.paint.model.log.wrap || !hides_hashes(text, self.columns, room) {
+            return Vec::new();
+        }
+        let mut hidden = store_hashes(text);
+        hidden.retain(|hash| {
+            !marks.iter().any(|mark| mark.start < hash.end && mark.end > hash.start)
+        });
+        hidden
     }
 
     /// Returns what stands before the text: a sign, the time, the host and the phase.
@@ -171,6 +188,19 @@ impl RowLook<'_> {
         }
         spans
     }
+}
+
+/// Returns what is left of a part of a text without these parts, which stand in their order.
+fn without(part: Range<usize>, hidden: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut left = Vec::new();
+    let mut from = part.start;
+    for hidden in hidden {
+        left.push(from..hidden.start.clamp(from, part.end));
+        from = hidden.end.clamp(from, part.end);
+    }
+    left.push(from..part.end);
+    left.retain(|part| !part.is_empty());
+    left
 }
 
 /// Puts a sign in the place of the last character.

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! ┌ Generations of samsung ───────────────────────────────────────────────┐
-//! │    77  2026-11-21 12:04  26.05.20261121  6.12.58  7.91 GB  running    │
-//! │ ›  75  2026-11-18 09:12  26.05.20261118  6.12.57  7.90 GB  booted     │
+//! │   GEN  IN USE   MADE              NIXOS           KERNEL   SIZE       │
+//! │    77  running  2026-11-21 12:04  26.05.20261121  6.12.58  7.91 GB    │
+//! │ ›  75  booted   2026-11-18 09:12  26.05.20261118  6.12.57  7.90 GB    │
 //! │                                                                       │
 //! │ the next boot is pinned: the entry old (bootctl set-default)          │
 //! └───────────────────────────────────────────────────────────────────────┘
@@ -19,12 +20,13 @@ use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::overlays::difference::failure_lines;
 use crate::dash::theme::Role;
+use crate::dash::widgets::columns::{ListColumn, in_columns};
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
-use crate::dash::widgets::text::{cut, left, width, wrap};
+use crate::dash::widgets::text::wrap;
 use crate::fleet::words::changes;
 use crate::fleet::{Generation, Generations, bytes};
 use jiff::Timestamp;
@@ -32,83 +34,84 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+/// Columns of the widest pane.
+const WIDTH: u16 = 100;
+
 /// Draws the pane.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &GenerationsPane) {
-    let popup = Popup::new(area, 100);
+    let popup = Popup::new(area, WIDTH);
     let title = format!("Generations of {}", pane.host);
-    let (lines, scroll) = match &pane.found {
-        None => (vec![waiting(paint, &pane.host)], 0),
-        Some(Err(error)) => (failure_lines(paint, &popup, error), 0),
-        Some(Ok(list)) => {
-            (list_lines(paint, &popup, list, pane.selected), first_shown(paint, area, pane))
-        }
+    let (window, foot) = window(paint, &popup, pane);
+    let lines = match &pane.found {
+        None => vec![waiting(paint, &pane.host)],
+        Some(Err(error)) => failure_lines(paint, &popup, error),
+        Some(Ok(list)) => list_lines(paint, &popup, list, (window, pane.selected)),
     };
-    let inside = popup.draw(paint, buffer, &title, &lines, scroll, &[]);
-    for index in 0..pane.list().map_or(0, |list| list.all.len()) {
-        inside.note(paint, index, 1, ClickTarget::Row { index, from: usize::from(scroll) });
+    let inside = popup.draw(paint, buffer, &title, &lines, 0, &foot);
+    let count = pane.list().map_or(0, |list| list.all.len());
+    for (row, index) in (window.from..count).take(window.rows).enumerate() {
+        inside.note(paint, row + 1, 1, ClickTarget::Row { index, from: window.from });
     }
 }
 
-/// Returns the first line that is shown, so that the selected one is.
-fn first_shown(paint: &Paint<'_>, area: Rect, pane: &GenerationsPane) -> u16 {
-    let count = pane.list().map_or(0, |list| list.all.len());
-    let window = Window::new(count, pane.selected, usize::from(area.height.saturating_sub(6)));
-    u16::try_from(window.begin_at(paint.model.over_from).from).unwrap_or(u16::MAX)
+/// Returns which generations are seen, so that the selected one is, and what stands below them: what is worth
+/// knowing of them, and how many are not seen.
+fn window(
+    paint: &Paint<'_>,
+    popup: &Popup,
+    pane: &GenerationsPane,
+) -> (Window, Vec<Line<'static>>) {
+    let Some(list) = pane.list() else { return (Window::new(0, 0, 1), Vec::new()) };
+    let notes = changes::notes(list);
+    let notes = notes.iter().flat_map(|note| wrap(note, popup.room())).take(popup.rows() / 2);
+    let notes = notes.map(|line| Line::from(paint.span(Role::Warn, line)));
+    let mut foot: Vec<Line<'static>> = notes.collect();
+    let room = popup.rows().saturating_sub(1 + foot.len());
+    let window = Window::with_note(list.all.len(), pane.selected, room);
+    let window = window.begin_at(paint.model.over_from);
+    if !window.unseen().is_empty() {
+        foot.push(Line::from(paint.span(Role::Dim, window.unseen())));
+    }
+    (window, foot)
 }
-
-/// Columns of what a generation is used for.
-const USES: usize = 26;
 
 fn waiting(paint: &Paint<'_>, host: &str) -> Line<'static> {
     let text = format!("{} asking {host} for its generations", spinner(paint.now));
     Line::from(paint.span(Role::Dim, text))
 }
 
-/// Returns a line for each generation, the newest first, and what is worth knowing below them.
+/// Returns the headings and a line for each generation that is seen, the newest first.
 fn list_lines(
     paint: &Paint<'_>,
     popup: &Popup,
     list: &Generations,
-    selected: usize,
+    (window, selected): (Window, usize),
 ) -> Vec<Line<'static>> {
-    let mut lines = Vec::new();
     if list.all.is_empty() {
-        lines.push(Line::from(paint.span(Role::Dim, "the host has no system profile".to_owned())));
+        return vec![Line::from(paint.span(Role::Dim, "the host has no system profile"))];
     }
-    for (index, one) in list.all.iter().rev().enumerate() {
-        let chosen = index == selected;
-        let role = if chosen { Role::Accent } else { Role::Text };
-        let mark = if chosen { '›' } else { ' ' };
-        let text = format!("{mark} {}", row(paint, list, one, popup.room().saturating_sub(2)));
-        lines.push(Line::from(paint.span(role, cut(&text, popup.room()))));
-    }
-    for note in changes::notes(list) {
-        for line in wrap(&note, popup.room()) {
-            lines.push(Line::from(paint.span(Role::Warn, line)));
-        }
+    let (heading, rows) = in_columns(&columns(paint, list), popup.room().saturating_sub(2));
+    let mut lines = vec![Line::from(paint.span(Role::Dim, format!("  {heading}")))];
+    for (index, row) in rows.into_iter().enumerate().skip(window.from).take(window.rows) {
+        let (mark, role) =
+            if index == selected { ('›', Role::Accent) } else { (' ', Role::Text) };
+        lines.push(Line::from(paint.span(role, format!("{mark} {row}"))));
     }
     lines
 }
 
-/// Returns a generation as a row of whole columns: those that matter less are left out where they do
-/// not fit.
-fn row(paint: &Paint<'_>, list: &Generations, one: &Generation, room: usize) -> String {
-    let unknown = || "–".to_owned();
-    let versions = list.all.iter().filter_map(|one| one.nixos_version.as_deref()).map(width);
-    let versions = versions.max().unwrap_or(1);
-    let made = one.made_at.to_zoned(paint.look.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-    let uses = left(&changes::in_use(list, one.number), USES);
-    let version = left(&one.nixos_version.clone().unwrap_or_else(unknown), versions);
-    let size = format!("{:>8}", one.bytes.map_or_else(unknown, bytes));
-    let kernel = one.kernel.clone().unwrap_or_else(unknown);
-    let mut row = format!("{:>4}", one.number);
-    for column in [version, uses, made, size, kernel] {
-        if width(&row) + 2 + width(column.trim_end()) <= room {
-            row.push_str("  ");
-            row.push_str(&column);
-        }
-    }
-    row
+/// Returns what is told of generations, the newest first, and what matters more first.
+fn columns(paint: &Paint<'_>, list: &Generations) -> [ListColumn; 6] {
+    let all = |cell: &dyn Fn(&Generation) -> String| list.all.iter().rev().map(cell).collect();
+    let known = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    [
+        ListColumn::figures("GEN", all(&|one| one.number.to_string())),
+        ListColumn::words("IN USE", all(&|one| changes::in_use(list, one.number))),
+        ListColumn::words("MADE", all(&|one| paint.date(one.made_at))),
+        ListColumn::words("NIXOS", all(&|one| known(one.nixos_version.clone()))),
+        ListColumn::words("KERNEL", all(&|one| known(one.kernel.clone()))),
+        ListColumn::figures("SIZE", all(&|one| known(one.bytes.map(bytes)))),
+    ]
 }
 
 /// Takes a host's list, where its pane is still open.

@@ -1,4 +1,13 @@
 //! The journal of a unit: its newest lines, and those that come where it is followed.
+//!
+//! ```text
+//! ┌ Journal of sshd.service on samsung ────────────────────────────────────┐
+//! │ 11-25 23:41:02 sshd[812]: Server listening on 0.0.0.0 port 22.         │
+//! │ 09:12:44 sshd[1204]: Accepted publickey for me from 192.168.1.2        │
+//! │                                                                        │
+//! │ the newest 2 lines                                                     │
+//! └────────────────────────────────────────────────────────────────────────┘
+//! ```
 
 use crate::dash::command::Command;
 use crate::dash::layout::layout;
@@ -14,6 +23,8 @@ use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::wrap;
 use crate::fleet::{JournalWanted, number_of};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -30,8 +41,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Jo
     let popup = Popup::new(area, WIDTH);
     let room = room(area);
     let mut lines: Vec<Line<'static>> = Vec::new();
-    for line in pane.lines.range(seen(pane, popup.room(), room)) {
-        lines.extend(wrap(line, popup.room()).into_iter().map(Line::raw));
+    let look = JournalLook { zone: &paint.look.zone, now: paint.now, columns: popup.room() };
+    for line in pane.lines.range(seen(pane, &look, room)) {
+        lines.extend(look.lines(line).into_iter().map(Line::raw));
     }
     // Of a line that is higher than the pane its end is seen.
     lines.drain(..lines.len().saturating_sub(room));
@@ -68,12 +80,37 @@ fn room(area: Rect) -> usize {
     usize::from(area.height.saturating_sub(5)).max(1)
 }
 
-/// Returns which lines are seen in so many rows and columns.
-fn seen(pane: &JournalPane, columns: usize, rows: usize) -> Range<usize> {
+/// How lines of a journal are shown.
+struct JournalLook<'a> {
+    zone: &'a TimeZone,
+    now: Timestamp,
+    columns: usize,
+}
+
+impl JournalLook<'_> {
+    /// Returns the rows of a line: its time in the person's zone, as everywhere on the screen, with the day
+    /// where that is not today.
+    fn lines(&self, line: &str) -> Vec<String> {
+        let Some((at, text)) = stamped(line) else { return wrap(line, self.columns) };
+        let (at, now) = (at.to_zoned(self.zone.clone()), self.now.to_zoned(self.zone.clone()));
+        let form = if at.date() == now.date() { "%H:%M:%S" } else { "%m-%d %H:%M:%S" };
+        wrap(&format!("{} {text}", at.strftime(form)), self.columns)
+    }
+}
+
+/// Returns when a line of a journal was written, and what stands behind that; none where it does not begin
+/// with a time.
+fn stamped(line: &str) -> Option<(Timestamp, &str)> {
+    let (at, text) = line.split_once(' ')?;
+    Some((at.parse().ok()?, text))
+}
+
+/// Returns which lines are seen in so many rows.
+fn seen(pane: &JournalPane, look: &JournalLook<'_>, rows: usize) -> Range<usize> {
     let end = pane.lines.len().saturating_sub(pane.below);
     let (mut from, mut used) = (end, 0);
     while from > 0 && used < rows {
-        used += wrap(&pane.lines[from - 1], columns).len();
+        used += look.lines(&pane.lines[from - 1]).len();
         from -= 1;
     }
     from..end
@@ -109,7 +146,7 @@ pub(in crate::dash) fn came(model: &mut Model, of: &JournalWanted, news: Journal
 }
 
 /// Does a command in the pane.
-pub(super) fn update(model: &mut Model, command: Command) -> Vec<Effect> {
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     let area = layout(model).over;
     let (columns, rows) = (Popup::new(area, WIDTH).room(), room(area));
     let Some(Overlay::Journal(pane)) = model.overlay_mut() else { return Vec::new() };
@@ -132,13 +169,36 @@ pub(super) fn update(model: &mut Model, command: Command) -> Vec<Effect> {
             vec![Effect::ReadJournal(Some(wanted(pane)))]
         }
         Command::Copy => {
-            let lines: Vec<String> = pane.lines.range(seen(pane, columns, rows)).cloned().collect();
+            // The zone matters only for whether a line of last night has its day.
+            let look = JournalLook { zone: &TimeZone::UTC, now, columns };
+            let lines: Vec<String> = pane.lines.range(seen(pane, &look, rows)).cloned().collect();
             let what = number_of(lines.len(), "line");
             vec![Effect::Copy { text: lines.join("\n"), what }]
         }
         _ => {
             model.close();
             vec![Effect::ReadJournal(None)]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_time_of_the_person_who_reads_and_the_day_where_it_is_another() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let now = "2026-11-26T12:00:00Z".parse().unwrap();
+        let look = JournalLook { zone: &zone, now, columns: 30 };
+        for (line, shown) in [
+            ("2026-11-26T09:17:17+0000 a[1]: x", "11:17:17 a[1]: x"),
+            ("2026-11-26T09:17:17+00:00 a[1]: x", "11:17:17 a[1]: x"),
+            ("2026-11-25T22:17:17+0000 a[1]: x", "00:17:17 a[1]: x"),
+            ("2026-11-25T21:17:17+00:00 a[1]: x", "11-25 23:17:17 a[1]: x"),
+            ("-- Boot 1f2e --", "-- Boot 1f2e --"),
+        ] {
+            assert_eq!(look.lines(line), [shown]);
         }
     }
 }

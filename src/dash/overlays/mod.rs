@@ -101,7 +101,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Some(Overlay::Look { .. }) => look::update(model, command, now),
         Some(Overlay::Silence(_)) => silence::update(model, command, now),
         Some(Overlay::Units(_)) => units::update(model, command),
-        Some(Overlay::Journal(_)) => journal::update(model, command),
+        Some(Overlay::Journal(_)) => journal::update(model, command, now),
         Some(Overlay::Shell { .. }) => shell::update(model, command, now),
         Some(Overlay::Generations(_)) => generations::update(model, command, now),
         Some(Overlay::Difference(_)) => difference::update(model, command, now),

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! ┌ Units of samsung: 1 failed, 34 services ───────────────────────────────┐
-//! │ › backup.service   failed (exit code 3)   14 min          Nightly backup │
-//! │   sshd.service     running                   2 d  5.24 MB SSH Daemon     │
+//! │   UNIT            STATE                    SINCE   MEMORY  DESCRIPTION   │
+//! │ › backup.service  failed (exit code 3)    14 min        –  Nightly backup│
+//! │   sshd.service    running                    2 d  5.24 MB  SSH Daemon    │
 //! │                                                                          │
 //! │ asked 3 s ago                                                            │
 //! └──────────────────────────────────────────────────────────────────────────┘
@@ -20,13 +21,14 @@ use crate::dash::overlays::difference::failure_lines;
 use crate::dash::overlays::journal;
 use crate::dash::theme::Role;
 use crate::dash::units::UnitsPane;
+use crate::dash::widgets::columns::{ListColumn, in_columns};
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::table::Window;
-use crate::dash::widgets::text::{cut, left, right, width};
+use crate::dash::widgets::text::cut;
 use crate::dash::world::age;
 use crate::fleet::{HostUnit, HostUnits, UnitState, ago, bytes, number_of};
 use ratatui::buffer::Buffer;
@@ -48,7 +50,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Un
         Some(Err(error)) => (failure_lines(paint, &popup, error), String::new()),
         Some(Ok(list)) => rows(paint, &popup, area, pane, list),
     };
-    lines.resize(lines.len().max(room(area)), Line::default());
+    lines.resize(lines.len().max(room(area) + 1), Line::default());
     let foot = if let Some(input) = &pane.typed {
         Line::from(typed(paint, "/", input.text()))
     } else if pane.filter.is_empty() {
@@ -62,7 +64,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &Un
         let count = pane.shown().len();
         let window = window(paint, area, pane, count);
         for (row, index) in (window.from..count).take(window.rows).enumerate() {
-            inside.note(paint, row, 1, ClickTarget::Row { index, from: window.from });
+            inside.note(paint, row + 1, 1, ClickTarget::Row { index, from: window.from });
         }
     }
 }
@@ -79,9 +81,9 @@ fn title(pane: &UnitsPane) -> String {
     }
 }
 
-/// Returns how many units are seen at once.
+/// Returns how many units are seen at once, between the headings and what is told below them.
 fn room(area: Rect) -> usize {
-    usize::from(area.height.saturating_sub(5)).max(1)
+    Popup::new(area, WIDTH).rows().saturating_sub(2).max(1)
 }
 
 /// Returns which of so many units are seen.
@@ -98,11 +100,14 @@ fn rows(
     list: &HostUnits,
 ) -> (Vec<Line<'static>>, String) {
     let shown = pane.shown();
-    let names = shown.iter().map(|unit| width(&unit.name)).max().unwrap_or(0);
-    let names = names.min(popup.room() * 2 / 5);
+    let (heading, rows) = in_columns(&columns(paint, &shown, popup.room()), popup.room() - 2);
     let window = window(paint, area, pane, shown.len());
     let mut lines = Vec::new();
-    for (index, unit) in shown.iter().enumerate().skip(window.from).take(window.rows) {
+    if !shown.is_empty() {
+        lines.push(Line::from(paint.span(Role::Dim, format!("  {heading}"))));
+    }
+    let seen = shown.iter().zip(rows).enumerate().skip(window.from).take(window.rows);
+    for (index, (unit, row)) in seen {
         let chosen = index == pane.selected;
         let role = match unit.state {
             _ if chosen => Role::Accent,
@@ -111,8 +116,7 @@ fn rows(
             UnitState::Active | UnitState::Inactive => Role::Text,
         };
         let cursor = if chosen { "› " } else { "  " };
-        let text = format!("{cursor}{}", row(paint, unit, names, popup.room() - 2));
-        lines.push(Line::from(paint.span(role, cut(text.trim_end(), popup.room()))));
+        lines.push(Line::from(paint.span(role, format!("{cursor}{row}"))));
     }
     if shown.is_empty() {
         let text = if list.units.is_empty() {
@@ -131,28 +135,19 @@ fn told_ago(age: Duration) -> String {
     if age.as_secs() == 0 { "just now".to_owned() } else { format!("{} ago", ago(age)) }
 }
 
-/// Returns a unit as whole columns; those that matter less are left out where they do not fit.
-fn row(paint: &Paint<'_>, unit: &HostUnit, names: usize, room: usize) -> String {
+/// Returns what is told of units, what matters more first.
+fn columns(paint: &Paint<'_>, units: &[&HostUnit], room: usize) -> [ListColumn; 5] {
     let unknown = || "–".to_owned();
-    let since = unit.since.map_or_else(unknown, |since| ago(age(paint.now, since)));
-    let mut row = left(&cut(&unit.name, names), names);
-    let columns = [
-        left(&unit.state_words(), 22),
-        right(&since, 6),
-        right(&unit.memory.map_or_else(unknown, bytes), 8),
-    ];
-    for column in columns {
-        if width(&row) + 2 + width(column.trim_end()) <= room {
-            row.push_str("  ");
-            row.push_str(&column);
-        }
-    }
-    let rest = room.saturating_sub(width(&row) + 2);
-    if rest >= 12 {
-        row.push_str("  ");
-        row.push_str(&cut(&unit.description, rest));
-    }
-    row
+    let all = |cell: &dyn Fn(&HostUnit) -> String| units.iter().map(|unit| cell(unit)).collect();
+    let since =
+        |unit: &HostUnit| unit.since.map_or_else(unknown, |since| ago(age(paint.now, since)));
+    [
+        ListColumn::words("UNIT", all(&|unit| cut(&unit.name, room * 2 / 5))),
+        ListColumn::words("STATE", all(&HostUnit::state_words)),
+        ListColumn::figures("SINCE", all(&since)),
+        ListColumn::figures("MEMORY", all(&|unit| unit.memory.map_or_else(unknown, bytes))),
+        ListColumn::words("DESCRIPTION", all(&|unit| unit.description.clone())).at_least(12),
+    ]
 }
 
 /// Takes a host's units, where its pane is still open; the selected one stays selected.

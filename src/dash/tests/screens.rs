@@ -376,6 +376,28 @@ fn the_help_explains_every_sign_of_a_view() {
 }
 
 #[test]
+fn every_column_of_generations_has_a_heading_and_none_is_cut_where_it_is_narrow() {
+    let mut model = model(demo::well(), 60, 15);
+    press(&mut model, "jje");
+    let mut list = two_generations();
+    list.next_boot.system = list.running.clone();
+    list.booted = list.running.clone();
+    let found = Ok(list);
+    update(&mut model, Msg::Generations { host: "samsung".to_owned(), found }, now());
+    let shown = text(&draw(&model, &look(false)));
+    let heading =
+        shown.lines().find(|line| line.contains("GEN")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(heading.contains("IN USE") && heading.contains("MADE"), "{shown}");
+    assert!(shown.contains("running, booted, next boot  2026-"), "{shown}");
+    model.size = (120, 35);
+    let shown = text(&draw(&model, &look(false)));
+    assert!(
+        shown.contains("NIXOS") && shown.contains("KERNEL") && shown.contains("SIZE"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn in_ascii_nothing_else_is_written() {
     let mut model = model(troubled_and_fetching(), 110, 30);
     press(&mut model, "G");

@@ -1,7 +1,7 @@
 //! The units of a host and the journal of one.
 
 use super::keys::press;
-use super::screens::snap;
+use super::screens::{draw, look, snap, text};
 use crate::dash::demo::{self, ago_s, model, now};
 use crate::dash::{Effect, JournalNews, Model, Msg, Overlay, update};
 use crate::fleet::{HostUnit, HostUnits, JournalWanted, UnitState};
@@ -66,6 +66,25 @@ fn with_journal(columns: u16, rows: u16) -> Model {
 #[test]
 fn the_units_of_a_host() {
     snap("units", with_units);
+}
+
+#[test]
+fn every_column_of_units_has_a_heading() {
+    let shown = text(&draw(&with_units(110, 30), &look(false)));
+    let at = |line: &str, word: &str| {
+        let column = |line: &str| line.find(word).map(|at| line[..at].chars().count());
+        shown
+            .lines()
+            .find(|it| it.contains(line))
+            .and_then(column)
+            .unwrap_or_else(|| panic!("{shown}"))
+    };
+    assert_eq!(at("UNIT", "STATE"), at("sshd.service", "running"));
+    assert_eq!(
+        at("UNIT", "MEMORY") + "MEMORY".len(),
+        at("sshd.service", "5.24 MB") + "5.24 MB".len()
+    );
+    assert_eq!(at("UNIT", "DESCRIPTION"), at("sshd.service", "SSH Daemon"));
 }
 
 #[test]

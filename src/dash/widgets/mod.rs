@@ -1,5 +1,6 @@
 //! Pieces that several views are made of; none of them knows which view it is in.
 
+pub(in crate::dash) mod columns;
 pub(in crate::dash) mod curve;
 pub(in crate::dash) mod facts;
 pub(in crate::dash) mod filtered;

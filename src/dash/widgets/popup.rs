@@ -91,6 +91,11 @@ impl Popup {
         usize::from(self.width).saturating_sub(4).max(8)
     }
 
+    /// Returns how many lines of text are seen at most, those at its bottom among them.
+    pub(in crate::dash) fn rows(&self) -> usize {
+        usize::from(self.area.height.saturating_sub(if self.whole { 1 } else { 4 })).max(1)
+    }
+
     /// Draws the box with its lines, from a first line on, and fixed lines at its bottom; returns where
     /// they are.
     pub(in crate::dash) fn draw(

@@ -69,14 +69,19 @@ pub(in crate::dash) fn fitted(figure: String, columns: usize) -> String {
     if width(&figure) <= columns { figure } else { figure.replace(' ', "") }
 }
 
+/// A sign that is told of the word before it: it never begins a line.
+const BEHIND_A_WORD: &str = " ✓";
+
 /// Returns a text as lines of at most that many columns, broken at spaces where it can be.
 pub(in crate::dash) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
-        for word in paragraph.split(' ') {
-            let mut word = word;
+        let mut rest = Some(paragraph);
+        while let Some(paragraph) = rest {
+            let (mut word, more) = first_word(paragraph);
+            rest = more;
             if !line.is_empty() && width(&line) + 1 + width(word) > columns {
                 lines.push(std::mem::take(&mut line));
             }
@@ -96,6 +101,16 @@ pub(in crate::dash) fn wrap(text: &str, columns: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+/// Returns the first word of a text, with the sign behind it, and the rest behind the next space.
+fn first_word(text: &str) -> (&str, Option<&str>) {
+    let Some(end) = text.find(' ') else { return (text, None) };
+    let signed = end + BEHIND_A_WORD.len();
+    let is_signed = text[end..].starts_with(BEHIND_A_WORD)
+        && text.get(signed..).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    let end = if is_signed && end > 0 { signed } else { end };
+    (&text[..end], text.get(end + 1..))
 }
 
 /// Returns a text as at most so many lines; where they are too few for all of it, the last one ends in `…`.
@@ -173,6 +188,9 @@ mod tests {
         assert_eq!(wrap("the host does not answer", 9), ["the host", "does not", "answer"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("a\nb", 3), ["a", "b"]);
+        assert_eq!(wrap("all, signed p620-1 ✓", 18), ["all, signed", "p620-1 ✓"]);
+        assert_eq!(wrap("signed p620-1 ✓ now", 20), ["signed p620-1 ✓ now"]);
+        assert_eq!(wrap("✓ a b ✓", 5), ["✓ a", "b ✓"]);
     }
 
     #[test]

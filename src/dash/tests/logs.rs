@@ -4,6 +4,7 @@ use crate::dash::demo::{self, model, now};
 use crate::dash::demo_logs::{DemoLogs, build_failed, failed_build};
 use crate::dash::tests::keys;
 use crate::dash::tests::screens::{SIZES, draw, look, text};
+use crate::dash::words::glossary::signs_in;
 use crate::dash::{
     ComparedBuild, Effect, LineLevels, LogFace, LogRing, Model, Msg, PanePlace, RowsTaken, Screen,
     Wish, update, view_logs,
@@ -415,6 +416,22 @@ fn lines_are_selected_copied_and_saved() {
     let effects = update(&mut model, clip, now());
     assert_eq!(effects, [Effect::Terminal(Wish::Clip("a".to_owned()))]);
     assert!(model.toast.as_ref().is_some_and(|toast| toast.text.contains("OSC 52")));
+}
+
+#[test]
+fn the_help_explains_every_sign_of_what_was_built_and_copied() {
+    let known: String = signs_in(Screen::Logs).map(|one| one.name).collect();
+    for keys in ["4v", "4vv", "4=", "4\u{1b}#"] {
+        let mut model = failed(110, 30);
+        press(&mut model, &failed_build(), keys);
+        let seen = shown(&model);
+        // The header is of every view.
+        let body = seen.lines().skip(3);
+        for sign in body.flat_map(str::chars).filter(|sign| "✗▲◐○–·✓×●".contains(*sign))
+        {
+            assert!(known.contains(sign), "{sign} after {keys}\n{seen}");
+        }
+    }
 }
 
 #[test]

@@ -33,6 +33,9 @@ const fn word(name: &'static str, meaning: &'static str, screens: &'static [Scre
 /// The views that are tables.
 const TABLES: &[Screen] = &[Fleet, Caches, History];
 
+/// The views in which a sign says how hosts, caches and runs are; in Logs it is of builds and copies.
+const STATES: &[Screen] = &[Fleet, Caches, Deploy, History];
+
 /// What can be typed as a filter, and what it lets through.
 pub(in crate::dash) const FILTERS: [(&str, &str); 5] = [
     ("/offline", "Rows that have it in a name, a tag, a state or the code of a finding."),
@@ -50,15 +53,34 @@ const SIGNS: &[Explained] = &[
         "It is well: the host or the cache answers, or the run ended well.",
         &Screen::ALL,
     ),
-    sign("▲", Warn, "Look at it: something is wrong, or will be.", &Screen::ALL),
-    sign("✗", Error, "It failed, or it does not let nixdash in.", &Screen::ALL),
-    sign("○", Dim, "It does not answer, it waits, or it was left out.", &Screen::ALL),
+    sign("▲", Warn, "Look at it: something is wrong, or will be.", STATES),
+    sign(
+        "▲",
+        Warn,
+        "The build was interrupted, or newer lines of other hosts came before the line.",
+        &[Logs],
+    ),
+    sign("✗", Error, "It failed, or it does not let nixdash in.", STATES),
+    sign("✗", Error, "It failed, or the copy is not complete.", &[Logs]),
+    sign("○", Dim, "It does not answer, it waits, or it was left out.", STATES),
+    sign("○", Text, "The build waits: for a build machine, or for what it needs.", &[Logs]),
     sign("◇", Warn, "The host waits for somebody to unlock its disk.", &[Fleet]),
-    sign("◐", Busy, "A run is at work on it.", &Screen::ALL),
+    sign("◐", Busy, "A run is at work on it.", STATES),
+    sign("◐", Busy, "It is being built or copied.", &[Logs]),
     sign("–", Dim, "It is not known: it was not measured.", TABLES),
-    sign("–", Dim, "The phase was left out, or its figure is not known.", &[Deploy, Logs]),
+    sign("–", Dim, "The phase was left out, or its figure is not known.", &[Deploy]),
+    sign(
+        "–",
+        Dim,
+        "It was not built because something that it needs failed, or the figure is not known.",
+        &[Logs],
+    ),
     sign("·", Dim, "The phase has not begun.", &[Deploy]),
+    sign("·", Dim, "The build has not begun.", &[Logs]),
     sign("✓", Ok, "It is proven, or the phase is done.", &[Fleet, Caches, Deploy]),
+    sign("✓", Dim, "It was built, or it was copied.", &[Logs]),
+    sign("×", Accent, "So many equal lines follow each other.", &[Logs]),
+    sign("+ -", Text, "Only this build printed the line, or only the last good one did.", &[Logs]),
     sign("?", Dim, "By how many commits the host is behind is not known.", &[Fleet, History]),
     sign("?", Warn, "Nobody knows how the phase ended.", &[Deploy]),
     sign("⚷", Text, "The host is protected: it is deployed only when its name is typed.", &[Fleet]),

@@ -77,6 +77,10 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}: {right}; {hosts}, {tiers}", path.display())?;
+    if fleet.hosts.is_empty() && !fleet.tiers.is_empty() {
+        let how = "add [hosts.NAME] for each machine, or let `nixdash init` propose what it finds";
+        writeln!(out, "it names no host: {how}")?;
+    }
     for (message, hint) in warnings {
         writeln!(out, "warning: {message}\n  hint: {hint}")?;
     }

@@ -119,6 +119,7 @@ fn a_fleet_of_tiers_only_is_looked_at_like_any_other() {
         (&["caches"], "gone  http  down"),
         (&["history"], "no runs"),
         (&["config", "check"], "right; 0 hosts, 1 tier"),
+        (&["config", "check"], "it names no host: add [hosts.NAME]"),
     ] {
         let output = nixdash(args, fleet);
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));

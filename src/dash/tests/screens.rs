@@ -409,6 +409,18 @@ fn in_ascii_nothing_else_is_written() {
 }
 
 #[test]
+fn a_long_name_is_whole_where_the_terminal_is_wide() {
+    let long = "a-host-with-a-rather-long-name-01";
+    let mut fleet = (*demo::model(demo::well(), 200, 50).world.fleet).clone();
+    fleet.hosts[0].name = long.to_owned();
+    let model = demo::model_of(fleet, demo::well(), 200, 50);
+    let shown = text(&draw(&model, &look(false)));
+    let row =
+        shown.lines().find(|line| line.contains("› a-host-")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(row.contains(long), "{shown}");
+}
+
+#[test]
 fn a_row_dims_when_its_figures_are_older_than_thirty_seconds() {
     let dim = |seconds: i64| {
         let model = model(demo::well(), 80, 24);

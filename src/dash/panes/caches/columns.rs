@@ -147,7 +147,12 @@ impl Shape {
     pub(in crate::dash) fn without_hosts(model: &Model, room: usize) -> Self {
         let fleet = &model.world.fleet;
         let names = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
-        let name = names.clamp(4, if room < 60 { 11 } else { 18 });
+        let most = match room {
+            0..60 => 11,
+            60..150 => 18,
+            _ => 30,
+        };
+        let name = names.clamp(4, most);
         let host = fleet.hosts.iter().map(|host| width(&host.name)).max().unwrap_or(5).clamp(7, 12);
         let state = if room >= 150 { 28 } else { 17 };
         let number = digits(fleet.tiers.len()) + 1;

@@ -218,7 +218,8 @@ impl HostColumn {
         match self {
             C::Host => {
                 let names = model.world.fleet.hosts.iter().map(name);
-                names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
+                let most = (room / 4).max(24);
+                names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, most)
             }
             // `▲ degraded, 1 unit failed`
             C::State if room >= 112 => 25,

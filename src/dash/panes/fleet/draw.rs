@@ -18,7 +18,7 @@ use crate::dash::panes::fleet::group_row::{group_row, is_marked};
 use crate::dash::panes::{headings, host, log_tail};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
-use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
+use crate::dash::widgets::paint::{Paint, below, put, put_all, put_wrapped, top};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::table;
 use crate::dash::widgets::table::Window;
@@ -44,6 +44,10 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     if paint.model.zoom && paint.model.selected().is_some() {
         paint.places.add(area, ClickTarget::Text);
         host::draw(paint, buffer, area, true);
+        return;
+    }
+    if paint.model.world.fleet.hosts.is_empty() {
+        put_wrapped(paint, buffer, area, Role::Dim, &no_host(paint));
         return;
     }
     let area = filtered::note(paint, buffer, area, ("host", "hosts"));
@@ -114,6 +118,17 @@ fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     put_all(buffer, area, &lines, 0);
 }
 
+/// Returns that there is no host, and how one comes here.
+fn no_host(paint: &Paint<'_>) -> String {
+    let [edit, caches] = ["edit-hosts", "caches"].map(|name| paint.model.keymap.press(name));
+    let has_tiers = !paint.model.world.fleet.tiers.is_empty();
+    let elsewhere = if has_tiers { format!(" {caches} shows the caches.") } else { String::new() };
+    format!(
+        "hosts.toml names no host. Add [hosts.NAME] for each machine ({edit} opens the file), or quit and let \
+         `nixdash init` propose what it finds.{elsewhere}"
+    )
+}
+
 /// Draws the hosts that the filter lets through, scrolled so that the selected one is seen.
 fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     let narrow = area.width < NARROW;
@@ -124,12 +139,6 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         let text = table::headings(&headings, TABLE_LEFT, &paint.model.fleet.sorting);
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         list = below(area, 1);
-    }
-    if paint.model.world.fleet.hosts.is_empty() {
-        let key = paint.model.keymap.press("caches");
-        let why = format!(" hosts.toml names no host; {key} shows its caches");
-        put(buffer, list, 0, &Line::from(paint.span(Role::Dim, why)));
-        return;
     }
     let at =
         visible.iter().position(|index| *index == paint.model.fleet.selected).unwrap_or_default();

@@ -384,7 +384,7 @@ impl Model {
         let next = at.map_or(0, |at| (at + by) % hosts.len());
         if let Some(next) = hosts.get(next) {
             self.deploy.host = *next;
-            if !self.log.all_hosts {
+            if !self.log.shows_all_hosts() {
                 self.log.leave_host();
             }
         }

@@ -242,7 +242,7 @@ fn zoom(model: &mut Model, other: fn(TimeSpan) -> Option<TimeSpan>, now: Timesta
     if let Some(Overlay::OverTime(pane)) = model.overlay_mut()
         && let Some(span) = other(pane.span)
     {
-        pane.span = span;
+        (pane.span, pane.is_fitted) = (span, false);
         return read(model, now);
     }
     Vec::new()
@@ -287,20 +287,26 @@ pub(in crate::dash) fn tick(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     }
 }
 
-/// Takes figures, where they are still wanted.
+/// Takes figures, where they are still wanted; asks for those of a shorter time where that shows more.
 pub(in crate::dash) fn taken(
     model: &mut Model,
     of: &OverTimeOf,
     span: TimeSpan,
     found: Result<OverTime, String>,
-) {
-    for overlay in &mut model.overlays {
-        if let Overlay::OverTime(pane) = overlay
-            && pane.of == *of
-            && pane.span == span
-        {
-            pane.found = Some(found);
-            return;
+    now: Timestamp,
+) -> Vec<Effect> {
+    let wanted = model.overlays.iter_mut().find_map(|overlay| match overlay {
+        Overlay::OverTime(pane) if pane.of == *of && pane.span == span => Some(pane),
+        _ => None,
+    });
+    let Some(pane) = wanted else { return Vec::new() };
+    let fitting = found.as_ref().ok().and_then(|found| pane.fitting_span(found));
+    (pane.found, pane.is_fitted) = (Some(found), false);
+    match fitting {
+        Some(fitting) => {
+            pane.span = fitting;
+            read(model, now)
         }
+        None => Vec::new(),
     }
 }

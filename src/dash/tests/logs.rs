@@ -448,6 +448,19 @@ fn a_filter_that_shows_not_all_of_its_lines_says_so() {
 }
 
 #[test]
+fn what_is_built_is_shown_of_one_host_while_the_logs_of_all_are_one() {
+    let mut model = failed(110, 30);
+    let logs = failed_build();
+    press(&mut model, &logs, "4A");
+    assert!(shown(&model).contains("all 4 hosts"), "{}", shown(&model));
+    press(&mut model, &logs, "v");
+    let seen = shown(&model);
+    assert!(seen.contains("samsung ─ run #41 ─ builds") && seen.contains("curl-8.17.0"), "{seen}");
+    press(&mut model, &logs, "\u{1b}");
+    assert!(shown(&model).contains("all 4 hosts"), "{}", shown(&model));
+}
+
+#[test]
 fn a_build_is_compared_with_the_last_good_one_and_esc_goes_back() {
     let mut logs = failed_build();
     let mut model = failed(80, 24);

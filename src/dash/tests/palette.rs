@@ -39,7 +39,14 @@ fn hosts_caches_runs_and_settings_are_found_by_letters_of_their_names_with_their
         assert!(row.trim_start().starts_with(kind) && row.contains(name), "{typed}: {row}");
     }
     press(&mut model, ":qqqq");
-    assert!(text(&draw(&model, &look(false))).contains("nothing has this name"));
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("nothing has this name; other settings stand in hosts.toml"), "{shown}");
+    press(&mut model, "\u{1b}");
+    let row = first(&mut model, "");
+    assert!(
+        row.trim_start().starts_with("command") && !row.contains("  up "),
+        "keys that move come last: {row}"
+    );
 }
 
 #[test]

@@ -74,6 +74,17 @@ fn with_answer(columns: u16, rows: u16) -> Model {
 }
 
 #[test]
+fn the_key_of_the_view_that_is_shown_leaves_the_details() {
+    for screen in ["1", "2"] {
+        let mut model = model(demo::well(), 80, 24);
+        press(&mut model, &format!("{screen}j\n"));
+        assert!(model.zoom);
+        press(&mut model, screen);
+        assert!(!model.zoom, "{screen}");
+    }
+}
+
+#[test]
 fn fleet_before_anything_was_measured() {
     snap("fleet-new", |columns, rows| model([], columns, rows));
 }

@@ -19,6 +19,8 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         return Vec::new();
     }
     match command {
+        // Whoever asks for the view that is shown wants all of it, not the details of one row.
+        Command::Show(screen) if screen == model.screen && model.zoom => model.toggle_zoom(),
         Command::Show(Screen::Deploy) => {
             model.show_run_of_now();
             model.show(Screen::Deploy);

@@ -171,7 +171,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::OverTime { of, span, found } => {
             model.dirty = true;
-            over_time::taken(model, &of, span, found);
+            return over_time::taken(model, &of, span, found, now);
         }
         Msg::Past { of, found } => past::taken(model, of.as_ref(), found),
         Msg::RunGone { run, why, can_go_on } => {

@@ -31,6 +31,11 @@ pub(super) enum PaletteTarget {
 }
 
 impl PaletteTarget {
+    /// Returns whether it is a command that moves in a list.
+    fn moves(self) -> bool {
+        matches!(self, Self::Command(command) if command.moves())
+    }
+
     /// Returns what kind of thing it is, in a word.
     pub(super) fn kind(self) -> &'static str {
         match self {
@@ -77,7 +82,8 @@ pub(super) fn find(model: &Model, typed: &str) -> Vec<PaletteRow> {
     let typed = typed.trim();
     let mut rows = every(model);
     if typed.is_empty() {
-        rows.sort_by_key(|row| row.obstacle.is_some());
+        // Nobody looks here for the keys that move.
+        rows.sort_by_key(|row| (row.obstacle.is_some(), row.target.moves()));
         return rows;
     }
     let mut matcher = Matcher::new(typed, &Config::default().casing(CaseMatching::Ignore));

@@ -63,7 +63,11 @@ pub(super) fn draw(
         lines.push(line(paint, row, index == selected, room));
     }
     if found.is_empty() {
-        lines.push(Line::from(paint.span(Role::Dim, "nothing has this name")));
+        let key = paint.model.keymap.press("edit-hosts");
+        let text =
+            format!("nothing has this name; other settings stand in hosts.toml ({key} in Fleet)");
+        let text = wrap_to(&text, room, rows).into_iter();
+        lines.extend(text.map(|text| Line::from(paint.span(Role::Dim, text))));
     }
     lines.resize(lines.len().max(rows + 1), Line::default());
     let words = found.get(selected).map_or("", PaletteRow::words);

@@ -35,6 +35,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     };
     let host = match &of.hosts[..] {
         [host] => host.clone(),
+        [_, _] => "both hosts".to_owned(),
         hosts => format!("all {} hosts", hosts.len()),
     };
     let mut title = format!("{host} ─ {}", run_name(paint, run));

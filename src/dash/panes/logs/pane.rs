@@ -51,7 +51,7 @@ fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Open => can_open_line(model),
         Command::NextHost | Command::PreviousHost => {
-            !model.log.all_hosts && model.shown_run().is_some_and(|run| run.hosts.len() > 1)
+            !model.log.shows_all_hosts() && model.shown_run().is_some_and(|run| run.hosts.len() > 1)
         }
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
         Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
@@ -84,7 +84,10 @@ fn can(model: &Model, command: Command) -> bool {
         Command::CompareBuild => {
             model.shown_host_run().is_some() && model.log.face != LogFace::Compared
         }
-        Command::AllHosts => model.shown_run().is_some_and(|run| run.hosts.len() > 1),
+        Command::AllHosts => {
+            model.log.face == LogFace::Log
+                && model.shown_run().is_some_and(|run| run.hosts.len() > 1)
+        }
         _ => true,
     }
 }

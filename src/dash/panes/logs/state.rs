@@ -190,6 +190,11 @@ pub struct LogPane {
 }
 
 impl LogPane {
+    /// Returns whether the lines of all hosts of the run are shown: what Nix builds and copies is shown of one.
+    pub fn shows_all_hosts(&self) -> bool {
+        self.all_hosts && self.face == LogFace::Log
+    }
+
     /// Forgets what belongs to the host that was shown.
     pub fn leave_host(&mut self) {
         self.alone = None;

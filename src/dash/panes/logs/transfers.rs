@@ -28,9 +28,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     let known = shown(paint);
     paint.rule(buffer, area, title, &known.map_or(String::new(), note));
     let area = below(area, 1);
-    let one_host = format!(" {} shows one host again", paint.model.keymap.press("all-hosts"));
     let text = match known {
-        _ if paint.model.log.all_hosts => Some(one_host.as_str()),
         None => Some(" reading what Nix said …"),
         Some(shown) if shown.transfers.is_empty() => Some(" Nix has copied no path for this host"),
         Some(_) => None,

@@ -8,7 +8,7 @@ use crate::dash::panes::logs::state::PanePlace;
 pub(in crate::dash) fn rows_of(model: &Model) -> Option<RowsOf> {
     let (run, host) = (model.shown_run()?, model.shown_host_run()?);
     let pane = &model.log;
-    let hosts = if pane.all_hosts {
+    let hosts = if pane.shows_all_hosts() {
         run.hosts.iter().map(|host| host.host.clone()).collect()
     } else {
         vec![host.host.clone()]
@@ -39,7 +39,7 @@ pub(in crate::dash) fn wanted(model: &Model, page: u16) -> Option<Box<PaneWanted
     };
     let pattern = pane.pattern_now();
     let counting = (!pattern.is_empty() && of.only.is_none()).then_some(pattern);
-    let activity = (!pane.all_hosts).then(|| of.hosts.first().cloned()).flatten();
+    let activity = (!pane.shows_all_hosts()).then(|| of.hosts.first().cloned()).flatten();
     Some(Box::new(PaneWanted {
         of,
         at,

@@ -161,6 +161,8 @@ impl Flood {
             asks: false,
             goals: BTreeMap::new(),
             given: BTreeMap::new(),
+            set_aside: BTreeMap::new(),
+            degraded: BTreeMap::new(),
             reboot: None,
         };
         let runner = FolderHosts::new(&self.hosts_folder, &self.load)?;

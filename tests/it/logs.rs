@@ -197,7 +197,7 @@ fn lines_are_chosen_by_derivation_phase_pattern_and_time() {
     }
     let output = logs(dir.path(), &["1", "--grep", "nowhere"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && said.contains("no log line of run 1 is one of"), "{said}");
+    assert!(output.status.success() && said.contains("run 1 has no log line that fits"), "{said}");
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn columns_of_the_history_never_touch() {
         let rows = shown.lines().filter(|line| line.contains("#4") || line.contains("WHAT"));
         let mut found = 0;
         for row in rows {
-            for what in ["switch v", "switc…", "swit…", "swi…", "WHAT"] {
+            for what in ["swi", "WHAT"] {
                 let Some(at) = row.find(what) else { continue };
                 let gap = if what == "WHAT" { " " } else { "  " };
                 assert!(row[..at].ends_with(gap), "{columns} columns: {row}");
@@ -216,7 +216,7 @@ fn columns_of_the_history_never_touch() {
 #[test]
 fn why_a_host_failed_takes_the_rows_that_are_free() {
     for columns in [40, 60, 80, 110] {
-        let mut model = history(columns, 18);
+        let mut model = history(columns, 24);
         press(&mut model, "G");
         let (_, result) = crate::dash::words::runs::doing(
             &crate::dash::widgets::paint::Paint::new(&model, &look(false), demo::now()),

@@ -100,7 +100,7 @@ fn one_until_it_changes_is_forgotten_when_its_finding_is_gone_or_says_something_
     );
     let same = of_samsung(&model, |facts| facts.measured_at = Some(now()));
     assert_eq!(demo::happen(&mut model, same), []);
-    assert_eq!(demo::happen(&mut model.clone(), gone.clone()), [forgets.clone()]);
+    assert_eq!(demo::happen(&mut model.clone(), gone.clone()), std::slice::from_ref(&forgets));
     let changed = of_samsung(&model, |facts| {
         for finding in &mut facts.findings {
             finding.cause = format!("{} and more", finding.cause);

@@ -173,12 +173,11 @@ mod tests {
                 Ok(Output { stdout, ..Output::default() })
             });
             let found = place_of(&fleet, &runner, host, &path).await;
-            match expected {
-                Some(place) => assert_eq!(found, Ok(place)),
-                None => {
-                    let refused = found.unwrap_err().to_string();
-                    assert!(refused.contains(&format!("on {has} is no system")), "{refused}");
-                }
+            if let Some(place) = expected {
+                assert_eq!(found, Ok(place));
+            } else {
+                let refused = found.unwrap_err().to_string();
+                assert!(refused.contains(&format!("on {has} is no system")), "{refused}");
             }
         }
     }

@@ -138,7 +138,7 @@ fn exit_4_with_a_failed_activation_script_goes_back() {
 fn a_snippet_that_failed_is_told_with_what_it_said_last() {
     let failed = "Activation script snippet 'users' failed (1)";
     for (said, wanted) in [
-        ("printf 'users: no\\tgroup\\033[1m wheel\\n'", "in users: users: nogroup[1m wheel (exit"),
+        ("printf 'users: no\\tgroup\\033[1m wheel\\n'", "in users: nogroup[1m wheel (exit"),
         ("echo 'setting up /etc...'", "in users (exit"),
     ] {
         let (host, word, reason) = deploy(&format!("{WELL}{said}; echo \"{failed}\"; exit 4"));

@@ -1,6 +1,6 @@
 //! Secrets that are known, hidden wherever they stand: in a text that leaves this machine.
 //!
-//! [`redact`](crate::fleet::redact) guesses what looks like a secret. This knows the values that `hosts.toml`
+//! [`redact()`](crate::fleet::redact()) guesses what looks like a secret. This knows the values that `hosts.toml`
 //! names, and finds them where nothing announces them.
 
 use crate::fleet::{Secret, each_text};

@@ -46,12 +46,19 @@ impl Terminal {
         self.waits_for(&format!("name `↑↓ {does}`"), |screen| {
             screen.lines().any(|line| names(line, "↑↓", does))
         });
-        for _ in 0..20 {
-            if self.screen().lines().any(|line| is_selected(line, row)) {
+        let cursor =
+            |screen: &str| screen.lines().find(|line| line.contains('›')).map(str::to_owned);
+        for _ in 0..40 {
+            let before = self.screen();
+            if before.lines().any(|line| is_selected(line, row)) {
                 return;
             }
             self.press(&[arrow]);
-            std::thread::sleep(std::time::Duration::from_millis(150));
+            // A busy machine shows it later: a second key before that would pass the row by.
+            let pressed = std::time::Instant::now();
+            while cursor(&self.screen()) == cursor(&before) && pressed.elapsed().as_secs() < 5 {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
         }
         panic!("{row} cannot be selected with the arrows:\n{}", self.screen());
     }

@@ -96,12 +96,16 @@ fn a_marked_host_that_the_filter_hides_takes_part_in_nothing_and_is_told() {
     let hidden = model.fleet.marked.first().unwrap().clone();
     assert_ne!(hidden, "rack05-9");
     assert_eq!(model.chosen(), ["rack05-9"], "the selected one");
-    let shown = text(&draw(&model, &look(false)));
-    assert!(shown.contains("; 1 marked host is hidden and left out"), "{shown}");
+    assert!(shown(&model).contains("; 1 marked host is hidden and left out"), "{}", shown(&model));
     press(&mut model, " ");
     assert_eq!(model.chosen(), ["rack05-9"], "the marked one that is shown");
     model.clear_filter();
     assert_eq!(model.chosen().len(), 2);
+    // The filter of a run has nothing to do with marks.
+    let mut run = fetching(110, 30);
+    press(&mut run, "1g /samsung\n3/samsung\n");
+    assert_eq!(run.hidden_marks(), 1);
+    assert!(shown(&run).contains("match") && !shown(&run).contains("left out"), "{}", shown(&run));
 }
 
 #[test]

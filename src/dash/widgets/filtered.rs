@@ -1,6 +1,6 @@
 //! The row above a list that tells of its filter: `3 of 150 hosts match “/offline”; esc shows all`.
 
-use crate::dash::model::Model;
+use crate::dash::model::{Model, Screen};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put};
 use crate::dash::widgets::text::cut;
@@ -32,10 +32,11 @@ pub(in crate::dash) fn note(
         } else {
             format!("; {} shows all", model.keymap.press("back"))
         };
-        let hidden = match (one, model.hidden_marks()) {
-            ("host", 1) => "; 1 marked host is hidden and left out".to_owned(),
-            ("host", count @ 2..) => format!("; {count} marked hosts are hidden and left out"),
-            _ => String::new(),
+        let marks = if model.screen == Screen::Fleet { model.hidden_marks() } else { 0 };
+        let hidden = match marks {
+            0 => String::new(),
+            1 => "; 1 marked host is hidden and left out".to_owned(),
+            count => format!("; {count} marked hosts are hidden and left out"),
         };
         let text = format!("   {shown} of {all} {what} {verb} “/{}”{hidden}{out}", filter.text());
         let text = cut(&text, usize::from(area.width));

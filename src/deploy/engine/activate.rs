@@ -35,30 +35,12 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
         // It goes back, or persists for a reboot: that takes another moment.
         Some(_) | None => {
             let ending = supervised.decided(step).await?;
-            if is_permanent(ending.outcome) {
+            // One that was not activated, but boots the system of this run, is kept like one that was.
+            if ending.outcome.is_permanent() || ending.outcome == Outcome::Unchanged {
                 let kept = step.clone();
                 step.shared.beside.go_on(async move { persist::keep_root(&kept).await });
             }
             Ok(Report::Activated(Activation::Decided(ending)))
         }
-    }
-}
-
-/// Returns whether a host that was not activated boots the system of this run from now on all the same:
-/// then it is kept as one that was activated.
-fn is_permanent(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::NeedsReboot | Outcome::Unchanged | Outcome::Switched | Outcome::Booted => true,
-        Outcome::Tested
-        | Outcome::Dry
-        | Outcome::Built
-        | Outcome::Degraded
-        | Outcome::RolledBack
-        | Outcome::Superseded
-        | Outcome::Unknown
-        | Outcome::Failed
-        | Outcome::Offline
-        | Outcome::Skipped
-        | Outcome::Interrupted => false,
     }
 }

@@ -104,21 +104,8 @@ impl HostProgress {
 
     /// Returns whether it is restarted after a phase that brought this outcome.
     pub(super) fn restarts_after(&self, phase: Phase, outcome: Outcome) -> bool {
-        let is_permanent = match outcome {
-            Outcome::Switched | Outcome::Booted | Outcome::NeedsReboot => true,
-            Outcome::Unchanged => self.waits_for_restart(),
-            Outcome::Tested
-            | Outcome::Dry
-            | Outcome::Built
-            | Outcome::Degraded
-            | Outcome::RolledBack
-            | Outcome::Superseded
-            | Outcome::Unknown
-            | Outcome::Failed
-            | Outcome::Offline
-            | Outcome::Skipped
-            | Outcome::Interrupted => false,
-        };
+        let is_permanent =
+            outcome.is_permanent() || outcome == Outcome::Unchanged && self.waits_for_restart();
         self.setup.reboot.is_some() && is_permanent && phase != Phase::Reboot
     }
 

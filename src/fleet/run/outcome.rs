@@ -103,6 +103,25 @@ impl Outcome {
         }
     }
 
+    /// Returns whether the host boots the new system from now on, as it was to.
+    pub fn is_permanent(self) -> bool {
+        match self {
+            Self::Switched | Self::Booted | Self::NeedsReboot => true,
+            Self::Tested
+            | Self::Dry
+            | Self::Built
+            | Self::Unchanged
+            | Self::Degraded
+            | Self::RolledBack
+            | Self::Superseded
+            | Self::Unknown
+            | Self::Failed
+            | Self::Offline
+            | Self::Skipped
+            | Self::Interrupted => false,
+        }
+    }
+
     /// Returns whether the person got what they asked for.
     pub fn is_good(self) -> bool {
         match self {

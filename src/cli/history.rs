@@ -352,14 +352,8 @@ mod tests {
     #[test]
     fn a_run_has_a_line_per_host_and_its_errors_below() {
         let result = HostResult {
-            outcome: Outcome::Switched,
-            toplevel: None,
-            previous: None,
             duration_ms: 31_000,
             built: 3,
-            phases: BTreeMap::new(),
-            build_on: None,
-            taken: None,
             substituted: BTreeMap::from([(
                 "nixos".to_owned(),
                 Fetched { paths: 9, bytes: 5_000_000, timed: None },
@@ -368,8 +362,7 @@ mod tests {
                 "p620".to_owned(),
                 Fetched { paths: 12, bytes: 7_000_000, timed: None },
             )]),
-            error: None,
-            findings: Vec::new(),
+            ..HostResult::ended(Outcome::Switched)
         };
         let failed = HostResult {
             outcome: Outcome::Offline,

@@ -203,18 +203,12 @@ fn record(
         lines.push(format!("run {}: {}: {said}", left.run, ending.outcome));
         *outcomes.entry(ending.outcome).or_default() += 1;
         let result = HostResult {
-            outcome: ending.outcome,
             toplevel: known.and_then(|host| host.toplevel.clone()),
             previous: known.and_then(|host| host.previous.clone()),
             duration_ms,
-            built: 0,
-            phases: BTreeMap::new(),
-            build_on: None,
-            taken: None,
-            substituted: BTreeMap::new(),
-            fetched: BTreeMap::new(),
             findings: ending.reason.iter().map(|reason| reason.finding(&host)).collect(),
             error: ending.reason.map(|reason| reason.text),
+            ..HostResult::ended(ending.outcome)
         };
         let what = RunWhat::Result { host, result };
         events.push(RunEvent { run: left.run.clone(), at: now, what });

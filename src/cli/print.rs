@@ -180,18 +180,10 @@ mod tests {
     /// Returns how a host ended that failed with this.
     fn failed(code: Code, cause: &str) -> HostResult {
         HostResult {
-            outcome: Outcome::Failed,
-            toplevel: None,
-            previous: None,
             duration_ms: 1000,
-            built: 0,
-            build_on: None,
-            taken: None,
-            substituted: BTreeMap::new(),
-            fetched: BTreeMap::new(),
-            phases: BTreeMap::new(),
             error: Some(cause.to_owned()),
             findings: vec![Finding::new(Subject::host("razer"), code, cause, &code.fix())],
+            ..HostResult::ended(Outcome::Failed)
         }
     }
 

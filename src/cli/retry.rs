@@ -270,18 +270,9 @@ mod tests {
 
     fn result(host: &str, outcome: Outcome, toplevel: Option<&str>) -> RunEvent {
         let result = HostResult {
-            outcome,
             toplevel: toplevel.map(path),
-            previous: None,
             duration_ms: 1,
-            built: 0,
-            build_on: None,
-            taken: None,
-            substituted: BTreeMap::new(),
-            fetched: BTreeMap::new(),
-            phases: BTreeMap::new(),
-            error: None,
-            findings: Vec::new(),
+            ..HostResult::ended(outcome)
         };
         event(RunWhat::Result { host: host.to_owned(), result })
     }

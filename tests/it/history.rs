@@ -192,20 +192,7 @@ async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
         let line = format!("{number} {}", "x".repeat(200));
         tell(RunWhat::log(host.clone(), Phase::Build, line));
     }
-    let result = HostResult {
-        outcome: Outcome::Switched,
-        toplevel: None,
-        previous: None,
-        duration_ms: 1000,
-        built: 1,
-        phases: BTreeMap::new(),
-        taken: None,
-        build_on: None,
-        substituted: BTreeMap::new(),
-        fetched: BTreeMap::new(),
-        error: None,
-        findings: Vec::new(),
-    };
+    let result = HostResult { duration_ms: 1000, built: 1, ..HostResult::ended(Outcome::Switched) };
     tell(RunWhat::Result { host: host.clone(), result });
     let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
     tell(RunWhat::Summary { outcomes, duration_ms: 1000, findings: Vec::new() });

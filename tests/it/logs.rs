@@ -80,18 +80,9 @@ impl TestRun {
 
     fn result(&mut self, host: &str, outcome: Outcome, error: Option<&str>) {
         let result = HostResult {
-            outcome,
-            toplevel: None,
-            previous: None,
             duration_ms: 31_000,
-            built: 0,
-            build_on: None,
-            taken: None,
-            substituted: BTreeMap::new(),
-            fetched: BTreeMap::new(),
-            phases: BTreeMap::new(),
             error: error.map(str::to_owned),
-            findings: Vec::new(),
+            ..HostResult::ended(outcome)
         };
         self.write(60, RunWhat::Result { host: host.to_owned(), result });
     }

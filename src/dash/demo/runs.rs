@@ -20,15 +20,9 @@ pub(in crate::dash) fn result(host: &str, outcome: Outcome, error: Option<&str>)
     RunWhat::Result {
         host: host.to_owned(),
         result: HostResult {
-            outcome,
             toplevel: Some(path('h', "nixos-system-razer-26.05.20261121.3f2c1ab")),
-            previous: None,
             duration_ms: if outcome.is_good() { 31_400 } else { 5_100 },
-            built: 0,
             phases: BTreeMap::from([(Phase::Build, 17_000), (Phase::Fetch, 9_000)]),
-            build_on: None,
-            taken: None,
-            substituted: BTreeMap::new(),
             fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
                 BTreeMap::from([
                     ("p620".to_owned(), fetched(38, 212_000_000)),
@@ -38,7 +32,7 @@ pub(in crate::dash) fn result(host: &str, outcome: Outcome, error: Option<&str>)
                 BTreeMap::new()
             },
             error: error.map(str::to_owned),
-            findings: Vec::new(),
+            ..HostResult::ended(outcome)
         },
     }
 }

@@ -52,25 +52,16 @@ pub(in crate::dash) fn reason_role(outcome: Outcome) -> Role {
 mod tests {
     use super::*;
     use crate::fleet::{Code, Finding, Subject};
-    use std::collections::BTreeMap;
 
     fn result(causes: &[(Code, &str)]) -> HostResult {
         let finding = |(code, cause): &(Code, &str)| {
             Finding::new(Subject::host("samsung"), *code, cause, &code.fix())
         };
         HostResult {
-            outcome: Outcome::RolledBack,
-            toplevel: None,
-            previous: None,
             duration_ms: 1,
-            built: 0,
-            build_on: None,
-            taken: None,
-            substituted: BTreeMap::new(),
-            fetched: BTreeMap::new(),
-            phases: BTreeMap::new(),
             error: Some("an older sentence".to_owned()),
             findings: causes.iter().map(finding).collect(),
+            ..HostResult::ended(Outcome::RolledBack)
         }
     }
 

@@ -186,6 +186,24 @@ pub struct HostResult {
 }
 
 impl HostResult {
+    /// Returns the result of a host that ended so, of which nothing else is known.
+    pub fn ended(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            toplevel: None,
+            previous: None,
+            duration_ms: 0,
+            built: 0,
+            build_on: None,
+            taken: None,
+            substituted: BTreeMap::new(),
+            fetched: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            error: None,
+            findings: Vec::new(),
+        }
+    }
+
     /// Returns the error as people read it: with the codes of its findings behind it, `… [disk-low]`.
     pub fn told(&self) -> Option<String> {
         let codes = self.findings.iter().map(|finding| format!(" [{}]", finding.code));

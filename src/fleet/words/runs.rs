@@ -90,23 +90,15 @@ mod tests {
 
     fn result(ms: u64, phases: &[(Phase, u64)], fetched: &[(&str, u64, u64)]) -> HostResult {
         HostResult {
-            outcome: Outcome::Switched,
-            toplevel: None,
-            previous: None,
             duration_ms: ms,
-            built: 0,
-            build_on: None,
-            taken: None,
             phases: phases.iter().copied().collect(),
-            substituted: BTreeMap::new(),
             fetched: fetched
                 .iter()
                 .map(|(tier, paths, bytes)| {
                     ((*tier).to_owned(), Fetched { paths: *paths, bytes: *bytes, timed: None })
                 })
                 .collect(),
-            error: None,
-            findings: Vec::new(),
+            ..HostResult::ended(Outcome::Switched)
         }
     }
 

@@ -341,18 +341,13 @@ fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
     let fetched =
         |tier: &str, paths, bytes| (tier.to_owned(), Fetched { paths, bytes, timed: None });
     let result = HostResult {
-        outcome: Outcome::Switched,
         toplevel: StorePath::parse(TOP).ok(),
-        previous: None,
         duration_ms: 9000,
         built: 3,
-        phases: BTreeMap::new(),
         build_on: Some("builder".to_owned()),
-        taken: None,
         substituted: BTreeMap::from([fetched("nixos", 9, 900)]),
         fetched: BTreeMap::from([fetched("weed", 2, 50), fetched("http://x", 1, 50)]),
-        error: None,
-        findings: Vec::new(),
+        ..HostResult::ended(Outcome::Switched)
     };
     let event = |seconds: i64, what| RunEvent {
         run: RunId(number.to_owned()),

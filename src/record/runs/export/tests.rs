@@ -46,18 +46,9 @@ fn a_run(runs: &Runs, lines: i64) -> RunId {
     let progress = Progress { doing, ..Progress::default() };
     tell(&mut writer, lines, RunWhat::Progress { host: host(), phase: Phase::Build, progress });
     let result = HostResult {
-        outcome: Outcome::Failed,
-        toplevel: None,
-        previous: None,
         duration_ms: 1,
-        built: 0,
-        phases: BTreeMap::new(),
-        taken: None,
-        build_on: None,
-        substituted: BTreeMap::new(),
-        fetched: BTreeMap::new(),
         error: Some("curl -u me https://me:hunter2@cache.example failed".to_owned()),
-        findings: Vec::new(),
+        ..HostResult::ended(Outcome::Failed)
     };
     tell(&mut writer, lines, RunWhat::Result { host: host(), result });
     let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);

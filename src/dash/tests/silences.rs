@@ -5,7 +5,8 @@ use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
 use crate::dash::{Effect, Model, Msg, Overlay, update};
 use crate::fleet::{
-    Code, Event, HostFacts, HostState, Silence, SilenceEnd, SilenceOrigin, Silenced,
+    Code, Event, HostFacts, HostState, Outcome, RunWhat, Silence, SilenceEnd, SilenceOrigin,
+    Silenced,
 };
 use jiff::SignedDuration;
 
@@ -117,6 +118,28 @@ fn one_until_it_changes_is_forgotten_when_its_finding_is_gone_or_says_something_
     model.world.fleet = std::sync::Arc::new(fleet);
     assert_eq!(demo::happen(&mut model, gone), [], "with --read-only nothing is forgotten");
     assert_eq!(model.toast, None);
+}
+
+#[test]
+fn that_the_newest_run_failed_stays_silenced_until_it_changes() {
+    let mut events = demo::well();
+    let begin = RunWhat::begin(vec!["samsung".to_owned()], "switch via-cache".to_owned());
+    events.push(demo::run_event("52", 9, begin));
+    events.push(demo::run_event("52", 8, demo::result("samsung", Outcome::RolledBack, Some("no"))));
+    let mut model = model(events, 110, 30);
+    let at = model.world.fleet.hosts.iter().position(|host| host.name == "samsung").unwrap();
+    let mut facts = model.world.hosts[at].facts.clone();
+    facts.asked_at = Some(now());
+    let run = model.world.runs.iter_mut().find(|run| run.id.0 == "52").unwrap();
+    run.hosts[0].result.as_mut().unwrap().previous.clone_from(&facts.system.running);
+    let measured = Event::Host { host: "samsung".to_owned(), facts: Box::new(facts) };
+    assert_eq!(demo::happen(&mut model, measured.clone()), []);
+    press(&mut model, "jj");
+    let silence = silenced(&mut model, "M\t\t\tknown\n");
+    assert_eq!(silence.code, Code::LastRunFailed);
+    update(&mut model, Msg::Silences(vec![silence]), now());
+    assert_eq!(demo::happen(&mut model, measured), [], "the next measurement changes nothing");
+    assert!(model.world.hosts[at].facts.findings.iter().all(|finding| finding.is_silenced()));
 }
 
 #[test]

@@ -41,20 +41,20 @@ pub(super) fn is_seen(model: &Model, event: &Event) -> bool {
 
 /// Folds an event.
 pub(super) fn event(model: &mut Model, mut event: Event, now: Timestamp) -> Vec<Effect> {
+    if let Event::Host { host, facts } = &mut event {
+        add_last_run(model, host, facts, now);
+    }
     event.silence(&model.world.alarms, now);
     let over = over_with(model, &event);
     match event {
         Event::Asking { host } => {
             with_host(model, &host, |view| view.asking = true);
         }
-        Event::Host { host, mut facts } => {
-            add_last_run(model, &host, &mut facts, now);
-            with_host(model, &host, |view| {
-                view.asking = false;
-                measured(&mut view.loads, &view.facts, &facts);
-                view.facts = *facts;
-            });
-        }
+        Event::Host { host, facts } => with_host(model, &host, |view| {
+            view.asking = false;
+            measured(&mut view.loads, &view.facts, &facts);
+            view.facts = *facts;
+        }),
         Event::Store { host, facts } => {
             with_host(model, &host, |view| view.store = Some(facts));
         }
@@ -112,7 +112,6 @@ fn add_last_run(model: &Model, host: &str, facts: &mut HostFacts, now: Timestamp
     let Some(result) = part.result.as_ref() else { return };
     if let Some(finding) = last_run_failed(host, (&run.id, result, ended), facts, now) {
         facts.findings.push(finding);
-        model.world.alarms.silence_host(facts, now);
     }
 }
 

@@ -5,8 +5,8 @@ use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
 use crate::dash::{Effect, Model, Msg, Overlay, update};
 use crate::fleet::{
-    Code, Event, HostFacts, HostState, Outcome, RunWhat, Silence, SilenceEnd, SilenceOrigin,
-    Silenced,
+    Code, Event, Finding, HostFacts, HostState, Outcome, RunWhat, Silence, SilenceEnd,
+    SilenceOrigin, Silenced,
 };
 use jiff::SignedDuration;
 
@@ -139,7 +139,7 @@ fn that_the_newest_run_failed_stays_silenced_until_it_changes() {
     assert_eq!(silence.code, Code::LastRunFailed);
     update(&mut model, Msg::Silences(vec![silence]), now());
     assert_eq!(demo::happen(&mut model, measured), [], "the next measurement changes nothing");
-    assert!(model.world.hosts[at].facts.findings.iter().all(|finding| finding.is_silenced()));
+    assert!(model.world.hosts[at].facts.findings.iter().all(Finding::is_silenced));
 }
 
 #[test]

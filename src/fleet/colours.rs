@@ -11,6 +11,7 @@
 //!
 //! Kept are colours, bold, dim and underlined. What hides text, blinks or is not known is not.
 
+use crate::fleet::text::style_behind;
 use std::borrow::Cow;
 
 /// How often a line may change its look; behind that it is plain.
@@ -70,6 +71,12 @@ impl TextStyle {
                 _ => {}
             }
         }
+    }
+
+    /// Returns how text looks that follows a text which began with this look.
+    #[must_use]
+    pub fn behind(self, text: &str) -> Self {
+        style_behind(text, self)
     }
 
     /// Returns the look without what hides the text.
@@ -226,7 +233,7 @@ impl LineColours {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::text::printable_coloured;
+    use crate::fleet::text::{printable_coloured, printable_continued};
     use proptest::prelude::*;
 
     /// Returns the plain text of a line and its colours as they stand in a log.
@@ -257,6 +264,25 @@ mod tests {
             ("\u{1b}[31mtoken=abc\u{1b}[0m x", "token=[secret] x", ""),
         ] {
             assert_eq!(kept(line), (text.to_owned(), colours.to_owned()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_begins_to_look_as_the_line_before_it_ended() {
+        let mut style = TextStyle::default();
+        for (line, text, colours) in [
+            ("a \u{1b}[1;31mb", "a b", "2:1;31"),
+            ("", "", ""),
+            ("c", "c", "0:1;31"),
+            ("\u{1b}[32m10 %\r100 %\r\n", "100 %", "0:1;32"),
+            ("d\u{9b}22me", "de", "0:1;32 1:32"),
+            ("token=abc", "token=[secret]", ""),
+            ("f\u{1b}[0m", "f", "0:32"),
+            ("g", "g", ""),
+        ] {
+            let (kept, continued) = printable_continued(line, style);
+            assert_eq!((&*kept, &*continued.written()), (text, colours), "{line:?}");
+            style = style.behind(line);
         }
     }
 

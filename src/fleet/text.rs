@@ -39,44 +39,45 @@ pub fn printable_text(text: &str) -> Cow<'_, str> {
 /// Returns what [`printable_text`] does, and the colours that the sequences gave the text which were
 /// removed. A line in which a secret was hidden has none.
 pub fn printable_coloured(text: &str) -> (Cow<'_, str>, LineColours) {
+    printable_continued(text, TextStyle::default())
+}
+
+/// Returns what [`printable_coloured`] does of a line that begins to look as the line before it ended.
+pub fn printable_continued(text: &str, begins: TextStyle) -> (Cow<'_, str>, LineColours) {
     let is_plain = text.len() <= LINE_LIMIT && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if is_plain {
+    if is_plain && begins == TextStyle::default() {
         return (redact(text), LineColours::default());
     }
-    let (text, colours) = made_printable(text);
+    let (text, colours) = made_printable(text, begins);
     (Cow::Owned(text), colours)
 }
 
-fn made_printable(text: &str) -> (String, LineColours) {
-    let (mut colours, mut style) = (LineColours::default(), TextStyle::default());
-    let last = text.trim_end_matches(['\r', '\n']).rsplit('\r').next().unwrap_or_default();
-    let mut out = String::with_capacity(last.len().min(READ_LIMIT));
-    let mut count = 0;
-    let mut chars = last.chars().peekable();
-    while let Some(c) = chars.next() {
-        if count == READ_LIMIT {
-            break;
-        }
-        match c {
-            '\u{1b}' | '\u{9b}' => {
-                let csi =
-                    if c == '\u{1b}' { skip_escape(&mut chars) } else { skip_csi(&mut chars) };
-                if let Some(parameters) = csi.as_deref().and_then(|csi| csi.strip_suffix('m')) {
-                    style.apply(parameters);
-                    colours.change(out.len(), style);
-                }
-            }
-            '\t' | '\n' => {
-                out.push(' ');
-                count += 1;
-            }
-            c if c.is_control() || is_deceptive(c) => {}
-            c => {
-                out.push(c);
-                count += 1;
-            }
-        }
+/// Returns how text looks that follows a text which began with a look.
+pub(super) fn style_behind(text: &str, begins: TextStyle) -> TextStyle {
+    // What a sequence begins with: ESC, or the first byte of the character U+009B.
+    if memchr::memchr2(0x1b, 0xc2, text.as_bytes()).is_none() {
+        return begins;
     }
+    each_shown(text, begins, &mut |_, _| {})
+}
+
+fn made_printable(text: &str, begins: TextStyle) -> (String, LineColours) {
+    let text = text.trim_end_matches(['\r', '\n']);
+    let (passed, last) = text.rsplit_once('\r').unwrap_or(("", text));
+    let mut colours = LineColours::default();
+    let mut out = String::with_capacity(last.len().min(READ_LIMIT));
+    let (mut count, mut now) = (0, TextStyle::default());
+    each_shown(last, style_behind(passed, begins), &mut |c, style| {
+        if count == READ_LIMIT {
+            return;
+        }
+        if style != now {
+            colours.change(out.len(), style);
+            now = style;
+        }
+        out.push(c);
+        count += 1;
+    });
     // First hidden, then cut: half a secret is one too.
     match redact(&out) {
         Cow::Borrowed(plain) => {
@@ -86,6 +87,27 @@ fn made_printable(text: &str) -> (String, LineColours) {
         }
         Cow::Owned(hidden) => (cut(&hidden), LineColours::default()),
     }
+}
+
+/// Hands each character that may be shown to `take`, with its look, and returns the look at the end.
+fn each_shown(text: &str, begins: TextStyle, take: &mut dyn FnMut(char, TextStyle)) -> TextStyle {
+    let mut style = begins;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' | '\u{9b}' => {
+                let csi =
+                    if c == '\u{1b}' { skip_escape(&mut chars) } else { skip_csi(&mut chars) };
+                if let Some(parameters) = csi.as_deref().and_then(|csi| csi.strip_suffix('m')) {
+                    style.apply(parameters);
+                }
+            }
+            '\t' | '\n' => take(' ', style),
+            c if c.is_control() || is_deceptive(c) => {}
+            c => take(c, style),
+        }
+    }
+    style
 }
 
 /// Returns a line of at most 8 192 characters and `…`.

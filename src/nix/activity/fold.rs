@@ -3,7 +3,7 @@
 use super::names::derivation_in;
 use super::node::WaitsFor;
 use super::{ActivityLog, LogPiece, RunningActivity, RunningCount, add, credible};
-use crate::fleet::{Share, printable_line};
+use crate::fleet::{Share, TextStyle, printable_line};
 use crate::nix::internal_json::{
     JsonFields, JsonLine, Payload, activity_type, parse_line, payload, result_type,
 };
@@ -364,11 +364,13 @@ impl ActivityLog {
 
     /// Takes a message of one or several lines.
     fn message(&mut self, level: u64, text: &str, take: &mut dyn FnMut(LogPiece<'_>)) {
+        let mut begins = TextStyle::default();
         for line in text.lines() {
             if level == SHOWN_LEVEL {
                 self.list(line);
             }
-            take(LogPiece::Message { level, line });
+            take(LogPiece::Message { level, line, begins });
+            begins = begins.behind(line);
         }
         if level > 1 {
             return;

@@ -31,7 +31,7 @@ pub use telling::{LineTrouble, trouble_in};
 pub use totals::{StreamTotals, UnknownLines};
 pub use tree::{BuildTree, TreeRow, TreeShape};
 
-use crate::fleet::{BuildTag, Bytes, Fetched, LineColours, Progress, Share, printable_coloured};
+use crate::fleet::{BuildTag, Bytes, Fetched, LineColours, Progress, Share, TextStyle, printable_continued};
 use crate::nix::internal_json::builder_line;
 use copies::{PathCopies, credible};
 use failure::FailureLog;
@@ -111,6 +111,8 @@ pub enum LogPiece<'a> {
         level: u64,
         /// One line of it, untrusted; it may be blank.
         line: &'a str,
+        /// How it begins to look: as the line before it ended.
+        begins: TextStyle,
     },
 }
 
@@ -122,11 +124,12 @@ impl LogPiece<'_> {
                 let package = node.map_or("build", BuildNode::package).to_owned();
                 let build = node.and_then(|node| BuildTag::of_derivation(node.drv()));
                 let build = build.unwrap_or(BuildTag::of_activity(activity));
-                let (line, colours) = printable_coloured(line);
+                let begins = node.map_or(TextStyle::default(), BuildNode::began_to_look);
+                let (line, colours) = printable_continued(line, begins);
                 Some(LogItem::Output { package, build, line: line.into_owned(), colours })
             }
-            Self::Message { level, line } => {
-                let (line, colours) = printable_coloured(line);
+            Self::Message { level, line, begins } => {
+                let (line, colours) = printable_continued(line, begins);
                 let line = line.into_owned();
                 (!line.trim().is_empty()).then_some(LogItem::Message { level, line, colours })
             }

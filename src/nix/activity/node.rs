@@ -3,7 +3,7 @@
 use super::rank::UsedUp;
 use super::tail::OutputTail;
 use super::telling::Telling;
-use crate::fleet::printable_line;
+use crate::fleet::{TextStyle, printable_line};
 use std::time::Duration;
 
 /// How far a derivation is.
@@ -56,6 +56,9 @@ pub struct BuildNode {
     /// How many activities build it now.
     running: usize,
     lines: u64,
+    /// How its last line began to look, and how it ended.
+    began_to_look: TextStyle,
+    looks: TextStyle,
     tail: OutputTail,
     telling: Telling,
 }
@@ -75,6 +78,8 @@ impl BuildNode {
             ended: None,
             running: 0,
             lines: 0,
+            began_to_look: TextStyle::default(),
+            looks: TextStyle::default(),
             tail: OutputTail::default(),
             telling: Telling::default(),
         }
@@ -126,6 +131,11 @@ impl BuildNode {
         self.lines
     }
 
+    /// Returns how its last line began to look: as the line before it ended.
+    pub(super) fn began_to_look(&self) -> TextStyle {
+        self.began_to_look
+    }
+
     /// Returns its last lines, printable, the oldest first.
     pub fn last_lines(&self) -> impl Iterator<Item = String> {
         self.tail.printable()
@@ -153,6 +163,7 @@ impl BuildNode {
         if self.running == 0 {
             (self.began, self.ended, self.phase) = (now, None, None);
             (self.reason, self.is_guess) = (None, false);
+            self.looks = TextStyle::default();
         }
         if !machine.is_empty() {
             self.machine = Some(printable_line(machine));
@@ -185,6 +196,8 @@ impl BuildNode {
     /// Notes a line of its output.
     pub(super) fn output(&mut self, line: &str) {
         self.lines = self.lines.saturating_add(1);
+        self.began_to_look = self.looks;
+        self.looks = self.looks.behind(line);
         self.tail.push(line);
         self.telling.take(line);
     }

@@ -37,6 +37,42 @@ fn a_real_build_says_what_was_built() {
     }
 }
 
+/// Returns a line by which Nix tells what a build printed.
+fn output(id: u64, text: &str) -> String {
+    format!(r#"@nix {{"action":"result","id":{id},"type":101,"fields":["{text}"]}}"#)
+}
+
+#[test]
+fn a_colour_that_a_build_leaves_on_goes_on_in_its_own_next_lines_only() {
+    let begins = |id: u64, name: &str| {
+        let fields = format!(r#"["/nix/store/x-{name}.drv","",1,1]"#);
+        format!(r#"@nix {{"action":"start","id":{id},"level":3,"parent":0,"text":"","type":105,"fields":{fields}}}"#)
+    };
+    let mut log = ActivityLog::new();
+    let lines = [
+        begins(1, "a"),
+        begins(2, "b"),
+        output(1, r"\u001b[31mred"),
+        output(2, "plain"),
+        output(1, r"red too\u001b[0m"),
+        output(1, "plain"),
+        r#"@nix {"action":"msg","level":0,"msg":"\u001b[33mone\ntwo\u001b[0m\nthree"}"#.to_owned(),
+    ];
+    let items = lines.iter().flat_map(|line| log.feed(line));
+    let painted: Vec<String> =
+        items.map(|item| item.colours().painted(&item.line()).into_owned()).collect();
+    let expected = [
+        "a> \u{1b}[31mred\u{1b}[0m",
+        "b> plain",
+        "a> \u{1b}[31mred too\u{1b}[0m",
+        "a> plain",
+        "\u{1b}[33mone\u{1b}[0m",
+        "\u{1b}[33mtwo\u{1b}[0m",
+        "three",
+    ];
+    assert_eq!(painted, expected);
+}
+
 #[test]
 fn a_real_fetch_says_what_came_from_where() {
     let (log, lines) = read(FETCH);

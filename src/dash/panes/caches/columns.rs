@@ -36,7 +36,7 @@ pub(in crate::dash) enum TierColumn {
     Size,
     ShortSize,
     Priority,
-    Mean,
+    Average,
     Host(usize),
 }
 
@@ -56,7 +56,7 @@ impl TierColumn {
             C::Speed => "SPEED 7 d".to_owned(),
             C::Size | C::ShortSize => "SIZE".to_owned(),
             C::Priority => "PRIO".to_owned(),
-            C::Mean => "MEAN".to_owned(),
+            C::Average => "AVERAGE".to_owned(),
             C::Host(index) => {
                 let host = model.world.fleet.hosts.get(index);
                 host.map(|host| host.name.clone()).unwrap_or_default()
@@ -67,7 +67,7 @@ impl TierColumn {
     pub(in crate::dash) fn width(self, hosts: usize) -> usize {
         match self {
             C::Since => 6,
-            C::Mean => 5,
+            C::Average => 7,
             C::Signature => 28,
             C::Served => 10,
             C::Answered | C::Latency | C::Spark => 8,
@@ -88,7 +88,7 @@ impl TierColumn {
             C::Speed => Some(TierSort::Speed),
             C::Size | C::ShortSize => Some(TierSort::Size),
             C::Priority => Some(TierSort::Priority),
-            C::Mean => Some(TierSort::Mean),
+            C::Average => Some(TierSort::Average),
             C::Host(index) => Some(TierSort::Host(index)),
             C::Signature | C::Spark => None,
         }
@@ -116,7 +116,7 @@ impl TierColumn {
             | C::Latency
             | C::Speed
             | C::Priority
-            | C::Mean
+            | C::Average
             | C::Host(_) => false,
         }
     }
@@ -161,8 +161,8 @@ impl Shape {
         let all = (hosts * (host + GAP)).min(6 * (host + GAP)).min(left);
         let mut chosen = Vec::new();
         if all < host + GAP || hosts == 0 {
-            if left >= C::Mean.width(host) + GAP {
-                chosen.push(C::Mean);
+            if left >= C::Average.width(host) + GAP {
+                chosen.push(C::Average);
             }
             let hosts = HostsShown::default();
             return Self { number, name, state, columns: chosen, host, hosts };
@@ -196,9 +196,9 @@ impl Shape {
         }
         let mut fitting = (left / (host + GAP)).min(hosts);
         if fitting < hosts {
-            left = left.saturating_sub(C::Mean.width(host) + GAP);
+            left = left.saturating_sub(C::Average.width(host) + GAP);
             fitting = (left / (host + GAP)).min(hosts);
-            chosen.push(C::Mean);
+            chosen.push(C::Average);
         }
         let hosts = HostsShown::of(model, fitting);
         let place = |column: &TierColumn| match column {
@@ -211,7 +211,7 @@ impl Shape {
             C::Speed => 6,
             C::Size | C::ShortSize => 7,
             C::Priority => 8,
-            C::Mean => 9,
+            C::Average => 9,
             // They come behind, in their own order.
             C::Host(_) => 10,
         };
@@ -309,7 +309,7 @@ pub(in crate::dash) fn cell(
         C::Latency => facts.latency_ms.map(milliseconds),
         C::Speed => facts.speed.map(|speed| speed.rate()),
         C::Priority => facts.priority.map(|priority| priority.to_string()),
-        C::Mean => {
+        C::Average => {
             paint.model.world.mean_coverage(&tier.name).map(|mean| fitted(mean.words(), columns))
         }
     };

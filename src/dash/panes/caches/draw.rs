@@ -189,7 +189,7 @@ fn figures(
         let hosts = shape
             .columns
             .iter()
-            .position(|column| matches!(column, TierColumn::Mean | TierColumn::Host(_)));
+            .position(|column| matches!(column, TierColumn::Average | TierColumn::Host(_)));
         let first = hosts.unwrap_or(widths.len());
         let fits = |from: &usize| {
             let used: usize = widths[..*from].iter().map(|width| width + GAP).sum();

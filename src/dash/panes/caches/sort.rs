@@ -31,7 +31,7 @@ pub enum TierSort {
     /// By the priority that they name.
     Priority,
     /// By how much they hold of the hosts' closures, on average.
-    Mean,
+    Average,
     /// By how much they hold of the closure of the host of that number.
     Host(usize),
 }
@@ -43,7 +43,7 @@ impl SortBy for TierSort {
             | Self::Name
             | Self::Since
             | Self::Priority
-            | Self::Mean
+            | Self::Average
             | Self::Host(_)
             | Self::Answered => false,
             Self::Problems | Self::Served | Self::Latency | Self::Speed | Self::Size => true,
@@ -62,7 +62,7 @@ impl SortBy for TierSort {
             Self::Speed => ["speed", "the slowest on top", "the fastest on top"],
             Self::Size => ["size", "the smallest on top", "the largest on top"],
             Self::Priority => ["priority", "the first asked on top", "the last asked on top"],
-            Self::Mean => ["coverage", "the least on top", "the most on top"],
+            Self::Average => ["coverage", "the least on top", "the most on top"],
             Self::Host(_) => ["coverage of the host", "the least on top", "the most on top"],
         }
     }
@@ -85,7 +85,7 @@ impl TierSort {
             Self::Speed => facts.speed.as_ref()?.bytes_per_s,
             Self::Size => facts.size.as_ref()?.bytes as f64,
             Self::Priority => f64::from(facts.priority?),
-            Self::Mean => world.mean_coverage(&tier.name)?.share,
+            Self::Average => world.mean_coverage(&tier.name)?.share,
             Self::Host(host) => {
                 world.hosts.get(host)?.coverage.tiers.get(&tier.name)?.paths.ratio()?
             }

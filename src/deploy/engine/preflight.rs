@@ -100,7 +100,7 @@ fn still_wrong(host: &str, before: &str, text: &str) -> Option<Reason> {
         values.map(|(_, value)| printable_line(value.trim())).collect::<Vec<_>>()
     };
     let mut units = said("failed");
-    units.retain(|unit| before.contains(unit.as_str()));
+    units.retain(|unit| names_unit(before, unit));
     let broken = said("broken");
     if !broken.is_empty() {
         let text =
@@ -112,6 +112,15 @@ fn still_wrong(host: &str, before: &str, text: &str) -> Option<Reason> {
         units.join(", ")
     );
     (!units.is_empty()).then(|| Reason::new(Code::UnitsFailed, text))
+}
+
+/// Returns whether a sentence names a unit, and not one whose name only ends or begins in the same way.
+fn names_unit(sentence: &str, unit: &str) -> bool {
+    // What names of units are made of (systemd.unit(5)).
+    let is_of_a_name =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
+    let mut words = sentence.split(|c| !is_of_a_name(c));
+    words.any(|word| word.trim_end_matches(['.', ':']) == unit)
 }
 
 /// Checks that the host asks the tier that it shall pull from and trusts its key: else a build would
@@ -349,6 +358,7 @@ mod tests {
         assert!(!units.text.contains("old.service"), "it had failed before that run: {units}");
         assert_eq!(look("broken\tcurl -f localhost\n").unwrap().code, Code::CheckFailed);
         assert_eq!(look("running\t/x\nfailed\told.service\n"), None);
+        assert_eq!(look("failed\tmigrate.service\n"), None, "its name only ends so");
     }
 
     #[test]

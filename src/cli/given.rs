@@ -39,7 +39,7 @@ pub enum GivenError {
     },
     /// Nothing was built that is not deployed.
     #[error(
-        "nothing is built for {host} that was not deployed already; build it with `nixdash build {host}`"
+        "no built system of {host} waits to be deployed; build one with `nixdash build {host}`"
     )]
     NotBuilt {
         /// The host.

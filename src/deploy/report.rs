@@ -225,11 +225,11 @@ impl Remarks {
     /// Returns what is wrong with the activated system, as far as this tells.
     pub fn blemish(&self) -> Option<Reason> {
         let text = if self.users.is_empty() {
-            self.units_failed.then(|| "units failed when it was activated".to_owned())
+            self.units_failed.then(|| "units failed during the activation".to_owned())
         } else {
             let users = self.users.join(", ");
             Some(format!(
-                "units of {users} failed when it was activated; see `systemctl --user --failed` there as that user"
+                "units of {users} failed during the activation; see `systemctl --user --failed` there as that user"
             ))
         };
         text.map(|text| Reason::new(Code::UnitsFailed, text))

@@ -56,13 +56,13 @@ pub(in crate::dash) fn failures() -> Vec<DemoFailure> {
             Phase::Activate,
             Outcome::RolledBack,
             Code::NetworkLost,
-            "samsung: nobody could reach it within 15 s of its activation; it is back on the previous system",
+            "samsung: nobody reached the host within 15 s of its activation; it is back on the previous system",
         ),
         of(
             Phase::Activate,
             Outcome::NeedsReboot,
             Code::SwitchInhibited,
-            "samsung: it is installed, and the host boots the new system next time: it cannot be activated while the host runs",
+            "samsung: the new system is installed and starts at the next reboot: it cannot be activated while the host runs",
         ),
         of(
             Phase::Activate,

@@ -59,7 +59,7 @@ fn the_first_error_stands_before_what_going_back_met() {
 #[test]
 fn in_a_corner_of_tmux_the_error_takes_the_place_of_the_log() {
     let shown = read(&screen(&[("samsung", 5)], 40, 10));
-    let all = "nobody could reach it within 15 s of its activation; it is back on the previous system [network-lost]";
+    let all = "nobody reached the host within 15 s of its activation; it is back on the previous system [network-lost]";
     assert!(shown.contains(all), "{shown}");
     assert!(!shown.contains('…'), "{shown}");
 }
@@ -68,7 +68,7 @@ fn in_a_corner_of_tmux_the_error_takes_the_place_of_the_log() {
 fn a_host_that_needs_a_reboot_says_which_system_it_boots() {
     let at = demo::failures().iter().position(|it| it.outcome == Outcome::NeedsReboot).unwrap();
     let shown = read(&screen(&[("samsung", at)], 80, 24));
-    assert!(shown.contains("the host boots the new system next time"), "{shown}");
+    assert!(shown.contains("the new system is installed and starts at the next reboot"), "{shown}");
 }
 
 #[test]

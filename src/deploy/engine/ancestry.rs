@@ -60,7 +60,8 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
         ));
     }
     if !step.host.activation.magic_rollback() {
-        let text = "magic_rollback = false: the new system is kept, whether anybody can reach the host or not";
+        let text =
+            "magic_rollback = false: the new system is kept even if nobody can reach the host";
         notes.push(Reason::new(Code::RollbackOff, text));
     }
     let Some(finding) = not_contained(step, found).await else { return Ok(notes) };

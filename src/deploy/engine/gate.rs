@@ -105,7 +105,7 @@ fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -
         Err(error) => return GateAnswer::NotMade(format!("{host}: {}", error.cause)),
     };
     let Some(running) = values(&output, "running").next() else {
-        return GateAnswer::NotMade(format!("{host}: it did not say what it runs"));
+        return GateAnswer::NotMade(format!("{host} did not say which system it runs"));
     };
     // One that was told to boot the system later runs the old one.
     let before = known.preflight.running.as_ref().map(|path| path.as_str().to_owned());
@@ -124,7 +124,7 @@ fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -
         .collect();
     let broken: Vec<String> = values(&output, "broken").collect();
     if !failed.is_empty() {
-        return GateAnswer::Failed(format!("{host}: {} failed since", failed.join(", ")));
+        return GateAnswer::Failed(format!("{host}: {} failed after its deploy", failed.join(", ")));
     }
     if !broken.is_empty() {
         return GateAnswer::Failed(format!("{host}: a check failed: {}", broken.join("; ")));

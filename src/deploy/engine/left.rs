@@ -92,7 +92,7 @@ fn as_attempted(name: &str, host: &LeftHost, ending: Ending) -> Ending {
         Outcome::RolledBack => Outcome::Degraded,
         other => other,
     };
-    let text = format!("{name}: it was being taken back to the previous system");
+    let text = format!("{name}: nixdash was taking it back to the previous system");
     let reason = ending.reason.unwrap_or_else(|| Reason::new(Code::RunRolledBack, text));
     Ending { outcome, reason: Some(reason) }
 }
@@ -120,26 +120,30 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
     let none_again = old.is_none() && found.running.is_none();
     let (outcome, what) = match (runs_new, runs_old, profile_new && boots_new) {
         (false, false, true) if none_again && goal == Goal::Boot => {
-            (Outcome::Booted, "it boots the new system")
+            (Outcome::Booted, "the host now boots the new system")
         }
         (false, false, false) if none_again && !profile_new => {
-            (Outcome::Failed, "no system of NixOS runs there, as before")
+            (Outcome::Failed, "still no system of NixOS runs there")
         }
         (true, _, true) if matches!(goal, Goal::Switch | Goal::Rollback) => {
-            (Outcome::Switched, "it runs the new system and boots it")
+            (Outcome::Switched, "it now runs the new system and boots it")
         }
-        (true, ..) if goal == Goal::Test => (Outcome::Tested, "it runs the new system"),
-        (_, true, true) if goal == Goal::Boot => (Outcome::Booted, "it boots the new system"),
+        (true, ..) if goal == Goal::Test => (Outcome::Tested, "it now runs the new system"),
+        (_, true, true) if goal == Goal::Boot => {
+            (Outcome::Booted, "the host now boots the new system")
+        }
         (_, true, false) if !profile_new => {
-            (Outcome::RolledBack, "it runs the previous system and boots it")
+            (Outcome::RolledBack, "it now runs the previous system and boots it")
         }
-        (_, true, _) => (Outcome::Degraded, "it runs the previous system, but boots the new one"),
-        (true, ..) => (Outcome::Degraded, "it runs the new system, but does not boot it"),
+        (_, true, _) => {
+            (Outcome::Degraded, "it now runs the previous system, but boots the new one")
+        }
+        (true, ..) => (Outcome::Degraded, "it now runs the new system, but does not boot it"),
         (false, false, _) if found.running.is_some() && found.running == found.profile => {
-            (Outcome::Superseded, "somebody else deployed meanwhile: another system runs there")
+            (Outcome::Superseded, "somebody else deployed meanwhile: another system runs there now")
         }
         (false, false, _) => {
-            (Outcome::Degraded, "it runs another system than before and than was asked for")
+            (Outcome::Degraded, "it now runs neither the previous nor the new system")
         }
     };
     let code = match outcome {
@@ -147,7 +151,7 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
         Outcome::Superseded => Code::Superseded,
         _ => Code::RunEnded,
     };
-    let text = format!("{name}: nixdash was ended during this run; {what} now");
+    let text = format!("{name}: nixdash was ended during this run; {what}");
     Ending { outcome, reason: Some(Reason::new(code, text)) }
 }
 

@@ -84,10 +84,13 @@ impl Owner {
                     .to_owned()
             }
             (None, Some(heard)) if now - heard > SILENT_S => format!(
-                "; it was last heard of {} ago, so the host may be going back by itself",
+                "; the last sign of that nixdash was {} ago, so the host may be going back by \
+                 itself",
                 time(now - heard)
             ),
-            (None, Some(heard)) => format!("; it was heard of {} ago", time(now - heard)),
+            (None, Some(heard)) => {
+                format!("; the last sign of that nixdash was {} ago", time(now - heard))
+            }
             (None, None) => String::new(),
         };
         format!(
@@ -157,7 +160,7 @@ mod tests {
         let text = "who=me@desk run=41 process=7-8 unit=nixdash-x dir=/x since=100 until=400 now=160 heard=158";
         assert_eq!(
             Owner::parse(text).unwrap().sentence(Timestamp::UNIX_EPOCH),
-            "me@desk has been deploying to it with run 41 for 1 min 00 s, and may need 4 min 00 s more; it was heard of 2.0 s ago"
+            "me@desk has been deploying to it with run 41 for 1 min 00 s, and may need 4 min 00 s more; the last sign of that nixdash was 2.0 s ago"
         );
     }
 
@@ -165,7 +168,7 @@ mod tests {
     fn an_operator_that_is_not_heard_of_any_more_is_told_so() {
         let text = "who=me@desk run=41 since=100 until=400 now=160 heard=110";
         let said = Owner::parse(text).unwrap().sentence(Timestamp::UNIX_EPOCH);
-        assert!(said.contains("last heard of 50 s ago"), "{said}");
+        assert!(said.contains("the last sign of that nixdash was 50 s ago"), "{said}");
     }
 
     #[test]

@@ -178,22 +178,23 @@ fn without_system(host: &str, os: &str, marked: bool, first: bool) -> Result<Rea
     let runs = if os.is_empty() { "an unknown system" } else { os };
     if !first {
         let text = format!(
-            "{host}: it runs {runs}, and no system of NixOS (there is no /run/current-system). If this machine \
-             becomes NixOS, make its first deploy with `nixdash deploy {host} --first`: it has nothing to go \
-             back to"
+            "{host} runs {runs}, not NixOS (there is no /run/current-system). If this machine is \
+             to become NixOS, make its first deploy with `nixdash deploy {host} --first`: there is \
+             no system to go back to"
         );
         return Err(Failure::failed(Code::NotNixos, text));
     }
     if !marked {
         let text = format!(
             "{host}: it runs {runs}, and NixOS is activated only where the file /etc/NIXOS is. If this \
-             machine becomes NixOS, run `touch /etc/NIXOS` there and deploy again"
+             machine is to become NixOS, run `touch /etc/NIXOS` there and deploy again"
         );
         return Err(Failure::failed(Code::NotNixos, text));
     }
     let text = format!(
-        "first deploy: {runs} runs there, and no system of NixOS to go back to. NixOS installs a first system \
-         for the next restart; one that is activated at once stays until then, confirmed or not"
+        "first deploy: {runs} runs there, so there is no system of NixOS to go back to. NixOS only \
+         installs a first system, which starts at the next restart; a first system that is \
+         activated at once stays until that restart, confirmed or not"
     );
     Ok(Reason::new(Code::FirstDeploy, text))
 }
@@ -298,7 +299,8 @@ fn locked(host: &str, value: &str) -> Failure {
 /// Says that nothing can be written where a deploy writes. `place` is what is mounted read-only.
 fn read_only(host: &str, place: &str) -> Failure {
     let text = format!(
-        "{host}: the file system of {} is mounted read-only, so nothing can be deployed; read `journalctl --dmesg` there: one that met an error is mounted so",
+        "{host}: the file system of {} is mounted read-only, so nothing can be deployed; read \
+         `journalctl --dmesg` there: a file system is mounted read-only after an error",
         printable_line(place)
     );
     Failure::failed(Code::StoreReadOnly, text)

@@ -332,7 +332,10 @@ async fn root_on_target(step: &Step) -> Result<(), Failure> {
     if output.is_ok() {
         return Ok(());
     }
-    let text = format!("{name}: the new system could not be rooted there: {}", output.complaint());
+    let text = format!(
+        "{name}: the new system could not be kept from garbage collection there: {}",
+        output.complaint()
+    );
     Err(Failure::failed(Code::WriteFailed, text))
 }
 

@@ -94,9 +94,8 @@ async fn look(step: &Step) -> Result<Report, Failure> {
     let text = match output {
         Ok(output) => output.stdout,
         Err(error) => {
-            let text = format!(
-                "{name}: it came back after the restart, and could not be looked at: {error}"
-            );
+            let text =
+                format!("{name} came back after the restart, but could not be checked: {error}");
             let reason = Some(Reason::new(Code::NotSeenSince, text));
             return Ok(Report::Rebooted(Ending { outcome: Outcome::Unknown, reason }));
         }

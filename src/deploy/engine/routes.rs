@@ -97,7 +97,7 @@ async fn choose(
         Ok(systems) => {
             if let Some(system) = host.system.as_ref().filter(|system| !systems.contains(system)) {
                 let why = format!(
-                    "{builder} builds for {}, and {name} is {system}{lasts}",
+                    "{builder} builds for {}, but {name} is {system}{lasts}",
                     systems.join(", ")
                 );
                 return direct(why);
@@ -221,7 +221,7 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
                 step.log(&format!("not possible: {other}")).await;
             }
             let name = &step.host.name;
-            // What it was given is not built anew.
+            // What it was given is not built again.
             let or_builds = match step.host.given {
                 None => format!(
                     ", or let it build its own system with `nixdash deploy {name} --strategy direct`"

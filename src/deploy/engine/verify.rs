@@ -188,7 +188,10 @@ fn served(
         Reason::new(Code::AnswerUnexpected, text)
     })?;
     if narinfo.store_path != *toplevel {
-        let text = format!("tier {name} ({url}) served {} instead", narinfo.store_path);
+        let text = format!(
+            "tier {name} ({url}) served the narinfo of {} instead of {toplevel}",
+            narinfo.store_path
+        );
         return wrong(Code::AnswerUnexpected, text);
     }
     signed(host, tier, key, &narinfo)

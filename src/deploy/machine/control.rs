@@ -127,7 +127,7 @@ impl Machine {
         };
         if self.halted.is_some() {
             return Some(
-                "no other host begins in this run; try again with a run of its own".to_owned(),
+                "this run begins no more hosts; deploy the host in a run of its own".to_owned(),
             );
         }
         if host.back.is_some() {
@@ -152,7 +152,7 @@ impl Machine {
         out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Paused { paused })));
     }
 
-    /// Lets a host begin anew. What was evaluated, built and published is kept; preflight, compare,
+    /// Lets a host begin again. What was evaluated, built and published is kept; preflight, compare,
     /// verify and all that follows are made again.
     fn retry(&mut self, index: usize, out: &mut Vec<MachineCommand>) {
         let host = &mut self.hosts[index];
@@ -240,7 +240,7 @@ impl Machine {
         }
     }
 
-    /// Tells that a host begins anew.
+    /// Tells that a host begins again.
     fn tell_again(&self, index: usize, why: &str, out: &mut Vec<MachineCommand>) {
         let host = &self.hosts[index];
         let news = RolloutNews::Again {

@@ -19,14 +19,14 @@ main() {
 		# The boot menu may have been written already, where the disk lost what came before it.
 		if [ "$begun" = boot ]; then write_boot_menu "${set_path:-none}" || exit 1; fi
 		rm -f "$intents/intent"
-		echo "a deploy of $toplevel was cut off before it set the profile; nothing is left of it"
+		echo "a deploy of $toplevel was cut off before it set the profile; nothing of that deploy is left"
 	elif [ "$running" = "$toplevel" ] || name_of_specialisation "$toplevel" "$running" >/dev/null; then
 		write_boot_menu "$toplevel" || exit 1
 		rm -f "$intents/intent"
-		echo "a deploy was cut off while it was made permanent; it runs $toplevel, and that is what boots"
+		echo "an earlier deploy was cut off while its system was made permanent; the host runs $toplevel and boots it"
 	elif [ "$profile" = none ]; then
 		rm -f "$profiles/system" "$intents/intent"
-		echo "the first deploy, of $toplevel, was cut off while it was made permanent; there is no system profile again, and the boot menu is as the power cut left it"
+		echo "the first deploy, of $toplevel, was cut off while it was made permanent; the system profile was removed again, and the boot menu is as the power cut left it"
 	else
 		put_profile_back || exit 1
 		if [ "$begun" = boot ]; then write_boot_menu "$profile" || exit 1; fi

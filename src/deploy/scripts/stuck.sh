@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Nix's daemon forks where several threads run. What it forked may then wait for a lock that a thread
-# held which was not forked along: for ever, and the build with it, without a word. These functions find
+# held which was not forked along: without end, and the build with it, without a word. These functions find
 # such a process and end it. Put before the scripts that need it when nixdash is compiled.
 
 # Tells whether a process has one thread, and that waits for a lock inside of the process without a
@@ -74,7 +74,7 @@ unstuck() {
 		kill "$watch"
 		wait "$watch"
 		if [ "$?" != 3 ] || [ "$code" = 0 ] || [ "$try" = 3 ]; then return "$code"; fi
-		echo "a process that Nix had forked stood still and was ended: it waited for a lock that nobody could" \
-			"release, which is a fault of Nix; asking Nix again"
+		echo "a child process of Nix hung and was ended: it waited for a lock that nobody could" \
+			"release, which is a bug of Nix; asking Nix again"
 	done
 }

@@ -29,7 +29,7 @@ go_back() {
 	*)
 		word=stuck
 		finding="system-unexpected"
-		said="$2; going back left this: $stands"
+		said="$2; after going back, this still differs: $stands"
 		;;
 	esac
 	tell_outcome "$word" "$finding" "$said"
@@ -46,12 +46,12 @@ stay() {
 	now=$(system_at "$root/run/current-system")
 	boots=$(next_boot)
 	next=${boots%%	*}
-	end stuck no-way-back "$1; no system of NixOS ran there before, so there is nothing to go back to: it runs ${now:-none} until it restarts, it was not made permanent, and the next boot starts ${next:-what it started before}"
+	end stuck no-way-back "$1; no system of NixOS ran there before, so there is nothing to go back to: the host runs ${now:-none} until its next restart, and that starts ${next:-what it started before}"
 }
 
 # Activates the system that ran before. Sets `code`, `snippets` and the rest.
 activate_running() {
-	# Its activation mounts /etc anew only where another system is the current one.
+	# Its activation mounts /etc again only where another system is the current one.
 	if is_etc_overlay; then
 		ln -sfn "$target" "$root/run/current-system.new" &&
 			mv -T "$root/run/current-system.new" "$root/run/current-system"
@@ -102,16 +102,16 @@ restart_when_cut_off() {
 	done
 	[ ! -e "$dir/heard" ] || return 0
 	if is_connected; then
-		say "nobody reached it, but $connectivity answers it: it is not restarted"
+		say "nobody reached this host, but $connectivity answers: this host is not restarted"
 		return 0
 	fi
 	if [ -n "$(running_of_others)" ] || [ -n "$theirs" ] || [ -e "$intents/intent" ]; then return 0; fi
 	if asks_for_a_passphrase; then
-		say "its root disk may ask for a passphrase, so it is not restarted"
+		say "this host is not restarted: its root disk may ask for a passphrase"
 		return 0
 	fi
-	say "nobody reached it within $ack_limit s and $connectivity does not answer it: it restarts"
-	tell_outcome rolled-back "$1" "$2; it stayed cut off, so it was restarted"
+	say "nobody reached this host within $ack_limit s, and $connectivity does not answer: restarting"
+	tell_outcome rolled-back "$1" "$2; the host stayed cut off, so it was restarted"
 	systemctl reboot
 }
 

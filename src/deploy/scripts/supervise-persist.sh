@@ -18,7 +18,7 @@ persist() {
 	pinned=''
 	finding="write-failed"
 	if ! intend 'set'; then
-		reason="what is begun could not be written below /nix/var (is /nix full?), so the profile was left alone"
+		reason="the note of what this deploy begins could not be written below /nix/var (is /nix full?), so the profile was left alone"
 		rm -f "$intents/intent.new"
 		return 1
 	fi
@@ -32,7 +32,7 @@ persist() {
 		return 1
 	fi
 	if ! intend boot; then
-		reason="what is begun could not be written below /nix/var (is /nix full?)"
+		reason="the note of what this deploy begins could not be written below /nix/var (is /nix full?)"
 		put_profile_back
 		return 1
 	fi
@@ -83,7 +83,7 @@ undo_persist() {
 	boots=$(next_boot)
 	case $boots,$code in
 	,0) reason="$reason; the previous system is the boot default" ;;
-	,*) reason="$reason; what boots next is not known, so do not restart it before that is fixed" ;;
+	,*) reason="$reason; it is not known what boots next: fix the boot menu before you restart the host" ;;
 	*) reason="$reason; the next boot starts ${boots%%	*}" ;;
 	esac
 }
@@ -92,7 +92,7 @@ undo_persist() {
 write_previous_boot_menu() {
 	if [ -z "$profile" ]; then
 		code=1
-		reason="$reason; there was no system before whose boot menu could be written again"
+		reason="$reason; there was no previous system whose boot menu could be restored"
 		return
 	fi
 	switch_to "$profile" boot NIXOS_NO_CHECK=1
@@ -119,7 +119,7 @@ close_intent() {
 		rm -f "$intents/intent"
 	elif [ -n "$others" ]; then
 		rm -f "$intents/intent"
-		reason="$reason; somebody else deployed meanwhile: $others; that and the boot menu were left to them"
+		reason="$reason; somebody else deployed meanwhile: $others; their profile and the boot menu were left as they are"
 	else
 		reason="$reason; the profile could not be put back: it is $(readlink "$profiles/system")"
 	fi
@@ -148,7 +148,7 @@ persist_and_end() {
 	end_if_superseded keep
 	if ! persist; then
 		others=$(running_of_others)
-		[ -z "$others" ] || end superseded superseded "somebody else deployed while it was made permanent: $others; $reason"
+		[ -z "$others" ] || end superseded superseded "somebody else deployed while the new system was made permanent: $others; $reason"
 		case $4 in
 		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;
 		*) end "$4" "$finding" "$reason" ;;
@@ -157,7 +157,7 @@ persist_and_end() {
 	# The boot menu takes its time: somebody else may have deployed while it was written.
 	others=$(running_of_others)
 	[ -n "$others" ] || others=$(profile_after_persist)
-	[ -z "$others" ] || end superseded superseded "somebody else deployed while it was made permanent: $others; look at what boots next"
+	[ -z "$others" ] || end superseded superseded "somebody else deployed while the new system was made permanent: $others; look at what boots next"
 	remember_revision
 	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
 	end "$1" "$2" "$3"

@@ -23,7 +23,7 @@
 # that is kept, in blocks of 512 bytes: it lies in memory), grace (seconds between TERM and KILL for an
 # activation that takes too long).
 #
-# It reads from its folder: ack (somebody reached the host anew), checked (the checks have ended), word
+# It reads from its folder: ack (somebody reached the host again), checked (the checks have ended), word
 # (commit, or `abort CODE why`).
 # It leaves there: facts (what was there before), activated (exit code of the activation, what it
 # means, and what is worth knowing) and outcome (a word, the code of the finding or nothing, and the
@@ -219,14 +219,14 @@ end_untouched() {
 	leave activated "$code untouched"
 	case $check in
 	'' | switchInhibitors) ;;
-	*) end failed pre-switch-failed "its pre-switch check '$check' failed, so nothing was changed; what it asks for is in the log" ;;
+	*) end failed pre-switch-failed "its pre-switch check '$check' failed, so nothing was changed; the log says what the check asks for" ;;
 	esac
 	if [ "$code" = 100 ] || [ "$check" = switchInhibitors ]; then
 		case $(result word) in
 		abort*) end failed run-stopped "it needs a reboot, nothing was changed, and the run was stopped" ;;
 		esac
-		[ "$action" = switch ] || end failed switch-inhibited "it cannot be activated without a reboot, and nothing was changed"
-		persist_and_end needs-reboot switch-inhibited "it is installed, and the host boots the new system next time: it cannot be activated while the host runs" failed
+		[ "$action" = switch ] || end failed switch-inhibited "the new system cannot be activated without a reboot, so nothing was changed"
+		persist_and_end needs-reboot switch-inhibited "the new system is installed and starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$locked" = yes ]; then
 		end failed lock-held "another switch-to-configuration holds the lock$(lock_holder)"
@@ -250,7 +250,7 @@ judge_snippets() {
 	[ -n "$running" ] || go_back snippet-failed "$why"
 	first=$code
 	if ! all_in "$failing" "$(known_snippets)"; then
-		say "does $failing fail in the running system too? activating that one again to see"
+		say "activating the previous system again, to see whether $failing fails there too"
 		activate_running
 		before=$snippets
 		if [ "$whole" != yes ] || [ -n "$(what_differs)" ] || ! all_in "$failing" "$before"; then
@@ -313,7 +313,7 @@ supervise() {
 	fi
 	trap told_to_end TERM
 	if ! note_facts; then
-		end failed write-failed "the systems that are there now could not be rooted (is /nix full?), so nothing was begun"
+		end failed write-failed "the current systems could not be kept from garbage collection (is /nix full?), so nothing was begun"
 	fi
 	if [ -z "$running" ] && [ "$first" != yes ]; then
 		end failed not-nixos "no system of NixOS runs there that it could go back to, so nothing was begun"
@@ -322,7 +322,7 @@ supervise() {
 	# What is only booted later starts as the system itself.
 	[ -n "$target" ] || [ "$action" != boot ] || target=$toplevel
 	if [ -z "$target" ]; then
-		end failed specialisation-missing "the new system has no specialisation $specialisation, which runs there, so nothing was begun; --without-specialisation activates the system itself"
+		end failed specialisation-missing "the host runs the specialisation $specialisation, which the new system does not have, so nothing was begun; --without-specialisation activates the system itself"
 	fi
 	connected=no
 	[ "$recover" != yes ] || ! is_connected || connected=yes
@@ -343,12 +343,12 @@ supervise() {
 	no_check=NIXOS_NO_CHECK=1
 	leave activated "$code ok$(remarks)"
 	[ "$rollback" = yes ] || keep_at_once
-	wait_for ack "$ack_limit" || give_up network-lost "nobody could reach it within $ack_limit s of its activation"
-	wait_for checked "$check_limit" || give_up confirmation-missing "its checks did not end within $check_limit s"
+	wait_for ack "$ack_limit" || give_up network-lost "nobody reached the host within $ack_limit s of its activation"
+	wait_for checked "$check_limit" || give_up confirmation-missing "the checks did not end within $check_limit s"
 	# A network that breaks late is noticed soon: the word is due when the time to settle is over.
 	[ "$network" = no ] || settle=$settle_network
 	word_limit=$((settle + ack_limit))
-	wait_for word "$word_limit" || give_up confirmation-missing "no order to keep it came within $word_limit s of its checks"
+	wait_for word "$word_limit" || give_up confirmation-missing "no order to keep the new system came within $word_limit s after the checks"
 	obey "$(result word)"
 }
 
@@ -386,11 +386,11 @@ obey() {
 	if [ "$action" = 'test' ]; then
 		end_if_superseded keep
 		remember_revision
-		[ "$rollback" != units ] || end degraded units-failed "units failed when it was activated"
+		[ "$rollback" != units ] || end degraded units-failed "units failed during the activation"
 		end tested "" ""
 	fi
 	if [ "$rollback" = units ]; then
-		persist_and_end degraded units-failed "units failed when it was activated" degraded
+		persist_and_end degraded units-failed "units failed during the activation" degraded
 	fi
 	persist_and_end switched "" "" degraded
 }
@@ -427,7 +427,7 @@ after() {
 	kept=no
 	if [ "$(result word)" = commit ] && [ "$goes_back" = no ] && [ "$now" = "$target" ]; then kept=yes; fi
 	if [ "$kept" = yes ] || [ "$action" = boot ]; then
-		say "it was told to keep the new system: going on with that"
+		say "the new system is to be kept: going on with that"
 		case $action in
 		boot) persist_and_end booted "" "" failed ;;
 		*) obey commit ;;
@@ -437,7 +437,7 @@ after() {
 		end failed job-ended "its supervisor was ended"
 	fi
 	if [ -e "$intents/intent" ] && [ "$now" = "$running" ] && [ "$goes_back" = no ]; then
-		persist_and_end needs-reboot switch-inhibited "it is installed, and the host boots the new system next time: it cannot be activated while the host runs" failed
+		persist_and_end needs-reboot switch-inhibited "the new system is installed and starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$changed" = no ] && [ "$now" = "$running" ] && [ "$(etc_source)" = "$etc" ]; then
 		end failed job-ended "its supervisor was ended before anything was changed"

@@ -135,7 +135,7 @@ fn what_was_built_is_deployed_without_an_evaluation() {
     assert_eq!(systems("samsung"), (built.clone(), built.clone()));
     let again = fleet.nixdash(&["deploy", "samsung", "--built", "--yes"]).output().unwrap();
     assert_eq!(again.status.code(), Some(2), "{again:?}");
-    assert!(String::from_utf8_lossy(&again.stderr).contains("nothing is built for samsung"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("no built system of samsung waits"));
 }
 
 #[test]

@@ -149,7 +149,7 @@ async fn a_network_that_dies_while_it_settles_sends_the_host_back() {
     });
     let waits: Vec<_> = waits.collect();
     let [(_, Some(reason))] = &waits[..] else { panic!("{waits:?}") };
-    assert!(reason.contains("it is given up in"), "{reason}");
+    assert!(reason.contains("nixdash gives up in"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -242,7 +242,7 @@ fn what_another_process_does_over_again_counts_once() {
     let begin: Vec<&str> = stream!("interrupted-2.26").lines().collect();
     let cut = begin.iter().position(|line| line.contains("\"started\"")).unwrap();
     let again =
-        "it waited for a lock that nobody could release, which is a fault of Nix; asking Nix again";
+        "it waited for a lock that nobody could release, which is a bug of Nix; asking Nix again";
     // The same numbers once more, now to the end.
     let log = fold(&[&begin[..=cut], &[again], &begin[..=cut]].concat().join("\n"));
     let (once, totals) = (fold(&begin[..=cut].join("\n")), log.totals());

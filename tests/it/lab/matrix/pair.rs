@@ -251,7 +251,7 @@ fn runs_ours_under_theirs(result: Option<&Value>, stands: &Stands, other: Option
         && other == Some(stands.profile.as_str())
         && [
             "it runs the new system until it is restarted",
-            "while it was made permanent: its profile is",
+            "while the new system was made permanent: its profile is",
         ]
         .iter()
         .any(|sentence| said.contains(sentence))

@@ -10,7 +10,7 @@ fn nobody_who_reaches_it_sends_it_back() {
     let (word, reason) = host.supervise().outcome();
     assert_eq!(word, "rolled-back");
     assert_eq!(host.code(), Some(Code::NetworkLost));
-    assert!(reason.contains("nobody could reach it"), "{reason}");
+    assert!(reason.contains("nobody reached the host"), "{reason}");
     host.assert_untouched();
 }
 
@@ -24,7 +24,7 @@ fn no_word_after_the_checks_sends_it_back() {
     let (word, reason) = host.supervise().outcome();
     assert_eq!(
         (word.as_str(), reason.as_str()),
-        ("rolled-back", "no order to keep it came within 1 s of its checks")
+        ("rolled-back", "no order to keep the new system came within 1 s after the checks")
     );
     assert_eq!(host.code(), Some(Code::ConfirmationMissing));
     host.assert_untouched();
@@ -38,7 +38,7 @@ fn checks_that_do_not_end_send_it_back() {
     let (word, reason) = host.supervise().outcome();
     assert_eq!(
         (word.as_str(), reason.as_str()),
-        ("rolled-back", "its checks did not end within 0 s")
+        ("rolled-back", "the checks did not end within 0 s")
     );
     assert_eq!(host.code(), Some(Code::ConfirmationMissing));
     host.assert_untouched();
@@ -246,7 +246,7 @@ fn a_machine_that_stays_cut_off_restarts_when_what_answered_it_does_not_any_more
 fn a_machine_that_is_still_connected_is_not_restarted() {
     let host = stay_cut_off(true);
     assert!(!host.path("restarted").exists(), "{}", host.log());
-    assert!(host.log().contains("it is not restarted"), "{}", host.log());
+    assert!(host.log().contains("this host is not restarted"), "{}", host.log());
 }
 
 #[test]

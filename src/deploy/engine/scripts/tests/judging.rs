@@ -45,7 +45,7 @@ fn an_inhibited_switch_boots_the_new_system_next_time() {
         let (host, word, reason) = deploy(activation);
         assert_eq!(word, "needs-reboot", "{}", host.log());
         assert_eq!(host.code(), Some(Code::SwitchInhibited));
-        assert!(reason.contains("boots the new system next time"), "{reason}");
+        assert!(reason.contains("starts at the next reboot"), "{reason}");
         assert_eq!(host.systems(), ["old", "new", "new"]);
         host.assert_tidy();
     }

@@ -192,7 +192,7 @@ fn a_power_cut_between_profile_and_boot_menu_is_put_right() {
 #[test]
 fn a_power_cut_after_the_boot_menu_is_finished() {
     let (host, said) = cut_in_the_boot_menu("new");
-    assert!(said.contains("and that is what boots"), "{said}");
+    assert!(said.contains("and boots it"), "{said}");
     assert_eq!(host.systems(), ["new", "new", "new"]);
 }
 

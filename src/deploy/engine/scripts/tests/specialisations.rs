@@ -71,7 +71,7 @@ fn a_power_cut_in_the_boot_menu_does_not_undo_a_running_specialisation() {
     let path = |system: &str| host.path(&format!("nix/store/{system}")).display().to_string();
     let intent = format!("boot\tsystem-1-link\t{}\t{}\n", path("old"), path("new"));
     host.write("nix/var/nixdash/intent", &intent);
-    assert!(recover(&host).contains("that is what boots"));
+    assert!(recover(&host).contains("and boots it"));
     assert_eq!(host.systems(), ["new-gaming", "new", "new"]);
 }
 

@@ -1,4 +1,4 @@
-//! A build whose Nix stands still for ever, on a machine whose /proc is a folder.
+//! A build whose Nix stands still without end, on a machine whose /proc is a folder.
 
 use crate::deploy::engine::scripts::BUILD;
 use crate::remote::write_program;
@@ -73,7 +73,7 @@ fn a_build_that_nix_lets_stand_still_is_asked_for_again_and_says_so() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(asked, 2, "{said}");
-    assert!(said.contains("a fault of Nix; asking Nix again"), "{said}");
+    assert!(said.contains("a bug of Nix; asking Nix again"), "{said}");
 }
 
 #[test]

@@ -72,7 +72,8 @@ fn a_profile_that_somebody_else_set_while_our_boot_menu_failed_is_theirs() {
     host.switch_to_configuration("new", WELL, theirs);
     let (word, reason) = host.deploy("commit");
     assert_eq!((word.as_str(), host.code()), ("degraded", Some(Code::BootMenuFailed)), "{reason}");
-    for part in ["boot exited with 1", "somebody else deployed meanwhile", "/third", "left to them"]
+    for part in
+        ["boot exited with 1", "somebody else deployed meanwhile", "/third", "left as they are"]
     {
         assert!(reason.contains(part), "{part}: {reason}");
     }
@@ -252,7 +253,7 @@ fn a_system_that_somebody_deployed_while_the_boot_menu_was_written_is_told() {
     host.switch_to_configuration("new", WELL, rebuilds);
     let (word, reason) = host.deploy("commit");
     assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
-    assert!(reason.contains("while it was made permanent"), "{reason}");
+    assert!(reason.contains("while the new system was made permanent"), "{reason}");
     assert!(reason.contains("/third"), "{reason}");
 }
 

@@ -23,7 +23,7 @@ fn a_root_that_cannot_be_made_stops_the_deploy() {
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "failed", "{}", host.log());
     assert_eq!(host.code(), Some(Code::WriteFailed));
-    assert!(reason.contains("could not be rooted"), "{reason}");
+    assert!(reason.contains("could not be kept from garbage collection"), "{reason}");
     assert!(host.called().is_empty());
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn run(fleet: Fleet, args: TrustHostArgs) -> Result<ExitCode, C
 }
 
 /// Shows the keys of one host, and asks for each that is not known. When a machine on the way was
-/// accepted, what lies behind it is asked for anew. Returns whether a key is known in the end, and
+/// accepted, what lies behind it is asked for again. Returns whether a key is known in the end, and
 /// nothing was left, with what `--json` prints.
 async fn one_host(
     fleet: &Fleet,
@@ -152,7 +152,8 @@ fn told(key: &HostKey) -> String {
     let mut text = match key.state {
         HostKeyState::Known => format!("{}{way}: {shown} is known\n", key.place),
         HostKeyState::Revoked => format!(
-            "{}{way}: {shown} is marked as revoked in known_hosts; whoever has it is not the host\n",
+            "{}{way}: {shown} is marked as revoked in known_hosts; a machine that shows it \
+             is not the host\n",
             key.place
         ),
         HostKeyState::Unknown => {
@@ -269,7 +270,7 @@ mod tests {
         for part in [
             "now    ED25519 SHA256:new",
             "before ED25519 SHA256:old (in /home/me/.ssh/known_hosts)",
-            "stands between you and the host",
+            "intercepts the connection to the host",
             "The same key is known already as 10.0.0.2.",
             "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
         ] {

@@ -74,10 +74,10 @@ impl HostKey {
 
     /// Returns what can have happened when a host shows another key than before.
     pub fn changed_words() -> &'static str {
-        "A machine that was installed anew has a new key, and so has another machine that took over \
-         the address. But somebody who stands between you and the host shows another key too, and \
-         would read and change everything that is sent. Find out which of these it is before you \
-         accept the new key."
+        "A reinstalled machine has a new key, and so has another machine that took over the \
+         address. But somebody who intercepts the connection to the host shows another key too, \
+         and would read and change everything that is sent. Find out which of these it is before \
+         you accept the new key."
     }
 
     /// Returns how to compare the key with that of the host.

@@ -33,8 +33,8 @@ pub enum VerifyError {
     NoPath(String),
     /// A run fetches from it.
     #[error(
-        "run #{run} fetches from caches, and {tier} answers few at once: verify it when the run has \
-         ended"
+        "run #{run} fetches from caches, and {tier} answers few requests at once: verify it \
+         when the run has ended"
     )]
     Busy {
         /// The tier.
@@ -43,7 +43,7 @@ pub enum VerifyError {
         run: RunId,
     },
     /// It took too long.
-    #[error("{tier}: the nar was not there within {minutes} minutes; is the cache slow?")]
+    #[error("{tier}: the nar did not arrive within {minutes} minutes; is the cache slow?")]
     Late {
         /// The tier.
         tier: String,

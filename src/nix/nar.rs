@@ -104,7 +104,7 @@ impl NarStart {
             Self::Packed(label) => label,
             Self::ZstdOrLz4 => "zstd or lz4",
             Self::Text => "text, perhaps a page",
-            Self::Unmarked => "in no format that has a mark",
+            Self::Unmarked => "in no known format",
         }
     }
 

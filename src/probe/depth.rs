@@ -27,7 +27,7 @@ pub enum DepthError {
     /// A run is at work.
     #[error(
         "{host}: run #{run} is at work, and looking for garbage takes the collector's lock, \
-         which its builds would wait for; ask again when it has ended"
+         which the run's builds would wait for; ask again when the run has ended"
     )]
     Busy {
         /// The host.
@@ -77,7 +77,7 @@ async fn ask(runner: &dyn ScriptRunner, host: &str) -> Result<StoreDepth, Remote
     let output = runner.run(host, &Script::new(SCRIPT).root().limit(LIMIT)).await?;
     parse(&output.stdout, Timestamp::now()).filter(|_| output.is_ok()).ok_or_else(|| {
         let cause = format!("could not look at the store closely: {}", output.complaint());
-        let hint = "it takes root; try `nix-store --gc --print-dead` there".to_owned();
+        let hint = "this needs root; try `nix-store --gc --print-dead` there".to_owned();
         RemoteError { hint, ..RemoteError::new(host, Trouble::Here, &cause) }
     })
 }
@@ -137,7 +137,7 @@ mod tests {
         assert!(script.root && script.limit == LIMIT, "{script:?}");
         for (code, text) in [(0, "saved\t1\n"), (0, "dead\t3\t4\n"), (1, SAID), (0, "")] {
             let error = depth(&prints(code, text), "samsung", None).await.unwrap_err().to_string();
-            assert!(error.contains("nix: oh no") && error.contains("it takes root"), "{error}");
+            assert!(error.contains("nix: oh no") && error.contains("this needs root"), "{error}");
         }
     }
 

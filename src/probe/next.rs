@@ -211,8 +211,8 @@ fn incomplete(walk: &Walk, wanted: &NextSystem) -> Option<String> {
     let NextSystem { host, build_on, .. } = wanted;
     if !walk.is_done() {
         return Some(format!(
-            "{host} needs more than {MOST_READ} derivations on {build_on}; is a cache down that it \
-             asks?"
+            "{host} needs more than {MOST_READ} derivations on {build_on}; is one of its caches \
+             down?"
         ));
     }
     let unread = walk.unreadable();

@@ -198,8 +198,8 @@ fn host_key_hint(host: &str, why: KeyTrouble) -> String {
             format!("`nixdash trust-host {host}` shows its key, to be compared and accepted")
         }
         KeyTrouble::Changed => format!(
-            "it was installed anew, or another machine has its address, or somebody stands between; find \
-             out which, then `nixdash trust-host {host}` shows both keys"
+            "it was reinstalled, another machine has its address, or somebody intercepts the \
+             connection; find out which, then `nixdash trust-host {host}` shows both keys"
         ),
         KeyTrouble::Refused => format!("`ssh -v {host}` by hand shows more"),
     }

@@ -45,7 +45,7 @@ impl NotRoot {
             }
             Self::PasswordWrong => {
                 "it was tried once and is not tried again, because a host may lock an account after a few \
-                 wrong ones; begin again to be asked anew"
+                 wrong ones; begin again to be asked for the password once more"
             }
             Self::NotAllowed => {
                 "add the login user to those who may (wheel on NixOS), or name another user in its address, \

@@ -111,7 +111,7 @@ impl SshRoute {
                 Err(format!("{place}: something answered that is not an ssh server"))
             }
             Ok(Ok(Greeting::Closed)) => {
-                Err(format!("{place}: the connection was closed before anything was said"))
+                Err(format!("{place}: the connection was closed before an ssh server answered"))
             }
             Ok(Err(error)) => Err(format!("{place}: {}", plain(&error))),
             Err(_) => {

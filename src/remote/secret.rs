@@ -38,7 +38,9 @@ pub enum SecretError {
         code: i32,
     },
     /// There was nothing, or far too much.
-    #[error("{0} holds no secret (nothing, more than 64 KiB, or a control character)")]
+    #[error(
+        "{0} holds no usable secret (it is empty, longer than 64 KiB, or has a control character)"
+    )]
     Odd(String),
 }
 

@@ -84,10 +84,10 @@ codes! {
         "Something on the machine that runs nixdash kept the host from being asked."
         "Fix what the cause names on the machine that runs nixdash.";
     HostKeyUnknown "host-key-unknown" Error "key unknown"
-        "The host answered with a key, and none is known of it."
+        "The host answered with a key, and no key of this host is known yet."
         "Compare its key and accept it with `nixdash trust-host HOST`.";
     HostKeyChanged "host-key-changed" Error "key changed"
-        "The host answered with another key than the one that is known of it: it was installed anew, or another machine has its address, or somebody stands between."
+        "The host answered with another key than the known one: it was reinstalled, another machine has its address, or somebody intercepts the connection."
         "Find out which, then accept the new key with `nixdash trust-host HOST`.";
     HostKeyRefused "host-key-refused" Error "host key"
         "ssh does not take the key of the host, for instance because it is marked as revoked."
@@ -99,7 +99,7 @@ codes! {
         "The hosts.toml that names the host is not trusted, so nothing is run there."
         "Look at the file, then run `nixdash trust`.";
     TimeRanOut "time-ran-out" Warning "not asked"
-        "The other hosts took the whole time that asking may take, so the host was not asked."
+        "The other hosts used up the time limit, so this host was not asked."
         "Ask again, or for fewer hosts at once.";
     UnitsFailed "units-failed" Warning "units failed"
         "systemd calls units of the host failed."
@@ -112,7 +112,7 @@ codes! {
         "See what `systemctl is-system-running` says there, and whether the host is overloaded.";
     BootDiffers "boot-differs" Warning "boots another"
         "The host will start another system than the one that is running now, and not a newer generation of it."
-        "Deploy with `switch` what it should run, or restart the host.";
+        "Deploy the system that it should run with `switch`, or restart the host.";
     NeedsReboot "needs-reboot" Warning "needs reboot"
         "The host waits for a restart: it runs another kernel, initrd or modules than its system has, or a newer generation starts at its next boot."
         "Restart the host when that suits.";
@@ -167,7 +167,7 @@ codes! {
 
     // Of tiers: whether they answer.
     TierUnreachable "tier-unreachable" Error "down"
-        "The cache did not answer, or not in HTTP."
+        "The cache did not answer, or its answer was not HTTP."
         "Start the cache, or fix the network between.";
     TierSlow "tier-slow" Warning "slow"
         "The cache takes more than a second for its first byte."
@@ -179,7 +179,7 @@ codes! {
         "The cache answered that it is asked too often, or is overloaded."
         "Ask it less often with `every` in hosts.toml.";
     LeftAlone "left-alone" Warning "left alone"
-        "The cache asked to be left alone, and is not asked until the time that it said is over."
+        "The cache asked to be left alone for a while, and is not asked before that time is over."
         "Ask it less often with `every` in hosts.toml.";
     RequestsSpent "requests-spent" Warning "not asked"
         "The requests that hosts.toml allows for this month are used, so the cache is not asked."
@@ -188,10 +188,10 @@ codes! {
         "Few of the requests that the server allows in this hour are left."
         "Ask it less often with `every` in hosts.toml.";
     RedirectRefused "redirect-refused" Warning "redirect"
-        "The cache sends those who ask to an address where nixdash does not follow."
+        "The cache redirects to an address that nixdash does not follow."
         "Find out who answers at that address, and let the cache answer itself.";
     SetupFailed "setup-failed" Warning "not asked"
-        "A secret, certificate or setting that the cache needs could not be had, so it was not asked."
+        "A secret, certificate or setting for the cache could not be read, so the cache was not asked."
         "Fix what the cause names in hosts.toml or on the machine that asks.";
     AskingHostFailed "asking-host-failed" Warning "not asked"
         "The host that hosts.toml asks the cache from (`via`) could not ask it."
@@ -209,11 +209,11 @@ codes! {
         "The token for the cache expires soon."
         "Make a new token, and put it into the hosts' netrc too.";
     CertificateExpired "certificate-expired" Error "certificate"
-        "The TLS certificate of the cache has expired or is not good yet: hosts refuse to connect."
-        "Renew the certificate, or see why what renews it failed; set the clock where that is wrong.";
+        "The TLS certificate of the cache has expired or is not valid yet: hosts refuse to connect."
+        "Renew the certificate, or see why its renewal failed; set the clock where it is wrong.";
     CertificateExpiresSoon "certificate-expires-soon" Warning "certificate"
         "The TLS certificate of the cache expires soon and should have been renewed already."
-        "See why what renews the certificate failed.";
+        "See why the renewal of the certificate failed.";
     AccessNotKnown "access-not-known" Warning "not known"
         "The cache refused the login user, who cannot read root's netrc: what the daemon gets is not known."
         "Let the login user use sudo without a password.";
@@ -228,7 +228,7 @@ codes! {
         "Fix the url in hosts.toml; a login page may be between.";
     ApiUnreachable "api-unreachable" Warning "API down"
         "Hosts are served, but the API of the cache does not answer."
-        "Nothing, if it passes; hosts do not need the API.";
+        "Nothing, unless it lasts; hosts do not need the API.";
     ClockSkew "clock-skew" Warning "clock"
         "The clock of the machine that asks differs from the server's: beyond 15 minutes signatures are refused."
         "Set the clock, for example with `timedatectl set-ntp true`.";
@@ -246,7 +246,7 @@ codes! {
         "Fix what writes the narinfos, or the login page or proxy that answers instead of the cache.";
     NarinfoTooOld "narinfo-too-old" Warning "newer Nix fails"
         "A narinfo of the cache is refused from a version of Nix on, though older ones take it."
-        "Write the narinfo anew, before hosts get that version.";
+        "Write the narinfo again, before hosts get that version.";
     NarinfoNotImported "narinfo-not-imported" Error "not importable"
         "Nix reads a narinfo of the cache, but cannot bring the path into a store."
         "Publish the path again.";
@@ -281,8 +281,8 @@ codes! {
         "The cache has a narinfo whose nar it does not serve: hosts fail there."
         "Remove the narinfo, or publish the path again.";
     NarElsewhere "nar-elsewhere" Warning "nar elsewhere"
-        "A narinfo names a nar where nixdash does not ask, so it is not proven that nars are served."
-        "Find out who wrote that line of the narinfo: nobody signs it.";
+        "A narinfo names a nar at an address that nixdash does not ask, so it is not proven that nars are served."
+        "Find out who wrote that line of the narinfo: no signature covers it.";
     NarNotProven "nar-not-proven" Warning "nar not proven"
         "A nar could not be asked for now, so it is not proven that nars are served."
         "Fix what the cause names; the nar is asked for again.";
@@ -366,7 +366,7 @@ codes! {
         "The host asks a cache too early, by the order of hosts.toml."
         "Write `?priority=` behind the addresses in the host's substituters, the lowest first.";
     PrefixNotKnown "prefix-not-known" Error "no prefix"
-        "The Nix of the host is older than 2.33 and takes the bucket and the prefix behind it together for the name of a bucket, which no server has."
+        "The Nix of the host is older than 2.33 and reads the bucket and the prefix together as the name of a bucket, which does not exist."
         "Update Nix on the host, or give the cache a bucket of its own.";
     SlowFirst "slow-first" Warning "slow first"
         "The host asks a cache before another that holds the same paths and was seen to send them at least 5 times faster."
@@ -387,7 +387,7 @@ codes! {
         "One of the trusted keys of the host is not a key, so its Nix can check no signature and takes nothing from any cache."
         "Fix or remove the key in nix.settings.trusted-public-keys of the host.";
     DaemonSettingsOld "daemon-settings-old" Warning "old settings"
-        "Settings of the host were changed after its Nix daemon started, which never reads them again."
+        "Settings of the host were changed after its Nix daemon started, and a daemon reads them only when it starts."
         "Run `systemctl restart nix-daemon` on the host.";
     CacheUnlisted "cache-unlisted" Note "unlisted cache"
         "The host asks caches that hosts.toml lacks."
@@ -417,7 +417,7 @@ codes! {
         "Say with `sudo_password` in hosts.toml where it is, deploy with `--ask-sudo-password`, or allow the login user sudo without one.";
     SudoPasswordWrong "sudo-password-wrong" Error "wrong password"
         "sudo on the host refused the password. It is not tried again, because a host may lock an account after a few wrong ones."
-        "Deploy again to be asked for the password anew.";
+        "Deploy again to be asked for the password once more.";
     RootNotAllowed "root-not-allowed" Error "not root"
         "sudo, doas or polkit of the host does not allow the login user to be root."
         "Add the login user to those who may, or name another user in the address of the host.";
@@ -428,19 +428,19 @@ codes! {
         "sudo on the host runs only on a terminal, because its sudoers say `requiretty`."
         "Remove `requiretty` from the sudoers of the host, at least for the login user.";
     KeyAsksForTouch "key-asks-for-touch" Note "touch key"
-        "The key that logs in to the host must be touched at every login, and a deploy logs in anew after the activation."
+        "The key that logs in to the host must be touched at every login, and a deploy logs in again after the activation."
         "Stay near the key until the deploy is done.";
     NotNixos "not-nixos" Error "no NixOS"
-        "The host runs no system of NixOS that could be read."
+        "The host does not run NixOS, or what it runs could not be read."
         "See what /run/current-system is on the host; `nixdash deploy HOST --first` makes the first deploy of a machine that becomes NixOS.";
     FirstDeploy "first-deploy" Note "first deploy"
-        "No system of NixOS runs on the host, so that a deploy has nothing to go back to."
+        "No system of NixOS runs on the host, so a deploy has nothing to go back to."
         "Stay within reach of its console until the new system is confirmed.";
     NoWayBack "no-way-back" Error "no way back"
         "The first system of a host was not confirmed, and there was none before it to go back to."
         "Fix what the cause names and deploy again with `--first`, or restart the host: what it started before starts again.";
     SourceNotSent "source-not-sent" Error "source"
-        "The source of the flake could not be packed here, or not be unpacked where it is evaluated."
+        "The source of the flake could not be packed here, or could not be unpacked on the machine that evaluates it."
         "Fix what the cause names.";
     EvaluationFailed "evaluation-failed" Error "evaluation"
         "The configuration of the host could not be evaluated."
@@ -453,7 +453,7 @@ codes! {
         "Name a builder of its system in [builders] of hosts.toml, let its builder emulate that \
          system, or deploy with `--strategy direct`.";
     BuildEmulated "build-emulated" Note "emulated"
-        "The builder is of another system than the host and builds for it by emulation, or through another machine."
+        "The builder has another system type than the host and builds for it by emulation, or through another machine."
         "Name a builder of the system of the host in [builders] of hosts.toml, where builds take too long.";
     PushRefused "push-refused" Error "no way to push"
         "The host that builds cannot log in to the target to copy the system to it."
@@ -480,13 +480,13 @@ codes! {
         "systemd of the host did not start what the run needs there."
         "Fix what the cause names on the host.";
     JobEnded "job-ended" Error "ended"
-        "What the run had started on the host was ended from outside."
+        "Something outside nixdash ended what the run had started on the host."
         "See who ended it, or whether the host was restarted, then deploy again.";
     SystemMissing "system-missing" Error "missing"
-        "The system that was to be deployed is not, or not any more, where it was to come from."
+        "The system to deploy is not in the store or cache that it was to come from."
         "Build it again with `nixdash build HOST`, or name another system.";
     NotRestarted "not-restarted" Error "not restarted"
-        "The host was to be restarted with its new system, and could not be told to."
+        "The host could not be told to restart with its new system."
         "Restart the host by hand with `systemctl reboot`.";
     WriteFailed "write-failed" Error "not written"
         "Something that a deploy must write on the host could not be written."
@@ -522,7 +522,7 @@ codes! {
         "The host went back to the system that it ran before."
         "Fix what the cause names, then deploy again.";
     Superseded "superseded" Warning "superseded"
-        "Somebody else deployed to the host while nixdash did: what they made of it was left alone."
+        "Somebody else deployed to the host at the same time: what they changed was left as it is."
         "Find out who deployed, look at what the host runs, then deploy again.";
     SpecialisationMissing "specialisation-missing" Error "specialisation"
         "The host runs a specialisation that the new system does not have."
@@ -537,16 +537,16 @@ codes! {
         "The host has no generation to which a rollback could go."
         "See what the host has with `nixdash generations HOST`, or deploy an older revision of the flake.";
     NotBuilt "not-built" Error "not built"
-        "Nothing is known to be built for the host that was not deployed already, and `--built` builds nothing."
+        "No built system of the host waits to be deployed, and `--built` builds nothing."
         "Build it with `nixdash build HOST`, then deploy again.";
     OrderNotHeld "order-not-held" Warning "order"
         "The host is to go after another one, which is not deployed in this run."
         "Deploy the host that goes first, or take the rule out of `[[rollout.order]]`.";
     RevisionNotContained "revision-not-contained" Warning "older revision"
-        "What runs on the host was built from a revision that the one to be deployed does not contain."
+        "The host runs a revision that the revision to deploy does not contain."
         "Merge or pull that revision first, or deploy with `--allow-older` to leave it out.";
     RevisionUnknown "revision-unknown" Note "revision?"
-        "What runs on the host was built from a revision that is not known here."
+        "The host runs a revision that is not known here."
         "Run `git fetch` in the flake's repository, to see whether that revision is contained.";
     TreeDirty "tree-dirty" Note "dirty tree"
         "The flake's work tree has changes that are not committed: what is deployed is not a revision."
@@ -555,7 +555,7 @@ codes! {
         "How old the inputs in the flake's flake.lock are."
         "Run `nix flake update` when they are too old.";
     RollbackOff "rollback-off" Warning "no rollback"
-        "Magic rollback is switched off for the host: a new system is kept, whether anybody can reach the host or not."
+        "Magic rollback is switched off for the host: a new system is kept even if nobody can reach the host."
         "Stay within reach of its console, or remove `magic_rollback = false` from hosts.toml.";
     HookFailed "hook-failed" Error "hook"
         "A hook of hosts.toml failed."
@@ -564,7 +564,7 @@ codes! {
         "hosts.toml says that nothing is changed on the host."
         "Remove `read_only = true` of the host from hosts.toml, or leave the host out.";
     SystemUnexpected "system-unexpected" Error "unexpected"
-        "The host is neither what it was before the deploy nor what the deploy was to make of it."
+        "The host is neither as it was before the deploy nor as the deploy should leave it."
         "Look at the host: what it runs, its profile, /etc and its boot menu.";
     HostRestarted "host-restarted" Error "restarted"
         "The host was restarted before the deploy was over."
@@ -585,7 +585,7 @@ codes! {
         "Nobody confirmed the plan, so nothing was done."
         "Begin it again when that suits.";
     HostLeftOut "host-left-out" Note "left out"
-        "Somebody left the host out of a run that went on."
+        "The operator left the host out, and the run went on without it."
         "Deploy it when that suits.";
     RolloutHalted "rollout-halted" Note "not begun"
         "An earlier host or wave of the run failed, so this host was not touched."
@@ -600,7 +600,7 @@ codes! {
         "The host got its new system in a run and was taken back to the previous one."
         "See why the run was rolled back, then deploy again.";
     BudgetLost "budget-lost" Error "budget lost"
-        "The place that the host had in a budget was gone before its activation began, so nothing was changed."
+        "The host lost its place in a budget before its activation began, so nothing was changed."
         "See whether another run has the place now, then deploy again.";
     RunEnded "run-ended" Warning "ended"
         "nixdash was ended while the run went on."

@@ -51,7 +51,7 @@ pub fn summary(changes: &SystemChanges) -> String {
         parts.push("partial, because it is not built yet".to_owned());
     }
     if let (Some(added), Some(removed)) = (changes.paths_added, changes.paths_removed) {
-        parts.push(format!("{added} paths come and {removed} go"));
+        parts.push(format!("{added} new paths and {removed} paths removed"));
     }
     if let (Some(after), Some(growth)) = (changes.bytes_after, changes.growth()) {
         parts.push(format!("{} in all ({})", bytes(after), signed_bytes(growth)));
@@ -70,7 +70,7 @@ pub fn work(host: &HostPlan) -> String {
 /// Says what is built, downloaded and fetched for a host.
 fn made(host: &HostPlan) -> String {
     if let Some(generation) = host.generation {
-        return format!("goes to generation {generation}, which it has");
+        return format!("goes to generation {generation}, already on the host");
     }
     let count = |number: Option<u64>| number.map_or("?".to_owned(), |n| n.to_string());
     let place = host.build_on();
@@ -134,7 +134,7 @@ pub fn notes(generations: &Generations) -> Vec<String> {
     let mut notes = Vec::new();
     if let (Some(running), None) = (&generations.running, generations.running_number()) {
         notes.push(format!(
-            "what runs now is none of the generations: {running} (a tested system is gone after a \
+            "the running system is not a generation: {running} (a tested system is gone after a \
              restart)"
         ));
     }
@@ -149,7 +149,7 @@ pub fn notes(generations: &Generations) -> Vec<String> {
                 .to_owned(),
         ),
         (Some(system), None) => {
-            notes.push(format!("the next boot starts what is none of the generations: {system}"));
+            notes.push(format!("the next boot starts a system that is not a generation: {system}"));
         }
         (Some(_), Some(_)) => {}
     }
@@ -196,7 +196,8 @@ mod tests {
         ");
         assert_eq!(
             summary(&changes),
-            "1 upgraded, 1 downgraded, 1 added, 3 paths come and 2 go, 7.90 GB in all (-30.0 MB)"
+            "1 upgraded, 1 downgraded, 1 added, 3 new paths and 2 paths removed, 7.90 GB in all \
+             (-30.0 MB)"
         );
         let partial = SystemChanges { partial: true, ..SystemChanges::default() };
         assert_eq!(

@@ -74,7 +74,7 @@ pub fn volumes_read_only(tier: &Tier, count: usize, list: &str) -> Finding {
 /// Says that there is little room for new volumes, or none at all: then nothing can be written.
 pub fn room_low(tier: &Tier, free: u64, max: u64, is_stuck: bool) -> Finding {
     let stuck = if is_stuck { ", and no volume takes new data" } else { "" };
-    let cause = format!("{free} of {max} volumes more can be made{stuck}");
+    let cause = format!("{free} of {max} volumes can still be made{stuck}");
     let fix = "add a volume server, or raise its -max";
     let finding = Finding::of_tier(tier, Code::RoomLow, &cause, fix);
     finding.in_short(&format!("room for {}", volumes(free.try_into().unwrap_or(usize::MAX))))

@@ -15,7 +15,7 @@ pub fn not_asked(host: &str, code: Code, cause: &str, fix: &str) -> Finding {
 
 /// Says that a host's turn did not come within so many seconds.
 pub fn time_ran_out(host: &str, seconds: u64) -> Finding {
-    let cause = format!("not asked: the other hosts took the whole {seconds} s");
+    let cause = format!("not asked: the other hosts used up the {seconds} s");
     not_asked(host, Code::TimeRanOut, &cause, "ask again, or for fewer hosts at once")
 }
 
@@ -53,7 +53,7 @@ pub fn of_figures(host: &str, facts: &HostFacts, limits: &Limits, now: Timestamp
 /// Says that no system of NixOS runs, and what does.
 fn no_system(host: &str, facts: &HostFacts) -> Option<Finding> {
     let other = facts.system.other_system.as_ref()?;
-    let cause = format!("{host} runs {other}, and no system of NixOS");
+    let cause = format!("{host} runs {other}, not NixOS");
     let fix = format!(
         "when it is to become NixOS, make its first deploy: `nixdash deploy {host} --first`"
     );
@@ -152,9 +152,10 @@ fn boots_another(host: &str, system: &SystemFacts, next: &StorePath) -> Finding 
     let is_profile = system.profile.as_ref() == Some(next);
     let number = system.generation.filter(|_| is_profile);
     let name = number.map_or_else(|| next.name().to_owned(), |it| format!("generation {it}"));
-    let cause = format!("{host} starts {name} at its next boot, which is not running now");
+    let cause =
+        format!("{host} starts {name} at its next boot, not the system that is running now");
     let fix = if is_profile {
-        "restart it, or deploy with `switch` what it should run"
+        "restart it, or deploy the system that it should run with `switch`"
     } else {
         "its boot menu is not that of its newest generation: run `nixos-rebuild boot` or deploy again"
     };

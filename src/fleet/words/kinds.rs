@@ -65,11 +65,12 @@ pub fn cachix_has_no_cache(tier: &Tier, name: &str, let_in: Option<&str>) -> Fin
 /// Says that GitHub's limit of requests is used up; `limit` and `again` are in words.
 pub fn github_spent(tier: &Tier, limit: &str, again: &str) -> Finding {
     let cause = format!(
-        "{}: GitHub's limit of {limit} requests in an hour is used up, and begins anew {again}",
+        "{}: GitHub's limit of {limit} requests in an hour is used up, and starts again {again}",
         tier.url
     );
     let has_token = tier.access.login.is_token();
-    let fix = if has_token { "ask it less often (every)" } else { "give it a token" };
+    let fix =
+        if has_token { "ask it less often (`every` in hosts.toml)" } else { "give it a token" };
     Finding::of_tier(tier, Code::RateLimited, &cause, fix)
 }
 
@@ -87,7 +88,8 @@ pub fn github_has_no_repository(tier: &Tier, repo: &str) -> Finding {
 /// Says that few of GitHub's requests are left in this hour.
 pub fn github_requests_low(tier: &Tier, remaining: u64, limit: u64) -> Finding {
     let cause = format!("{remaining} of {limit} requests are left in this hour");
-    let finding = Finding::of_tier(tier, Code::RequestsLow, &cause, "ask it less often (every)");
+    let fix = "ask it less often (`every` in hosts.toml)";
+    let finding = Finding::of_tier(tier, Code::RequestsLow, &cause, fix);
     finding.in_short(&format!("{remaining} requests left"))
 }
 
@@ -100,7 +102,7 @@ pub fn collection_failed(tier: &Tier, at: Option<Timestamp>, why: &str) -> Findi
 
 /// Says that a CI cache is nearly full: `usage` is how full, `used` that in short.
 pub fn nearly_full(tier: &Tier, usage: &str, used: &str) -> Finding {
-    let cause = format!("{usage}; what was not used for longest is removed first");
+    let cause = format!("{usage}; the least recently used is removed first");
     let fix = "cache less, or remove entries that nobody needs";
     Finding::of_tier(tier, Code::NearlyFull, &cause, fix).in_short(&format!("usage {used}"))
 }

@@ -40,7 +40,7 @@ fn is_same_room(one: Bytes, other: Bytes) -> bool {
 /// Says that nothing can be written below `/nix`.
 fn read_only(host: &str, facts: &HostFacts) -> Option<Finding> {
     let cause = format!("nothing can be written below /nix on {host}: it is mounted read-only");
-    let fix = "read `journalctl --dmesg` there: a file system that met an error is mounted so";
+    let fix = "read `journalctl --dmesg` there: a file system is mounted read-only after an error";
     let finding = Finding::new(Subject::host(host), Code::StoreReadOnly, &cause, fix);
     (facts.store_writable == Some(false)).then_some(finding)
 }
@@ -137,7 +137,7 @@ fn load_high(host: &str, facts: &HostFacts, limits: &Limits) -> Option<Finding> 
         return None;
     }
     let cause = format!("the load of {host} was {load:.0} over five minutes, on {cpus} processors");
-    let fix = "see what runs there with `top`; nix.settings.max-jobs and cores bound its builds";
+    let fix = "see what runs there with `top`; nix.settings.max-jobs and cores limit its builds";
     let finding = Finding::new(Subject::host(host), Code::LoadHigh, &cause, fix);
     Some(finding.in_short(&format!("load {load:.0}")))
 }

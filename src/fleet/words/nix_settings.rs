@@ -24,7 +24,7 @@ pub fn daemon_older(host: &str, changed: &[String]) -> Finding {
     let names = changed.join(", ");
     let cause = format!(
         "the Nix daemon of {host} works with older settings: {names} changed after it started, and \
-         a daemon never reads its settings again"
+         a daemon reads its settings only when it starts"
     );
     let fix = format!("run `systemctl restart nix-daemon` on {host}");
     finding(host, Code::DaemonSettingsOld, &cause, &fix)

@@ -148,8 +148,8 @@ pub fn key_not_trusted(
 ) -> Finding {
     let but = takes.map(|(path, signer)| {
         format!(
-            " ({path} is taken by the signature of {signer}, but nothing that only the cache's key \
-             signed)"
+            " ({path} is accepted for the signature of {signer}; paths signed only by the cache's \
+             key are refused)"
         )
     });
     let cause = format!("the key {} is not trusted{}", key.name, but.unwrap_or_default());
@@ -174,7 +174,7 @@ pub fn nothing_checked(tier: &Tier, host: &str, written: &str, why: &str) -> Fin
 /// Says that the tier's key stands among the host's trusted keys but does not count.
 pub fn key_shadowed(tier: &Tier, host: &str, key: &PublicKey) -> Finding {
     let cause = format!(
-        "the key {} does not count: another key of that name stands before it in \
+        "the key {} is ignored: another key of that name stands before it in \
          trusted-public-keys, and Nix uses only the first",
         key.name
     );
@@ -200,8 +200,8 @@ pub fn left_out(tier: &Tier, host: &str, text: &str, why: &str) -> Finding {
 /// Says that the host goes by an older priority of the tier than the tier serves.
 pub fn record_old(tier: &Tier, host: &str, record: &CacheRecord, served: i32) -> Finding {
     let cause = format!(
-        "this cache is asked with priority {}, as noted there on {}, though it serves {served} now; \
-         the change takes effect on {}",
+        "this cache is still asked with its old priority {}, noted there on {}; it serves {served} \
+         now, which takes effect on {}",
         record.priority,
         date(record.read_at),
         date(record.until)
@@ -241,7 +241,7 @@ pub fn cost_of_failure(tier: &Tier, host: &str, release: &str, when: &WhenDown) 
         Reaction::Skips | Reaction::SkipsSilently => return None,
     };
     let cause = format!(
-        "when this cache is down, {}: so does {release} with fallback = false",
+        "{release} has fallback = false: when this cache is down, {}",
         if_down(when)
     );
     let fix = "set nix.settings.fallback = true there";
@@ -300,8 +300,8 @@ pub fn our_key_is_old(tier: &Tier, host: &str, key: &PublicKey, path: &str) -> F
 /// Says that a signature on a path has a trusted key's name but is not by that key.
 pub fn signature_invalid(tier: &Tier, host: &str, path: &str, name: &str) -> Finding {
     let cause = format!(
-        "{path} is not taken: its signature of {name} is not by the key of that name that is \
-         trusted there"
+        "{path} is refused: its signature by {name} does not verify with the trusted key of that \
+         name"
     );
     let fix = "find out whether another key signs now, or the narinfo was changed";
     finding(tier, host, Code::SignatureInvalid, &cause, fix)
@@ -310,7 +310,7 @@ pub fn signature_invalid(tier: &Tier, host: &str, path: &str, name: &str) -> Fin
 /// Says that the host trusts nobody who signed a path.
 pub fn signer_not_trusted(tier: &Tier, host: &str, path: &str, signers: &[&str]) -> Finding {
     if signers.is_empty() {
-        let cause = format!("{path} is not taken: nobody signed it");
+        let cause = format!("{path} is refused: it has no signature");
         let fix = "sign it with a key that is trusted there (nix store sign)";
         return finding(tier, host, Code::SignatureMissing, &cause, fix);
     }

@@ -35,7 +35,7 @@ pub fn last_run_failed(
         Outcome::RolledBack => format!("run #{run} was rolled back on {host}"),
         _ => format!("run #{run} failed on {host}"),
     };
-    let cause = format!("{cause}, which still runs what it ran before");
+    let cause = format!("{cause}, which still runs its previous system");
     let fix = format!("see why with `nixdash logs {run} {host} --errors`, then deploy again");
     let finding = Finding::new(Subject::host(host), Code::LastRunFailed, &cause, &fix);
     Some(finding.in_short(&format!("run #{run} {went}")))

@@ -44,7 +44,7 @@ pub fn slow(tier: &Tier, latency_ms: f64) -> Finding {
 /// `left alone until 12:04:31 UTC`.
 pub fn left_alone(tier: &Tier, until: &str) -> Finding {
     let cause = format!("{} asked to be left alone, and is {until}", tier.url);
-    Finding::of_tier(tier, Code::LeftAlone, &cause, "ask it less often (every)")
+    Finding::of_tier(tier, Code::LeftAlone, &cause, "ask it less often (`every` in hosts.toml)")
 }
 
 /// Adds to what a tier answered until when it is left alone now.
@@ -80,7 +80,7 @@ pub fn narinfo_denied(tier: &Tier, status: u16, name: &str, was_read_before: boo
 /// Says what a status other than 200, 401 and 403 for `nix-cache-info` means.
 pub fn no_cache_info(tier: &Tier, status: u16) -> Finding {
     let cause = |why: &str| format!("{} answered {status}{why}", tier.url);
-    let every = "ask it less often (every)";
+    let every = "ask it less often (`every` in hosts.toml)";
     match status {
         429 => Finding::of_tier(tier, Code::RateLimited, &cause(": too many requests"), every),
         503 => Finding::of_tier(tier, Code::RateLimited, &cause(": it is overloaded"), every),
@@ -116,7 +116,7 @@ pub fn certificate_not_good(tier: &Tier, url: &str, why: &str) -> Finding {
 /// date.
 pub fn certificate_expires(tier: &Tier, left: &str, until: &str) -> Finding {
     let cause = format!("its TLS certificate expires in {left}, on {until}");
-    let fix = "see why what renews it failed: then hosts refuse to connect";
+    let fix = "see why its renewal failed; after that day hosts refuse to connect";
     let finding = Finding::of_tier(tier, Code::CertificateExpiresSoon, &cause, fix);
     finding.in_short(&format!("certificate expires in {left}"))
 }
@@ -174,7 +174,7 @@ pub fn nar_mislabelled(tier: &Tier, name: &str, label: &str, found: &str) -> Fin
 pub fn nar_differs(tier: &Tier, name: &str, why: &str) -> Finding {
     let cause = format!("the nar of {name} is not the one that its narinfo describes: {why}");
     let fix = "remove the narinfo and the nar, publish the path again, look at the disk, and verify \
-               it anew (nixdash caches --verify)";
+               the path again (nixdash caches --verify)";
     Finding::of_tier(tier, Code::NarDiffers, &cause, fix)
 }
 
@@ -186,7 +186,7 @@ pub fn file_differs(tier: &Tier, name: &str, why: &str) -> Finding {
 
 /// Says that an answer makes no sense; `what` is what it should have been.
 pub fn nonsense(tier: &Tier, what: &str) -> Finding {
-    let cause = format!("{} answered something that is no {what}", tier.url);
+    let cause = format!("{} answered something else than {what}", tier.url);
     let fix = "see whether url is right, or a login page is between";
     Finding::of_tier(tier, Code::AnswerUnexpected, &cause, fix)
 }
@@ -221,7 +221,8 @@ pub fn nar_redirected(tier: &Tier, why: &str, fix: &str) -> Finding {
 
 /// Says that a narinfo names a nar where nixdash does not ask; `why` says what it names.
 pub fn nar_elsewhere(tier: &Tier, why: &str) -> Finding {
-    let cause = format!("it is not proven that nars are served: {why}; nobody signs that line");
+    let cause =
+        format!("it is not proven that nars are served: {why}; no signature covers that line");
     Finding::of_tier(tier, Code::NarElsewhere, &cause, "find out who wrote it")
 }
 
@@ -238,7 +239,7 @@ pub fn signature_invalid(tier: &Tier, proof: &str, taken: &[bool]) -> Finding {
     let (cause, fix) = if taken.contains(&true) {
         // Hosts that were told to trust the key of hosts.toml would trust the wrong one.
         (
-            format!("{proof}; hosts take it by a key that hosts.toml does not have"),
+            format!("{proof}; hosts accept it by a key that hosts.toml does not name"),
             "fix public_key in hosts.toml, unless the cache should sign with that one",
         )
     } else if taken.is_empty() {
@@ -291,13 +292,13 @@ const CONSEQUENCES: [(Code, &str, &str); 15] = [
     (Code::SignatureInvalid, "hosts refuse what it serves", "what it serves is not trusted"),
     (Code::SignatureMissing, "what it serves lacks its signature", "what it serves is not signed"),
     (Code::NotTrusted, "no host trusts what it serves", "what it serves is not trusted"),
-    (Code::NarMissing, "hosts fail on what it does not serve", "it lacks what it lists"),
+    (Code::NarMissing, "hosts fail on nars that it lacks", "it lacks nars that it lists"),
     (Code::PriorityUnreadable, "builds of hosts that ask it stop", "its Priority is not a number"),
     (Code::NarinfoMalformed, "builds of hosts fail there", "its narinfos cannot be read"),
     (Code::NarinfoNotImported, "hosts cannot import what it serves", "it cannot be imported"),
-    (Code::NarMislabelled, "hosts cannot unpack its nars", "its nars are packed otherwise"),
-    (Code::NarDiffers, "hosts refuse its nars", "its nars are not what it says"),
-    (Code::ProxyRefused, "the proxy lets nobody through", "the proxy lets nobody through"),
+    (Code::NarMislabelled, "hosts cannot unpack its nars", "its nars are not packed as it says"),
+    (Code::NarDiffers, "hosts refuse its nars", "its nars differ from its narinfos"),
+    (Code::ProxyRefused, "the proxy refuses every request", "the proxy refuses every request"),
     (Code::TierUnreachable, "hosts use the other caches", "it does not answer"),
 ];
 

@@ -8,7 +8,7 @@ impl Wait {
     pub fn sentence(&self, now: Timestamp) -> String {
         match self {
             Self::Confirmation => "confirmation of the plan".to_owned(),
-            Self::Place { places } => format!("one of {places} places"),
+            Self::Place { places } => format!("a free place (rollout.parallel is {places})"),
             Self::Served { hosts } => {
                 format!("{} to be done: it builds or serves for them", hosts.join(", "))
             }
@@ -40,7 +40,10 @@ impl Wait {
             Self::Offline { since, next } => {
                 let away = now.duration_since(*since).try_into().unwrap_or_default();
                 let (away, next) = (duration(away), left(*next, now));
-                format!("it to be back: it is away for {away} and is tried again in {next}")
+                format!(
+                    "the host to come back: it has been away for {away} and is tried again in \
+                     {next}"
+                )
             }
             Self::Budget { budget, hosts } if hosts.is_empty() => {
                 format!("a place in the budget {budget}: its hosts are being asked")
@@ -52,9 +55,9 @@ impl Wait {
             Self::Activation => {
                 "its activation to end, which cannot be interrupted; then it goes back".to_owned()
             }
-            Self::WayBack => "its way back to the previous system".to_owned(),
+            Self::WayBack => "its return to the previous system".to_owned(),
             Self::Back { until } => format!(
-                "it to be back and to say what it decided; it is given up in {}",
+                "the host to come back and say what it decided; nixdash gives up in {}",
                 left(*until, now)
             ),
         }

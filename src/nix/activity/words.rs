@@ -64,7 +64,7 @@ fn waiting(what: WaitsFor) -> &'static str {
         WaitsFor::Lock => "waiting: another process of Nix has locked it",
         WaitsFor::Machine => "waiting for a build machine",
         WaitsFor::BuildUser => "waiting for a build user",
-        WaitsFor::Resolved => "waiting for the derivation that it turned out to be",
+        WaitsFor::Resolved => "waiting for the derivation that it resolves to",
         WaitsFor::Other => "waiting",
     }
 }
@@ -75,7 +75,7 @@ pub fn copied(copy: &PathCopy) -> String {
         (CopyState::Running, Some(total)) => bytes_of(copy.done.min(total), total),
         (CopyState::Running, None) => "begun".to_owned(),
         (CopyState::Done, size) => {
-            let size = size.map_or("size not told".to_owned(), bytes);
+            let size = size.map_or("size unknown".to_owned(), bytes);
             let time = copy.ended.zip(copy.began).map(|(end, begin)| end.saturating_sub(begin));
             time.map_or(size.clone(), |time| format!("{size} in {}", duration(time)))
         }

@@ -90,7 +90,7 @@ pub(in crate::probe) fn nonsense(tier: &Tier, what: &str, reply: &HttpReply) -> 
 fn haste(asking: &Asking<'_>, reply: &HttpReply) -> String {
     let who = if reply.status == 503 { "it is overloaded" } else { "too many requests" };
     match asking.tier.every {
-        Some(_) => format!("{who}: ask it less often (every)"),
+        Some(_) => format!("{who}: ask it less often (`every` in hosts.toml)"),
         None => format!("{who}: ask it less often, every = \"5m\""),
     }
 }

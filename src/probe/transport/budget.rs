@@ -114,7 +114,7 @@ impl RequestBudget {
         self.may_follow(tier)?;
         let Some((until, status)) = rest else { return Ok(()) };
         let cause = format!("it answered {status}, and is {}", left_alone(until));
-        let hint = "ask it less often (every) if this comes again";
+        let hint = "ask it less often (`every` in hosts.toml) if this comes again";
         Err(RequestError {
             trouble: RequestTrouble::Rest,
             ..RequestError::new(&tier.url, &cause, hint)

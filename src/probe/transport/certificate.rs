@@ -9,7 +9,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::time::Time;
 
-/// Reads a certificate in DER; nothing of one that cannot be read: whoever connects judges it.
+/// Reads a certificate in DER; nothing for one that cannot be read: whoever connects judges it.
 pub(super) fn validity(der: &[u8]) -> Option<Validity> {
     let certificate = Certificate::from_der(der).ok()?;
     let validity = certificate.tbs_certificate().validity();
@@ -35,9 +35,9 @@ pub(super) fn not_good_now(error: &(dyn Error + 'static)) -> Option<String> {
     match bad_certificate(error)? {
         Bad::Expired => Some("it expired".to_owned()),
         Bad::ExpiredContext { not_after, .. } => Some(said("it expired", not_after)),
-        Bad::NotValidYet => Some("it is not good yet".to_owned()),
+        Bad::NotValidYet => Some("it is not valid yet".to_owned()),
         Bad::NotValidYetContext { not_before, .. } => {
-            Some(said("it becomes good only", not_before))
+            Some(said("it becomes valid only", not_before))
         }
         // A type of rustls, which may grow.
         _ => None,
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(why.as_deref(), Some("it expired on 2026-11-06 21:20 UTC"));
         let early = Bad::NotValidYetContext { time: time(0), not_before: time(1_794_000_000) };
         let why = not_good_now(&carried(early)).unwrap();
-        assert_eq!(why, "it becomes good only on 2026-11-06 21:20 UTC");
+        assert_eq!(why, "it becomes valid only on 2026-11-06 21:20 UTC");
         assert_eq!(not_good_now(&carried(Bad::UnknownIssuer)), None);
         assert_eq!(not_good_now(&std::io::Error::other("certificate has expired")), None);
     }

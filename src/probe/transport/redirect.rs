@@ -142,7 +142,7 @@ pub(in crate::probe) fn leads_on(
     {
         return Ok(());
     }
-    Err("it asks for something else than nixdash asked for".to_owned())
+    Err("it is not the kind of address that nixdash asked for".to_owned())
 }
 
 /// Returns whether a path has a step upwards in it, written plainly or not.

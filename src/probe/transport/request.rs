@@ -46,7 +46,7 @@ pub enum AnswerPart {
 
 /// Says that a good answer had nothing in it.
 pub(in crate::probe) fn nothing_came(status: u16) -> String {
-    format!("answered {status} and then nothing")
+    format!("answered {status}, then sent nothing")
 }
 
 /// One request.

@@ -223,7 +223,7 @@ impl Runs {
         let no_export = |why: String| ExportError::NoExport { path: path.to_path_buf(), why };
         read_line(&mut reader, &mut line).map_err(|error| no_export(not_read(&error)))?;
         let mut head: Value = serde_json::from_slice(&line)
-            .map_err(|_| no_export("its first line is not that of one".to_owned()))?;
+            .map_err(|_| no_export("its first line is not that of an exported run".to_owned()))?;
         printable_json(&mut head);
         if head["nixdash_run"].as_u64().is_some_and(|format| format > u64::from(FORMAT)) {
             let version = head["version"].as_str().unwrap_or_default().to_owned();

@@ -27,7 +27,7 @@ impl LogPattern {
         });
         let word = Some(text).filter(|text| regex::escape(text) == **text);
         Self::new(text, word, !has_capital)
-            .map_err(|error| format!("{error}; \\ before a character takes it as it is"))
+            .map_err(|error| format!("{error}; a \\ before a character takes it literally"))
     }
 
     /// Searches for a text as it stands.

@@ -15,7 +15,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// It must not be accepted.
-    #[error("the key of {0} is marked as revoked in known_hosts; whoever has it is not the host")]
+    #[error(
+        "the key of {0} is marked as revoked in known_hosts; a machine that shows it is not the \
+         host"
+    )]
     Revoked(String),
     /// The old key stands in a file that is not the person's own.
     #[error(

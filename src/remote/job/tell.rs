@@ -46,7 +46,7 @@ impl Job {
         }
         let output = opened.end().await?;
         if output.is_ok() {
-            let cause = "the host did not say whether it told the job";
+            let cause = "the host did not say whether the order reached the job";
             return Err(RemoteError::new(&self.host, Trouble::Lost, cause));
         }
         Ok(Output { stdout, ..output })

@@ -75,14 +75,14 @@ async fn usage_families_token_and_limit_are_told() {
     assert_eq!(
         details(&facts, "keys"),
         [
-            "nix-Linux-: 5.37 GB in 2 entries, last used 1 h ago, 1 of them again after they were \
-             made; 1 entry goes within a day",
-            "Magic Nix Cache nars: 734 kB in 1 entry, last used 13 h ago, 1 of them again after \
-             they were made",
+            "nix-Linux-: 5.37 GB in 2 entries, last used 1 h ago, 1 of them used again after they \
+             were made; 1 entry goes within a day",
+            "Magic Nix Cache nars: 734 kB in 1 entry, last used 13 h ago, 1 of them used again \
+             after they were made",
         ]
     );
-    let leaving = "Magic Nix Cache narinfos: 612 B in 1 entry, last used 6 d ago, 0 of them again \
-                   after they were made; all of it is removed within a day unless it is used";
+    let leaving = "Magic Nix Cache narinfos: 612 B in 1 entry, last used 6 d ago, 0 of them used \
+                   again after they were made; all of it is removed within a day unless it is used";
     assert_eq!(causes(&facts, Code::EntriesLeaving), [leaving]);
     assert_eq!(details(&facts, "leaving"), ["2 entries go within a day: not used for 6 of 7 days"]);
     assert_eq!(details(&facts, "token"), ["classic, may: repo, workflow"]);

@@ -145,7 +145,7 @@ fn systems(system: &SystemFacts) -> Vec<Fact> {
         Some(path) => fact("running now", system_words(path)),
         None => match &system.other_system {
             Some(other) => {
-                let text = format!("{other}, and no system of NixOS");
+                let text = format!("{other}, not NixOS");
                 ("running now".to_owned(), vec![(Role::Warn, text)])
             }
             None => unknown("running now"),

@@ -159,7 +159,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
         return facts;
     }
     let url = format!("{server}/_api/v1/cache-config/{cache}");
-    // Before the request: one that is refused makes it to be read anew.
+    // Before the request: one that is refused makes it to be read again.
     let token = token(asking).await;
     let reply = match asking.send(HttpRequest::get(url)).await {
         Ok(reply) => reply,
@@ -197,8 +197,8 @@ fn denied(asking: &Asking<'_>, cache: &str, reply: &HttpReply, token: Option<&To
             format!("the token does not name {cache}; make one that may pull it")
         }
         (None, Some(_)) => format!(
-            "attic says so too when there is no cache {cache}, and when the token is of another \
-             server"
+            "attic answers the same when there is no cache {cache}, and when the token is of \
+             another server"
         ),
         (None, None) => format!(
             "it wants a token that may pull {cache}, or there is no such cache: attic does not \
@@ -242,7 +242,7 @@ fn describe(tier: &Tier, config: &Config, facts: &mut TierFacts) {
             &match retention {
                 KeptFor::Global => "as the server's configuration says".to_owned(),
                 // To attic that means no end.
-                KeptFor::Period(0) => "for ever".to_owned(),
+                KeptFor::Period(0) => "until it is deleted".to_owned(),
                 KeptFor::Period(seconds) => {
                     format!("{} after the last use", duration(Duration::from_secs(*seconds)))
                 }
@@ -269,7 +269,7 @@ fn show_token(asking: &Asking<'_>, cache: &str, token: Option<&Token>, facts: &m
         (false, false) => "may do nothing with this cache",
     };
     let Some(expires) = token.expires else {
-        facts.details.push(detail("token", &format!("{may}; has no end")));
+        facts.details.push(detail("token", &format!("{may}; never expires")));
         return;
     };
     match Duration::try_from(asking.now.duration_until(expires)) {

@@ -380,7 +380,7 @@ fn describe(asking: &Asking<'_>, families: &[Family], facts: &mut TierFacts) {
     for family in families.iter().take(FAMILIES) {
         let age = ago(since(asking, family.used_at));
         let mut text = format!(
-            "{}: {} in {}, last used {age} ago, {} of them again after they were made",
+            "{}: {} in {}, last used {age} ago, {} of them used again after they were made",
             printable_line(&family.name),
             bytes(family.bytes),
             entries(family.entries),

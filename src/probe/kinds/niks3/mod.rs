@@ -137,7 +137,7 @@ fn said_ago(asking: &Asking<'_>, at: Timestamp) -> String {
 
 /// Says what the cache holds and when garbage was collected last.
 fn describe(asking: &Asking<'_>, inventory: &Inventory, age: &str, facts: &mut TierFacts) {
-    let told = |text: String| format!("{text}, told by niks3 {age}");
+    let told = |text: String| format!("{text}, as niks3 told {age}");
     let bytes = crate::fleet::bytes(inventory.logical_bytes);
     let objects = format!("{} objects of {bytes} before compression", inventory.objects);
     facts.details.push(detail("objects", &told(objects)));

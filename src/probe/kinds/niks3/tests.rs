@@ -62,7 +62,7 @@ async fn what_the_server_says_of_its_cache_stands_beside_what_hosts_read() {
     assert_eq!((size.bytes, size.objects, size.exact), (81_234_567_000, Some(48_210), false));
     assert_eq!(
         detail_of(&facts, "objects"),
-        Some("48210 objects of 81.2 GB before compression, told by niks3 now")
+        Some("48210 objects of 81.2 GB before compression, as niks3 told now")
     );
     assert!(detail_of(&facts, "pending").unwrap().starts_with("2 uploads are not complete"));
     let collected = detail_of(&facts, "collection").unwrap();

@@ -202,7 +202,7 @@ async fn count(asking: &Asking<'_>, host: &str, log: &mut Log) -> Result<LogFoun
     if output.is_ok() {
         return Ok(read(&output.stdout));
     }
-    // The place may be what the journal does not take: it is begun anew.
+    // The place may be what the journal does not take: it is begun again.
     log.read_to = None;
     Err(complaint(host, &output))
 }
@@ -296,14 +296,19 @@ impl Log {
             return Some(detail("log", why));
         }
         let (counts, time) = self.counted?;
-        let LogCounts { hits, misses, nars, .. } = counts;
+        let LogCounts { hits, misses, nars, gone } = counts;
         let age = ago(since(asking, self.tried_at));
-        let text = format!(
-            "{hits} of {} narinfos answered, {nars} nars, in {}; read {}",
-            hits + misses,
-            duration(time),
-            if age == "now" { age } else { format!("{age} ago") }
-        );
+        let read = if age == "now" { "just now".to_owned() } else { format!("{age} ago") };
+        let (narinfos, time) = (hits + misses, duration(time));
+        let text = if narinfos + nars == 0 {
+            format!("no requests in the last {time} (read {read})")
+        } else {
+            let sent = nars.saturating_sub(gone);
+            format!(
+                "{hits} of {narinfos} narinfos and {sent} of {nars} nars found in the last {time} \
+                 (read {read})"
+            )
+        };
         Some(detail("log", &text))
     }
 }

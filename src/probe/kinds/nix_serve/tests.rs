@@ -89,10 +89,13 @@ async fn narinfos_are_counted_from_where_reading_stopped_and_once() {
     assert_eq!(served.answered, Some(Share { have: 12, total: 14 }));
     assert!((served.requests_per_s.unwrap() - 26.0 / 60.0).abs() < 1e-9, "{served:?}");
     assert!((served.not_found.unwrap() - 3.0 / 26.0).abs() < 1e-9, "{served:?}");
-    assert_eq!(log_of(&facts), "12 of 14 narinfos answered, 12 nars, in 1 min 00 s; read now");
+    assert_eq!(
+        log_of(&facts),
+        "12 of 14 narinfos and 11 of 12 nars found in the last 1 min 00 s (read just now)"
+    );
     let facts = scene.look(20).await;
     assert_eq!(facts.served, Some(ServedFacts { answered: None, ..served }));
-    assert!(log_of(&facts).ends_with("read 20 s ago"), "{facts:?}");
+    assert!(log_of(&facts).ends_with("(read 20 s ago)"), "{facts:?}");
     scene.look(40).await;
     let asked = scene.runner.asked();
     let from: Vec<&str> = asked.iter().map(|(_, script)| script.args[1].as_str()).collect();

@@ -243,7 +243,7 @@ async fn page(
             return Err(Unlisted::Lost);
         }
         let cause = format!("answered {} for its list", reply.status);
-        let hint = "its size and the quick way to its coverage are not known then";
+        let hint = "without the list, the size is not known and coverage is found more slowly";
         return Err(Unlisted::Trouble(RequestError::new(&asking.tier.url, &cause, hint)));
     }
 }
@@ -343,7 +343,7 @@ mod tests {
         let (size, asked) = trial.size().await;
         assert_eq!(size, Ok(Some((111, true))));
         assert_eq!(asked, [at("two")]);
-        // What is whole is not added to: the next time it begins anew.
+        // What is whole is not added to: the next time it begins again.
         trial.now += SignedDuration::from_mins(20);
         let (size, asked) = trial.size().await;
         assert_eq!((size, asked.len()), (Ok(Some((111, true))), 3));

@@ -446,7 +446,7 @@ fn room(tier: &Tier, verdict: &mut ClusterVerdict, cluster: &Cluster) {
     } else if little {
         verdict.notices.push(clusters::room_low(tier, free, max, false));
     } else {
-        let text = format!("{free} of {max} volumes more can be made");
+        let text = format!("{free} of {max} volumes can still be made");
         verdict.details.push(detail("room", text));
     }
 }

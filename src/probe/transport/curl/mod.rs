@@ -316,7 +316,7 @@ impl CurlHost<'_> {
             Some(reason) => {
                 format!("{host} could not ask: {reason} ({said}); try `curl --version` there")
             }
-            None => format!("curl on {host} said nothing that makes sense: {said}"),
+            None => format!("curl on {host} printed something that nixdash cannot read: {said}"),
         }
     }
 

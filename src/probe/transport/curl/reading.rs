@@ -115,10 +115,10 @@ pub(super) fn why(url: &str, exit: &str, message: &str) -> RequestError {
         return RequestError { trouble: RequestTrouble::Certificate, ..error };
     }
     let cause = told(match exit {
-        "5" | "97" => "the proxy on the way does not let it through",
+        "5" | "97" => "the proxy refuses the request",
         "6" => "its name does not resolve there",
-        "7" => "nothing listens there, or a firewall is between",
-        "28" => "no answer in time: asleep, or a firewall between?",
+        "7" => "nothing listens there, or a firewall blocks it",
+        "28" => "no answer within the time limit: overloaded, asleep, or a firewall blocks it",
         "35" | "60" => "its certificate is not trusted there",
         _ => "curl could not get an answer",
     });
@@ -131,15 +131,15 @@ pub(crate) fn own_trouble(exit: &str) -> Option<&'static str> {
     match exit {
         "1" => Some("its curl was built without HTTP"),
         "2" | "43" | "48" => Some("its curl refuses the options that nixdash gives it"),
-        "3" => Some("its curl does not take the address for one"),
+        "3" => Some("its curl cannot read the address"),
         "4" => Some("its curl was built without something that is needed, such as aws-sigv4"),
-        "23" => Some("its curl could not write what came"),
+        "23" => Some("its curl could not write the answer"),
         "26" | "37" => {
             Some("its curl could not read a file that it was told to, such as netrc-file")
         }
         "27" => Some("there was no memory for curl"),
         "45" | "53" | "54" | "58" | "59" | "66" | "94" => {
-            Some("its curl could not be set up as it was told to")
+            Some("its curl could not use a setting that it was given")
         }
         "77" => Some(
             "the certificates that its Nix settings name (ssl-cert-file) cannot be read, so Nix \

@@ -5,7 +5,9 @@ use crate::nix::nar::START_BYTES;
 use crate::probe::transport::certificate::{not_good_now, validity};
 use crate::probe::transport::error::innermost;
 use crate::probe::transport::http::connect::timed;
-use crate::probe::transport::http::{HttpClient, TierClient, follower, is_proxied};
+use crate::probe::transport::http::{
+    CONNECT_LIMIT, HttpClient, REQUEST_LIMIT, TierClient, follower, is_proxied,
+};
 use crate::probe::transport::login::{Credentials, credentials};
 use crate::probe::transport::names::Refused;
 use crate::probe::transport::redirect::{REDIRECTS, Reach, leads_on, shown};
@@ -264,7 +266,9 @@ pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> Request
     let (cause, hint) = if is_proxy {
         (cause, "the proxy on the way does not let nixdash through; check `proxy`".to_owned())
     } else if error.is_timeout() {
-        ("no answer in time".to_owned(), format!("is {machine} asleep, or a firewall between?"))
+        let limit = if error.is_connect() { CONNECT_LIMIT } else { REQUEST_LIMIT };
+        let cause = format!("no answer within {} s", limit.as_secs());
+        (cause, format!("is {machine} overloaded or asleep, or does a firewall block it?"))
     } else if cause.contains("certificate") || cause.contains("UnknownIssuer") {
         (
             cause,

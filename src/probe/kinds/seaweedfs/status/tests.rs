@@ -61,7 +61,7 @@ fn a_whole_cluster_has_nothing_to_complain_about() {
     assert_eq!(text(&verdict, "servers"), "3: 127.0.0.1:8081, 127.0.0.1:8082, 127.0.0.1:8083");
     assert_eq!(text(&verdict, "replication"), "held: 6 volumes with every copy");
     assert_eq!(text(&verdict, "volumes"), "6 of 6 take new data");
-    assert_eq!(text(&verdict, "room"), "48 of 60 volumes more can be made");
+    assert_eq!(text(&verdict, "room"), "48 of 60 volumes can still be made");
     assert_eq!(cluster.bytes_of("nix-cache"), (3_602_184, 6_303_488), "as its metrics say");
 }
 
@@ -156,7 +156,7 @@ fn volumes_that_take_no_new_data_are_told_apart() {
     let dir = dir.replace("\"Free\":48", "\"Free\":0").replace("[1,2,3,4]", "[]");
     let verdict =
         find_faults(&cluster([&dir, BOTH[1]]), &mut SeenCluster::default(), None, None, at(0));
-    assert_eq!(verdict.faults, ["0 of 60 volumes more can be made, and no volume takes new data"]);
+    assert_eq!(verdict.faults, ["0 of 60 volumes can still be made, and no volume takes new data"]);
 }
 
 #[test]

@@ -168,7 +168,7 @@ pub(super) async fn run(fleet: Fleet, practice_file: Option<PathBuf>) -> Result<
 /// Sends what nixdash logs of itself to its pane.
 ///
 /// The newest messages wait in tui-logger's buffer until the pane is drawn, which takes them over;
-/// tui-logger's own thread for that would wake a hundred times a second for ever.
+/// tui-logger's own thread for that would wake a hundred times a second without end.
 fn start_own_log() {
     let layer = tui_logger::TuiTracingSubscriberLayer;
     // A second call (in tests) finds the log started already.

@@ -110,7 +110,7 @@ pub(super) async fn stopped() {
     }
 }
 
-/// Waits for a signal; for ever, where signals cannot be heard.
+/// Waits for a signal; without end, where signals cannot be heard.
 pub(super) async fn next(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {

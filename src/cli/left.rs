@@ -29,7 +29,7 @@ const LEFT_ALONE: SignedDuration = SignedDuration::from_mins(15);
 pub(super) enum Ends<'a> {
     /// Those that cannot be gone on with, or that were left long ago.
     Old,
-    /// Those too that have one of these hosts: they are deployed anew.
+    /// Those too that have one of these hosts: they are deployed again.
     Of(&'a [String]),
     /// This one.
     Only(&'a RunId),
@@ -100,7 +100,7 @@ pub(super) async fn end_runs(
     done
 }
 
-/// Writes what was decided in a run and does not stand in its folder, and reads the run anew. Nothing
+/// Writes what was decided in a run and does not stand in its folder, and reads the run again. Nothing
 /// where it has been gone on with since.
 fn completed(runs: &Runs, left: LeftRun) -> Option<LeftRun> {
     if runs.is_alive(&left.run) {

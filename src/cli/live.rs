@@ -53,7 +53,7 @@ impl HearsOfRuns for Nobody {
 }
 
 /// Reads the folders of runs, keeps the poller away from what they fetch from, and lets it measure
-/// the hosts of a run anew when it ends.
+/// the hosts of a run again when it ends.
 ///
 /// Looks often while something happens there, or since `started` says that a run was started.
 pub(super) async fn watch_runs(

@@ -204,7 +204,7 @@ enum CliCommand {
 }
 
 impl CliCommand {
-    /// Returns what the command would change; nothing of one that only looks.
+    /// Returns what the command would change; nothing for one that only looks.
     fn changes(&self) -> Option<&'static str> {
         match self {
             Self::Deploy(_) => Some("`nixdash deploy` changes hosts"),

@@ -1,7 +1,7 @@
 //! `nixdash retry`: tries the hosts again that did not end well in a run, with the systems of that run.
 //!
 //! What the run built or fetched is not built or fetched again: it begins with the phase that failed, after
-//! preflight, compare and verify, which are always made anew.
+//! preflight, compare and verify, which are always made again.
 
 use crate::cli::CliError;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as carry_out};

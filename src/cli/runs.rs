@@ -226,7 +226,7 @@ async fn view(hosts: Option<&Path>, args: &ViewArgs) -> Result<ExitCode, CliErro
     view_run::show_run(fleet, runs, exported).await
 }
 
-/// Returns the fleet that an exported run names; nothing of what cannot be read.
+/// Returns the fleet that an exported run names; nothing for what cannot be read.
 fn fleet_of(exported: &ExportedRun) -> Fleet {
     serde_json::from_value::<FleetNames>(exported.fleet.clone()).unwrap_or_default().fleet()
 }

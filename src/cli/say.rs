@@ -238,7 +238,7 @@ impl Stand {
         }
     }
 
-    /// Says which hosts a word changes; nothing of one that changes none.
+    /// Says which hosts a word changes; nothing for one that changes none.
     fn preview(&self, word: &Word) -> Option<String> {
         match word {
             Word::Order(order) if order.is_destructive() => Some(match order {

@@ -253,7 +253,7 @@ fn hex(bytes: &[u8]) -> String {
     to_base16(&Sha256::digest(bytes))
 }
 
-/// Returns the SHA-256 of a file in hexadecimal; nothing of one that cannot be read.
+/// Returns the SHA-256 of a file in hexadecimal; nothing for one that cannot be read.
 pub(super) fn hash_of(file: Option<&Path>) -> Option<String> {
     fs::read(file?).ok().map(|bytes| hex(&bytes))
 }

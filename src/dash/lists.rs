@@ -238,7 +238,7 @@ impl Model {
         rows
     }
 
-    /// Makes the orders of hosts and tiers anew where that is due; returns whether a row moved.
+    /// Makes the orders of hosts and tiers again where that is due; returns whether a row moved.
     pub(super) fn sort_rows(&mut self, now: Timestamp) -> bool {
         let (world, last_key) = (&self.world, self.last_key);
         let mut moved = false;

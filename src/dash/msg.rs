@@ -449,7 +449,7 @@ impl Effect {
 /// What the screen asks of the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Clear and draw everything anew.
+    /// Clear and draw everything again.
     Redraw,
     /// Stop the process until the shell continues it.
     Suspend,

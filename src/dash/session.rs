@@ -1,7 +1,7 @@
 //! How the dashboard was left, so that the next one of the same hosts.toml begins with it: the view, and of
 //! each list the selected row, the order, the filter and where the border below it was.
 //!
-//! Nothing that was measured is in it, and no mark: which hosts are deployed is chosen anew each time. Rows
+//! Nothing that was measured is in it, and no mark: which hosts are deployed is chosen again each time. Rows
 //! go by their names, since hosts.toml may have changed. The text is the screen's own; where it is kept is
 //! the matter of whoever runs the screen.
 

@@ -1,4 +1,4 @@
-//! In which order the rows of a list stand, and when that order is made anew.
+//! In which order the rows of a list stand, and when that order is made again.
 //!
 //! The order is made when a person asks for it. Values move on, so it is made again: not more often than
 //! every few seconds, and not while keys are pressed, so that no row jumps under somebody who reads.

@@ -86,7 +86,7 @@ impl JournalPane {
         self.below = self.below.min(self.lines.len());
     }
 
-    /// Begins anew, from the newest lines.
+    /// Begins again, from the newest lines.
     pub fn begin_anew(&mut self, following: bool) {
         let (host, unit) = (std::mem::take(&mut self.host), std::mem::take(&mut self.unit));
         *self = Self { following, ..Self::new(host, unit) };

@@ -128,7 +128,7 @@ pub enum RestartPart {
     Initrd,
     /// The kernel's modules.
     Modules,
-    /// systemd, which executes itself anew at an activation: some of it is new only after a restart.
+    /// systemd, which executes itself again at an activation: some of it is new only after a restart.
     Systemd,
     /// What the kernel is started with.
     Parameters,

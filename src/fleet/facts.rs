@@ -179,7 +179,7 @@ impl TierFacts {
         self.findings.iter().chain(on_hosts).cloned().collect()
     }
 
-    /// Returns why it does not serve as it should, with what to do, in one sentence; none of one
+    /// Returns why it does not serve as it should, with what to do, in one sentence; none for one
     /// that serves, whatever else is wrong.
     pub fn error(&self) -> Option<String> {
         match self.state {

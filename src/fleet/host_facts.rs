@@ -220,7 +220,7 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
-    /// Returns why the last probe did not succeed, with what to do, in one sentence; none of a host
+    /// Returns why the last probe did not succeed, with what to do, in one sentence; none for a host
     /// that answered, whatever is wrong with it.
     pub fn error(&self) -> Option<String> {
         match self.state {

@@ -13,7 +13,7 @@ pub enum UnitState {
     Activating,
     /// It is being stopped.
     Deactivating,
-    /// It reads its configuration anew.
+    /// It reads its configuration again.
     Reloading,
     /// It runs, or has done what it is for.
     Active,
@@ -22,7 +22,7 @@ pub enum UnitState {
 }
 
 impl UnitState {
-    /// Reads systemd's word; nothing of one that is not known.
+    /// Reads systemd's word; nothing for one that is not known.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "failed" => Some(Self::Failed),

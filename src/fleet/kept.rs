@@ -16,8 +16,8 @@ pub struct KeptHost {
 }
 
 impl HostFacts {
-    /// Returns the figures as those of a host that is not asked yet: what was wrong then, and how
-    /// fast it answered, says nothing about now.
+    /// Returns old figures for a host that was not asked since. They lack the findings and the speed
+    /// of then, which say nothing about now.
     #[must_use]
     pub fn from_before(self) -> Self {
         Self {
@@ -31,8 +31,8 @@ impl HostFacts {
 }
 
 impl TierFacts {
-    /// Returns the figures as those of a tier that is not asked yet: state and proofs say nothing
-    /// about now.
+    /// Returns old figures for a tier that was not asked since. They lack the state and the proofs
+    /// of then, which say nothing about now.
     #[must_use]
     pub fn from_before(mut self) -> Self {
         for on_host in self.hosts.values_mut() {

@@ -59,7 +59,7 @@ pub enum PastWhat {
         run: RunId,
         /// What was asked for.
         title: String,
-        /// How each of its hosts ended; none of one that has not.
+        /// How each of its hosts ended; none for one that has not.
         hosts: Vec<(String, Option<Outcome>)>,
         /// When it ended; none while it goes on, or when its process died.
         ended_at: Option<Timestamp>,
@@ -92,7 +92,7 @@ impl PastEvent {
         }
     }
 
-    /// Returns how long it lasted: `3 min 10 s`, `goes on`, `not seen since 4 h`; nothing of what
+    /// Returns how long it lasted: `3 min 10 s`, `goes on`, `not seen since 4 h`; nothing for what
     /// takes no time, or of a run without an end.
     pub fn lasted(&self, now: Timestamp) -> Option<String> {
         let between = |from: Timestamp, until: Timestamp| {

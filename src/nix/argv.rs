@@ -385,7 +385,7 @@ mod tests {
         assert!(words.chunks(2).all(|pair| pair[0] == "-o" && pair[1].contains('=')), "{options}");
         for setting in SSH_SETTINGS {
             let is_there = words.contains(&setting);
-            // With it every `ssh-ng` of a Nix since 2.19 waits for ever.
+            // With it every `ssh-ng` of a Nix since 2.19 waits without end.
             assert_eq!(is_there, setting != "PermitLocalCommand=no", "{setting}");
         }
         assert!(

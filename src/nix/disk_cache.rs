@@ -135,7 +135,7 @@ fn read_page(
     Some(())
 }
 
-/// Reads a row; nothing of one that goes on in another page, which Nix's short ones do not.
+/// Reads a row; nothing for one that goes on in another page, which Nix's short ones do not.
 fn row(page: &[u8], at: usize) -> Option<(i64, Vec<Value>)> {
     let (length, at) = varint(page, at)?;
     let (number, at) = varint(page, at)?;

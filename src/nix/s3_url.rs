@@ -18,7 +18,7 @@ pub const REGION: &str = "us-east-1";
 pub const PROFILE: &str = "default";
 
 /// The first release that takes what follows the bucket for a prefix
-/// (`S3BinaryCacheStore`, written anew on curl).
+/// (`S3BinaryCacheStore`, rewritten on curl).
 pub const PREFIX_SINCE: Version = Version::new(2, 33, 0);
 
 /// A bucket, and where it is.

@@ -43,11 +43,11 @@ struct Attempts {
 /// How long Linux tries to connect where Nix sets no limit, in milliseconds (`tcp_syn_retries` 6).
 const KERNEL_MS: u64 = 127_000;
 
-/// Most attempts that are counted: whoever sets more waits for ever.
+/// Most attempts that are counted: whoever sets more waits without end.
 const MOST_ATTEMPTS: u64 = 100;
 
 impl Behaviour {
-    /// Returns how a release treats a failing cache; nothing of one whose source was not read.
+    /// Returns how a release treats a failing cache; nothing for one whose source was not read.
     fn of(release: NixRelease) -> Option<Self> {
         let version = release.version;
         let within = |version: Version, from: (u32, u32), to: (u32, u32)| {

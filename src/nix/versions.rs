@@ -119,7 +119,7 @@ fn is_before(one: &str, other: &str, other_is_number: bool, one_is_number: bool)
     other != "pre" && (other_is_number || (!one_is_number && one < other))
 }
 
-/// Returns the digits of a number without leading zeros; nothing of what is none.
+/// Returns the digits of a number without leading zeros; nothing for what is none.
 fn number(component: &str) -> Option<&str> {
     let is_number = !component.is_empty() && component.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| component.trim_start_matches('0'))
@@ -199,7 +199,7 @@ pub fn compare_partially<'a>(
     }
     let mut found = Vec::new();
     for (name, mut package) in packages {
-        // A version that is not built anew may stay: that none of it comes says nothing.
+        // A version that is not built again may stay: that none of it comes says nothing.
         let new: BTreeSet<String> = package.after.difference(&package.before).cloned().collect();
         if !new.is_empty() {
             package.after = new;

@@ -58,12 +58,12 @@ impl EarlierLooks {
         }
     }
 
-    /// Returns what was found of a tier before, as that of one that is not asked yet.
+    /// Returns what an earlier nixdash found of a tier, marked as old: its state now is not known.
     pub fn tier_before(&self, tier: &Tier) -> Option<TierFacts> {
         self.facts.get(&tier.name).cloned().map(TierFacts::from_before)
     }
 
-    /// Returns since when what a tier said of paths is used; nothing where the tier is asked anew.
+    /// Returns since when what a tier said of paths is used; nothing where the tier is asked again.
     pub fn answers_since(tier: &Tier, now: Timestamp) -> Option<Timestamp> {
         is_public(tier).then(|| now - OLDEST)
     }

@@ -279,7 +279,7 @@ fn pair(value: &str) -> Option<(u64, u64)> {
     Some((used.parse().ok()?, total.parse().ok()?))
 }
 
-/// Reads how full a file system is, in bytes; nothing of one without a size.
+/// Reads how full a file system is, in bytes; nothing for one without a size.
 fn room(value: &str) -> Option<Bytes> {
     let (used, total) = pair(value)?;
     (total > 0).then_some(Bytes { used, total })

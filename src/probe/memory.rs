@@ -2,7 +2,7 @@
 //!
 //! Everything that all tiers have is a field of [`TierMemory`]. What only one kind or one check
 //! remembers is a [`MemoryPart`], a type of its own beside the code that uses it, so that this file knows
-//! no kinds. A few values cannot be measured anew: those are kept in the history under a name.
+//! no kinds. A few values cannot be measured again: those are kept in the history under a name.
 
 use crate::fleet::{Finding, SignatureState, StoreDepth, StoreFacts, StorePath, Tier};
 use crate::fleet::{TierFacts, TierHistory, TierState};
@@ -97,7 +97,7 @@ pub(super) struct TierMemory {
 /// What a kind or a check remembers of a tier, as a type of its own.
 pub(super) trait MemoryPart: Default + Send + 'static {
     /// Returns what the history keeps, and under which name; nothing where everything can be measured
-    /// anew.
+    /// again.
     fn kept(&self) -> Option<(&'static str, Json)> {
         None
     }
@@ -159,7 +159,7 @@ impl TierMemory {
         }
     }
 
-    /// Returns what is to be kept now, by name; none of what is forgotten.
+    /// Returns what is to be kept now, by name; none for what is forgotten.
     fn to_keep(&self) -> Vec<(&'static str, Option<Json>)> {
         let depths = Some(&self.depths).filter(|depths| !depths.is_empty());
         let mut all = vec![

@@ -1,6 +1,6 @@
 //! Eyes: asks hosts and tiers what they are and have, on a schedule.
 //!
-//! [`Poller`] asks for ever and sends [`crate::fleet::Event`]s; [`measure_once`] asks once. A host
+//! [`Poller`] asks without end and sends [`crate::fleet::Event`]s; [`measure_once`] asks once. A host
 //! is asked by one script over [`crate::remote::ScriptRunner`], a tier over HTTP by the probe of its kind.
 //! What was not measured stays `None`.
 

@@ -344,7 +344,7 @@ impl HostView {
         self.records.as_ref().filter(|_| can_have).map(|_| self.record_in_use(listed).is_some())
     }
 
-    /// Returns by which number Nix sorts a cache, the lowest first; none of one that it leaves out,
+    /// Returns by which number Nix sorts a cache, the lowest first; none for one that it leaves out,
     /// or of which nothing is known.
     fn priority(&self, listed: &Listed) -> Option<i32> {
         let Substituter { kind, priority, refused, .. } = &listed.substituter;

@@ -1,5 +1,5 @@
 //! What seldom changes on a host and takes some processes to find out: what boots next, which roots
-//! are old. Looked at seldom, and anew when the host runs or boots another system.
+//! are old. Looked at seldom, and again when the host runs or boots another system.
 
 use crate::fleet::{
     BootChoice, DeployFacts, DeployedFrom, HostFacts, OldRoot, Specialisation, StorePath,

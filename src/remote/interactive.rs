@@ -2,7 +2,7 @@
 //!
 //! The connection is made as for scripts, with the same addresses, settings, keys and holds, and is the
 //! kept one of the host. The shell is an ssh of its own that goes over the control socket of that
-//! connection; where the host opens no further session on it, ssh connects anew by the same settings.
+//! connection; where the host opens no further session on it, ssh connects again by the same settings.
 
 use crate::fleet::Address;
 use crate::remote::connection::Remote;

@@ -299,7 +299,7 @@ impl Logins {
     }
 
     /// Returns the folder for control sockets; one that somebody removed, or opened for others, is
-    /// made anew.
+    /// made again.
     fn folder(&self) -> io::Result<PathBuf> {
         let mut sockets = lock(&self.sockets);
         let known = sockets.take().filter(Sockets::is_intact);

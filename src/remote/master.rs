@@ -175,7 +175,7 @@ pub(super) fn destination(address: &Address, config: Option<&Path>) -> Vec<OsStr
     words
 }
 
-/// Returns the text of a file, as far as the limit; nothing of one that cannot be read.
+/// Returns the text of a file, as far as the limit; nothing for one that cannot be read.
 fn read(file: &Path) -> String {
     let mut bytes = Vec::new();
     if let Ok(file) = File::open(file) {

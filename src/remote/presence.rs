@@ -155,7 +155,7 @@ mod tests {
     use crate::remote::{FakeRunner, Output};
     use std::sync::Mutex;
 
-    /// A host that answers so, one after the other, and then with the last for ever.
+    /// A host that answers so, one after the other, and then always with the last.
     fn host(answers: Vec<Result<&'static str, Trouble>>) -> FakeRunner {
         let left = Mutex::new(answers.into_iter().peekable());
         FakeRunner::new(move |host, _| {

@@ -55,7 +55,7 @@ impl FleetFigures {
         Vec::new()
     }
 
-    /// Takes what is silenced in nixdash's own state now, and marks all findings anew.
+    /// Takes what is silenced in nixdash's own state now, and marks all findings again.
     pub(super) fn set_silences(&mut self, kept: Vec<Silence>, now: Timestamp) {
         self.alarms.set_kept(kept);
         for facts in self.hosts.values_mut() {

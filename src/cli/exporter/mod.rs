@@ -1,4 +1,4 @@
-//! `nixdash exporter`: measures for ever, without a screen, and serves the figures to Prometheus.
+//! `nixdash exporter`: measures without end, without a screen, and serves the figures to Prometheus.
 //!
 //! It polls as the dashboard does and writes the history as the dashboard does.
 

@@ -163,7 +163,7 @@ fn line_of(line: &str) -> Option<SshLine> {
     Some((keyword.to_ascii_lowercase(), words))
 }
 
-/// Reads the hosts of the file that a person named, or of `~/.ssh/config`; none of one that is not
+/// Reads the hosts of the file that a person named, or of `~/.ssh/config`; none for one that is not
 /// there.
 pub(super) fn look(named: Option<&Path>, home: Option<&Path>) -> Result<Vec<SshHost>, String> {
     let Some(folder) = home.map(|home| home.join(".ssh")) else { return Ok(Vec::new()) };

@@ -212,7 +212,7 @@ pub enum Command {
     Freeze,
     /// Hears of the mouse, or leaves it to the terminal.
     Mouse,
-    /// Draws everything anew.
+    /// Draws everything again.
     Redraw,
     /// Stops the program until the shell continues it.
     Suspend,

@@ -80,7 +80,7 @@ fn row(
     }
 }
 
-/// Returns what was found in words; none of what is still looked for.
+/// Returns what was found in words; none for what is still looked for.
 fn words(found: &FoundHere) -> [(&'static str, Option<String>); 4] {
     [
         ("machine", found.machine.as_ref().map(machine)),

@@ -5,7 +5,7 @@
 //! given back as it was however the loop ends: by its own end, a signal or a panic.
 //!
 //! A program may have the terminal for a while (`guest`). The stream of keys is dropped before it starts
-//! and made anew when it has ended, since it would take keys that are typed for the program. What is
+//! and made again when it has ended, since it would take keys that are typed for the program. What is
 //! measured meanwhile is folded in, and nothing is drawn.
 
 mod background;
@@ -279,7 +279,7 @@ fn is_measured(message: &Msg) -> bool {
     matches!(message, Msg::Event(_) | Msg::Tick)
 }
 
-/// Returns the next event of the terminal; waits for ever while a program has it.
+/// Returns the next event of the terminal; waits without end while a program has it.
 async fn next_key(keys: &mut Option<TerminalKeys>) -> Option<io::Result<TerminalEvent>> {
     match keys {
         Some(keys) => keys.next().await,
@@ -287,7 +287,7 @@ async fn next_key(keys: &mut Option<TerminalKeys>) -> Option<io::Result<Terminal
     }
 }
 
-/// Returns what is told of the end of the program that has the terminal; waits for ever without one.
+/// Returns what is told of the end of the program that has the terminal; waits without end if there is none.
 async fn ended(guest: &mut Option<TerminalGuest>) -> Option<(String, bool)> {
     match guest {
         Some(guest) => guest.ended().await,

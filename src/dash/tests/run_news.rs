@@ -190,7 +190,7 @@ fn logs_are_asked_for_while_they_are_in_view_and_forgotten_afterwards() {
         (log.dropped(), log.end(), log.before(u64::MAX).count())
     };
     assert_eq!(log(&model, 0), (1000, 1003, 3));
-    // What comes anew takes the place of what was there.
+    // What comes again takes the place of what was there.
     update(&mut model, part("p620", Some(5000), &["four"]), now());
     assert_eq!(log(&model, 0), (5000, 5001, 1));
     press(&mut model, "\t");

@@ -355,7 +355,7 @@ pub(super) fn notice(model: &mut Model, text: String, now: Timestamp) {
     model.say(text, false, now);
 }
 
-/// Forgets that a password was given where sudo refused it: the next run asks anew.
+/// Forgets that a password was given where sudo refused it: the next run asks again.
 fn note_result(model: &mut Model, host: &str, result: &HostResult) {
     if result.findings.iter().any(|finding| finding.code == Code::SudoPasswordWrong) {
         model.passwords_given.remove(host);

@@ -204,7 +204,7 @@ fn done(result: &HostResult) -> (Role, String) {
     (Role::Text, bytes_in(result))
 }
 
-/// Returns how many derivations were built and what came from which tier; nothing of a host that failed
+/// Returns how many derivations were built and what came from which tier; nothing for a host that failed
 /// before that was counted.
 pub(in crate::dash) fn bytes_in(result: &HostResult) -> String {
     if result.built == 0 && result.fetched.is_empty() && !result.outcome.is_good() {

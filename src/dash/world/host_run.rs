@@ -185,7 +185,7 @@ impl HostRun {
         usual.checked_sub(since).filter(|left| *left >= WORTH_TELLING)
     }
 
-    /// Forgets how its run ended: it begins anew. Its log stays.
+    /// Forgets how its run ended: it begins again. Its log stays.
     pub(in crate::dash) fn begin_again(&mut self) {
         self.phases.clear();
         self.progress = None;

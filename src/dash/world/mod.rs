@@ -202,7 +202,7 @@ impl ScreenWorld {
         self.ancestries.get(commit_of(revision)).copied().flatten()
     }
 
-    /// Takes what is silenced in nixdash's own state, and marks all findings anew.
+    /// Takes what is silenced in nixdash's own state, and marks all findings again.
     pub(in crate::dash) fn set_silences(&mut self, kept: Vec<Silence>, now: Timestamp) {
         self.alarms.set_kept(kept);
         for host in &mut self.hosts {
@@ -282,25 +282,25 @@ impl ScreenWorld {
         Some(format!("run #{} {why}", run.id))
     }
 
-    /// Returns what is known of a host; none of one that the fleet does not have.
+    /// Returns what is known of a host; none for one that the fleet does not have.
     pub(in crate::dash) fn host(&self, name: &str) -> Option<&HostModel> {
         let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
         self.hosts.get(index)
     }
 
-    /// Returns what is known of a host, to be changed; none of one that the fleet does not have.
+    /// Returns what is known of a host, to be changed; none for one that the fleet does not have.
     pub(in crate::dash) fn host_mut(&mut self, name: &str) -> Option<&mut HostModel> {
         let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
         self.hosts.get_mut(index)
     }
 
-    /// Returns what is known of a tier; none of one that the fleet does not have.
+    /// Returns what is known of a tier; none for one that the fleet does not have.
     pub(in crate::dash) fn tier(&self, name: &str) -> Option<&TierView> {
         let index = self.fleet.tiers.iter().position(|tier| tier.name == name)?;
         self.tiers.get(index)
     }
 
-    /// Returns what is known of a tier, to be changed; none of one that the fleet does not have.
+    /// Returns what is known of a tier, to be changed; none for one that the fleet does not have.
     pub(in crate::dash) fn tier_mut(&mut self, name: &str) -> Option<&mut TierView> {
         let index = self.fleet.tiers.iter().position(|tier| tier.name == name)?;
         self.tiers.get_mut(index)

@@ -39,7 +39,7 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     compared?.report(step, changes).await
 }
 
-/// Asks what building takes; a derivation that is gone is made anew.
+/// Asks what building takes; a derivation that is gone is made again.
 async fn asked(step: &Step) -> Result<Compared, Failure> {
     let mut compared = ask(step).await?;
     if compared.is_invalid() {

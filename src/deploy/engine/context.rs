@@ -63,7 +63,7 @@ pub(super) struct RunContext {
     usual_builds: OnceEach<String, Arc<UsualBuilds>>,
     /// What was evaluated by earlier runs; none where nothing is kept.
     pub(super) kept: Option<KeptEvaluations>,
-    /// The source of each flake, packed to be sent; nothing of one that hosts fetch by themselves.
+    /// The source of each flake, packed to be sent; nothing for one that hosts fetch by themselves.
     pub(super) packed: OnceEach<String, Option<Packed>>,
     /// The sources of flakes on hosts that evaluate, by host and flake.
     pub(super) sources: OnceEach<(String, String), Arrived>,

@@ -148,7 +148,7 @@ pub struct Deploy {
     pub journal: RunJournal,
     /// Where what jobs of Nix print is kept; none where nobody goes on with the run.
     pub streams: Option<RunStreams>,
-    /// What earlier runs evaluated; none where every system is evaluated anew and nothing is kept.
+    /// What earlier runs evaluated; none where every system is evaluated again and nothing is kept.
     pub kept: Option<KeptEvaluations>,
     /// Knows what was confirmed for a host in later runs, for one that was away.
     pub newest: Newest,
@@ -302,7 +302,7 @@ async fn step_and_keep(
     commands
 }
 
-/// Sleeps until a time; for ever where there is none.
+/// Sleeps until a time; without end where there is none.
 async fn sleep_until(at: Option<Timestamp>) {
     match at {
         Some(at) => {

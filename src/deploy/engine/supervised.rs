@@ -132,7 +132,7 @@ impl Supervised {
     }
 }
 
-/// Returns the failure of a host of which nobody knows what it runs.
+/// Returns the failure of a host whose running system is not known.
 fn not_seen_since(text: String) -> Failure {
     Failure { outcome: Outcome::Unknown, reason: Reason::new(Code::NotSeenSince, text) }
 }

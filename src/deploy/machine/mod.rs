@@ -491,7 +491,7 @@ fn stopped_by_the_operator() -> Reason {
     Reason::new(Code::RunStopped, STOPPED)
 }
 
-/// What is known of a host that begins anew in a run.
+/// What is known of a host that begins again in a run.
 fn known_anew(attempt: u32) -> RunFacts {
     RunFacts { attempt, ..RunFacts::default() }
 }

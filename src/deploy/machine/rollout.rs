@@ -37,7 +37,7 @@ impl Wave {
         self.watch.as_ref().filter(|_| !self.passed)?.question()
     }
 
-    /// Lets the next wave wait for it again: one of its hosts begins anew.
+    /// Lets the next wave wait for it again: one of its hosts begins again.
     pub(super) fn open_again(&mut self) {
         self.watch = None;
         self.passed = false;
@@ -226,7 +226,7 @@ impl Machine {
     }
 
     /// Begins to watch a wave. The last one need not stay well for anybody, and neither does one
-    /// whose hosts all went back to systems that were confirmed before. A wave of which nobody got
+    /// whose hosts all went back to systems that were confirmed before. A wave in which no host got
     /// its system proves nothing, so somebody has to decide.
     fn begin_watch(
         &mut self,

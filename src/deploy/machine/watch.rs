@@ -109,7 +109,7 @@ impl Watch {
         Self { until: later(now, soak), gates: gates.collect(), question: None, failed: None }
     }
 
-    /// Watches a wave of which nobody got its system: there is nothing to look at.
+    /// Watches a wave in which no host got its system: there is nothing to look at.
     pub(super) fn nothing(now: Timestamp) -> Self {
         Self { until: now, gates: Vec::new(), question: None, failed: None }
     }
@@ -344,7 +344,7 @@ mod tests {
         let mut askings = 0;
         let mut before = Watch::begin(&rollout(0, Some((1, 0))), true, at(0));
         let (first, _) = before.due(at(2), &mut askings).remove(0);
-        // One of its hosts is tried again, and the wave is watched anew.
+        // One of its hosts is tried again, and the wave is watched again.
         let mut anew = Watch::begin(&rollout(0, Some((1, 0))), true, at(3));
         let (second, _) = anew.due(at(5), &mut askings).remove(0);
         assert_ne!(first, second);

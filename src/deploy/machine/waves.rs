@@ -96,7 +96,7 @@ fn follow(wave: &mut [usize], hosts: &[WaveHost]) {
     }
 }
 
-/// Numbers waves anew, so that none is without a host.
+/// Numbers waves again, so that none is without a host.
 fn without_gaps(wave: &[usize]) -> Vec<usize> {
     let mut used: Vec<usize> = wave.to_vec();
     used.sort_unstable();

@@ -70,7 +70,7 @@ pub enum RolloutNews {
         /// Why that is not done; none where it is.
         refused: Option<String>,
     },
-    /// A host begins anew in this run.
+    /// A host begins again in this run.
     Again {
         /// The host.
         host: String,

@@ -35,7 +35,7 @@ impl RunOptions {
         *self == Self::default()
     }
 
-    /// Returns these options with those that are given anew. Caches are only left out where hosts build
+    /// Returns these options with those that are given now. Caches are only left out where hosts build
     /// themselves, so another strategy asks them again.
     #[must_use]
     pub fn given_anew(self, anew: Self) -> Self {

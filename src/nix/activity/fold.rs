@@ -207,7 +207,7 @@ impl ActivityLog {
         caches.filter(has).max_by_key(|from| from.len()).cloned()
     }
 
-    /// Ends what ran under a number that begins anew: how it ended is not known.
+    /// Ends what ran under a number that begins again: how it ended is not known.
     fn displace(&mut self, id: u64) {
         self.counters.displaced();
         self.order.retain(|running| *running != id);

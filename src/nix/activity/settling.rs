@@ -31,7 +31,7 @@ impl Settling {
         self.waiting.push_back(which);
     }
 
-    /// Notes that something began anew, or that it is known from elsewhere how it ended.
+    /// Notes that something began again, or that it is known from elsewhere how it ended.
     pub(super) fn forget(&mut self, which: usize) {
         self.waiting.retain(|waiting| *waiting != which);
     }
@@ -55,7 +55,7 @@ impl Settling {
         self.waiting.pop_front().map(|which| (which, is_done))
     }
 
-    /// Returns what no counter moved for, and begins anew.
+    /// Returns what no counter moved for, and begins again.
     pub(super) fn end(&mut self) -> VecDeque<usize> {
         (self.done, self.failed) = (0, 0);
         std::mem::take(&mut self.waiting)

@@ -59,7 +59,7 @@ pub(in crate::probe) async fn note(asking: &Asking<'_>, facts: &mut TierFacts) {
     }
 }
 
-/// Returns whether a program makes the token anew whenever it is asked.
+/// Returns whether a program makes a new token whenever it is asked.
 fn is_made(login: &Login) -> bool {
     matches!(login, Login::Token(SecretSource::Command { .. }))
 }

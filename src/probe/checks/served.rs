@@ -132,7 +132,7 @@ pub(in crate::probe) fn take_over(memory: &Memory, tier: &Tier, kept: Json) {
 }
 
 /// Does the arithmetic: growth of each counter, less our own requests. A server that was started
-/// anew counts from nothing, and what was ours it has forgotten.
+/// again counts from nothing, and what was ours it has forgotten.
 fn between(before: Counts, now: Counts, own: Own, seconds: f64) -> ServedFacts {
     let is_new = now.hits < before.hits
         || now.misses < before.misses

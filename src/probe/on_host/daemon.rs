@@ -1,6 +1,6 @@
 //! Whose settings were read: the running daemon's, or only the files'.
 //!
-//! A daemon never reads its settings again: for each connection it forks without starting anew. So
+//! A daemon never reads its settings again: for each connection it forks without starting again. So
 //! what the files say now holds only for a daemon that started after they were changed last. Times
 //! of files tell that where they are older than the daemon. On NixOS every activation turns the
 //! links on the way to nix.conf, so there a hash of the files is remembered beside the start of the

@@ -1,5 +1,5 @@
-//! Asks for ever: a task per host for the quick probe and one for the slow, one per tier, and one
-//! for coverage.
+//! Asks until it is stopped: a task per host for the quick probe and one for the slow, one per
+//! tier, and one for coverage.
 //!
 //! Every task sends [`Event`]s into one channel and waits when it is full. No task waits for
 //! another host's, so a dead host delays nobody.
@@ -297,7 +297,8 @@ impl Shared {
         Some(kept.into_iter().find(|(known, _)| known == name).map(|(_, value)| value))
     }
 
-    /// Changes what was found of a tier last, and sends it; nothing of one that was not asked yet.
+    /// Changes the newest facts of a tier and sends them. A tier that was never asked has none, and
+    /// nothing is sent.
     async fn amend(&self, tier: &Tier, change: impl FnOnce(&mut TierFacts)) -> Option<()> {
         let facts = lock(&self.found).get_mut(&tier.name).map(|facts| {
             change(facts);
@@ -346,7 +347,7 @@ impl Shared {
         self.send_changed_tiers().await
     }
 
-    /// Sends the tiers of which something else is known now than when they were asked.
+    /// Sends the tiers whose facts changed since they were asked.
     async fn send_changed_tiers(&self) -> Option<()> {
         let Ok(tools) = self.tools() else { return Some(()) };
         for tier in &self.fleet.tiers {

@@ -46,7 +46,7 @@ impl Shared {
         Some(())
     }
 
-    /// Forgets everything that a tier said of paths, and asks it anew.
+    /// Forgets everything that a tier said of paths, and asks it again.
     pub(super) fn forget_answers(&self, tier: &Tier) {
         lock(&self.answers).forget_tier(&tier.name);
         if let Some(recorder) = &self.record.recorder {

@@ -25,7 +25,7 @@ etc_source() {
 		done | tr '\n' ' '
 }
 
-# Tells whether /etc is an overlay that an activation mounts anew.
+# Tells whether /etc is an overlay that an activation mounts again.
 is_etc_overlay() {
 	[ "$(findmnt -nro FSTYPE --mountpoint "$root/etc" 2>/dev/null)" = overlay ]
 }

@@ -24,7 +24,7 @@ fn parsed<T: DeserializeOwned>(text: Option<String>) -> Option<T> {
 }
 
 impl History {
-    /// Keeps the figures of a host, in place of those before; nothing of one that never answered.
+    /// Keeps the figures of a host, in place of those before; nothing for one that never answered.
     pub fn keep_host(&mut self, host: &Host, facts: &HostFacts) -> Result<(), HistoryError> {
         let Some(at) = facts.measured_at else { return Ok(()) };
         let [name, reach] = host_key(host);

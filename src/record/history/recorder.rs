@@ -32,7 +32,7 @@ const THIN_FIRST: Duration = Duration::from_secs(60);
 /// How long an answer or the last write is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What is written; done anew on a fresh file where the old one turns out to be corrupt.
+/// What is written; done again on a fresh file where the old one turns out to be corrupt.
 type Write = Box<dyn Fn(&mut History, &Fleet) -> Result<(), HistoryError> + Send>;
 
 /// What is read, and who hears of it.

@@ -443,7 +443,7 @@ fn a_run_that_is_told_twice_is_one_run() {
     for event in run("1", NOW).iter().chain(&run("1", NOW)).chain(&run("2", NOW + 1.hours())) {
         history.write_run(event).unwrap();
     }
-    // The folder of runs was removed, and numbers begin anew.
+    // The folder of runs was removed, and numbers begin again.
     for event in run("1", NOW + 2.hours()) {
         history.write_run(&event).unwrap();
     }

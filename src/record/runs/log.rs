@@ -113,7 +113,7 @@ impl LogReader {
     }
 
     /// Reads what was added; where that is more than anybody reads, or a part of it is gone, the newest
-    /// lines anew.
+    /// lines again.
     fn go_on(&mut self, mut place: LogPlace) -> Option<LogPart> {
         let mut size = place.file.length().ok()?;
         if size == place.offset
@@ -325,7 +325,7 @@ mod tests {
         writer.flush().unwrap();
         let part = reader.look().unwrap();
         assert_eq!((part.earlier, part.lines.len()), (Some(many - 10), 10));
-        // A file that was cut short is read anew.
+        // A file that was cut short is read again.
         let path = runs.folder(&run).join("a.log");
         OpenOptions::new().write(true).open(path).unwrap().set_len(1000).unwrap();
         assert_eq!(reader.look().unwrap().lines.len(), 10);

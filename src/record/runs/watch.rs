@@ -137,7 +137,7 @@ fn read(runs: &Runs, run: &RunId, alive: bool, place: &mut ReadPosition, news: &
     }
 }
 
-/// Returns what tells whether a file is another one than before; none of one that is not there, or that
+/// Returns what tells whether a file is another one than before; none for one that is not there, or that
 /// is too big to be what it should be.
 fn stamp(path: &Path) -> Option<FileStamp> {
     let data = fs::metadata(path).ok().filter(|data| data.len() <= BIGGEST_LIVE)?;

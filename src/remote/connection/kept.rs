@@ -93,7 +93,7 @@ impl Link {
 }
 
 impl Inner {
-    /// Runs a script on the kept connection; one that broke while it was idle is made anew once.
+    /// Runs a script on the kept connection; one that broke while it was idle is made again once.
     ///
     /// A probe changes nothing and may run twice. So it is not asked first whether its connection lives, which
     /// would wake nixdash twice more each time; where it is found dead, the probe runs on another one.
@@ -141,7 +141,7 @@ impl Inner {
         }
     }
 
-    /// Returns the kept connection; one that broke while it was idle is made anew.
+    /// Returns the kept connection; one that broke while it was idle is made again.
     pub(super) async fn living_master(
         &self,
         host: &Host,

@@ -1,7 +1,7 @@
 //! Jobs: work on a host that goes on when the connection ends.
 //!
 //! A job is a transient systemd unit with a folder below `/run/nixdash/jobs`: its log is followed
-//! from an offset, so a lost connection is made anew and nothing of the log is missed. What a job
+//! from an offset, so a lost connection is made again and nothing of the log is missed. What a job
 //! left in its folder is the truth about it, never the unit's state. Starting one is idempotent: it
 //! is asked for again until it is there.
 
@@ -28,7 +28,7 @@ use std::time::Duration;
 use times::{FollowedPiece, LogHead, LogTimes};
 use tokio::time::Instant;
 
-/// Longest time that one follow may take before it is begun anew.
+/// Longest time that one follow may take before it is begun again.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
 
 /// A follow that lasted longer than this had a connection.
@@ -176,7 +176,7 @@ impl Job {
     }
 
     /// Follows the log until the job leaves the awaited result or ends; a broken connection is made
-    /// anew for as long as `patience` without an answer.
+    /// again for as long as `patience` without an answer.
     pub async fn follow(
         &mut self,
         awaited: &str,

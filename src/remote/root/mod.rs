@@ -172,7 +172,7 @@ impl RootPast {
         }
     }
 
-    /// Forgets the way: the next script looks anew. A password that was refused is not used again.
+    /// Forgets the way: the next script looks again. A password that was refused is not used again.
     pub(super) fn note_refusal(&self, way: &RootWay, error: &RemoteError) {
         let mut state = self.state();
         state.way = None;

@@ -118,7 +118,7 @@ impl HostWord {
 /// and by whose settings all that is so.
 type OnHostWords = [Option<HostWord>; 5];
 
-/// Returns what is told of most hosts in the same words, of each side; nothing of one host alone.
+/// Returns what is told of most hosts in the same words, of each side; nothing for one host alone.
 fn common(words: &BTreeMap<&str, OnHostWords>) -> [Option<String>; 5] {
     std::array::from_fn(|side| {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -94,7 +94,7 @@ impl TierSort {
     }
 }
 
-/// Returns how urgently somebody should look at a tier; none of one that was not asked.
+/// Returns how urgently somebody should look at a tier; none for one that was not asked.
 fn urgency(facts: &TierFacts) -> Option<f64> {
     match (worst(&facts.findings).map(|finding| finding.severity), facts.state) {
         (Some(Severity::Error), _) => Some(2.0),

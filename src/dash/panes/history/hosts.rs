@@ -3,7 +3,7 @@
 //! ```text
 //!  run #41  switch via-cache ──────────────────────────────────────────────────────────
 //!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
-//!    samsung       ✗ rolled back in 5.1 s samsung: nobody could reach it within 15 s of its
+//!    samsung       ✗ rolled back in 5.1 s samsung: nobody reached the host within 15 s of its
 //!                                         activation; it is back on the previous system
 //! ```
 

@@ -101,7 +101,7 @@ impl Evaluator {
         (!self.settings.is_empty()).then(|| DECIDING.iter().filter_map(line).collect())
     }
 
-    /// Returns how much memory each of some workers may take before it begins anew, in megabytes.
+    /// Returns how much memory each of some workers may take before it begins again, in megabytes.
     pub(super) fn memory_each(&self, workers: usize) -> u64 {
         let all = self.memory.map_or(MEMORY_EACH, |memory| memory.saturating_sub(MEMORY_LEFT));
         (all / (workers.max(1) as u64)).max(MEMORY_EACH / 2) >> 20

@@ -136,7 +136,7 @@ pub(super) struct Headers {
     pub(super) limit: Option<u64>,
     /// Requests that are left.
     pub(super) remaining: Option<u64>,
-    /// When the count begins anew.
+    /// When the count begins again.
     pub(super) reset: Option<Timestamp>,
     /// What a classic token may do; empty for one that may do nothing but read what is public.
     pub(super) scopes: Option<String>,

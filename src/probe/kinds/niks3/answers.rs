@@ -81,7 +81,7 @@ impl From<Stats> for Inventory {
     }
 }
 
-/// Returns a figure as a whole number; nothing of one that is none.
+/// Returns a figure as a whole number; nothing for one that is none.
 fn whole(figure: f64) -> Option<u64> {
     (0.0..=1e18).contains(&figure).then_some(figure as u64)
 }

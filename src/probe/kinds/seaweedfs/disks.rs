@@ -52,7 +52,7 @@ pub(super) struct Disk {
     percent: f64,
 }
 
-/// Returns how full the servers' disks are, asked anew when the last time was long ago.
+/// Returns how full the servers' disks are, asked again when the last time was long ago.
 pub(super) async fn disks(asking: &Asking<'_>, servers: &BTreeSet<String>) -> Vec<Disk> {
     let known = asking
         .memory

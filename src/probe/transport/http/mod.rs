@@ -117,7 +117,7 @@ impl HttpClient {
         })
     }
 
-    /// Lets the next request read the secret of a tier anew, over a new connection: somebody may have
+    /// Lets the next request read the secret of a tier again, over a new connection: somebody may have
     /// mended or renewed it.
     pub(in crate::probe) fn forget_client(&self, tier: &Tier) {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);

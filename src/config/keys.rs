@@ -109,18 +109,21 @@ impl KeyTable {
             ),
             Self::Hooks => (
                 "[hosts.NAME.hooks]",
-                "Commands before and after what a deploy of the host does. Each is `{ run = [\"PROGRAM\", \"ARG\"], \
-                 on = \"here\" | \"host\", limit = \"60s\" }`: a program and its arguments, which no shell reads. `here` \
-                 (without the key) is this machine, as you, in the folder of `hosts.toml`; `host` is the host, as root. Facts are in its \
-                 environment: `NIXDASH_HOOK`, `NIXDASH_HOST`, `NIXDASH_RUN`, `NIXDASH_GOAL`, `NIXDASH_BUILD_ON`, `NIXDASH_TOPLEVEL`, \
-                 `NIXDASH_RUNNING`, `NIXDASH_REVISION`, `NIXDASH_FLAKE`, `NIXDASH_OUTCOME`. One that fails before anything was changed \
-                 stops the host; one that fails afterwards is told.",
+                "Commands before and after what a deploy of the host does. Each is `{ run = \
+                 [\"PROGRAM\", \"ARG\"], on = \"here\" | \"host\", limit = \"60s\" }`: a program \
+                 and its arguments, which no shell reads. `here` (without the key) is this \
+                 machine, as you, in the folder of `hosts.toml`; `host` is the host, as root. \
+                 Facts are in its environment: `NIXDASH_HOOK`, `NIXDASH_HOST`, `NIXDASH_RUN`, \
+                 `NIXDASH_GOAL`, `NIXDASH_BUILD_ON`, `NIXDASH_TOPLEVEL`, `NIXDASH_RUNNING`, \
+                 `NIXDASH_REVISION`, `NIXDASH_FLAKE`, `NIXDASH_OUTCOME`. A hook that fails before \
+                 anything was changed stops the host; a later failure is only reported.",
             ),
             Self::Tiers => (
                 "[[tiers]]",
-                "One table for each binary cache, in the order that is meant. The order in which \
-                 each host really asks them is measured. [Kinds of tiers](tiers.md) says what is \
-                 measured of which kind. The last column names the kinds that have the key.",
+                "One table for each binary cache, in the order in which hosts should ask them. The \
+                 order in which each host really asks them is measured. [Kinds of tiers](tiers.md) \
+                 says what is measured of which kind. The last column names the kinds that have \
+                 the key.",
             ),
             Self::Rollout => (
                 "[rollout]",
@@ -255,9 +258,9 @@ const FLEET: &[KnownKey] = &[
         "reboot_to_recover",
         "`true` or `false`",
         "`false`",
-        "`true`: a host that went back and stays cut off restarts itself, when `connectivity` answered \
-         it before and answers it no more, nothing was made permanent, and its root disk asks for no \
-         passphrase.",
+        "`true`: a host that went back and stays cut off restarts itself, when `connectivity` \
+         answered before and no longer answers, nothing was made permanent, and its root disk asks \
+         for no passphrase.",
     ),
     key(
         "connectivity",
@@ -403,7 +406,8 @@ const HOSTS: &[KnownKey] = &[
         "sudo_password",
         "as in `[fleet]`",
         "the fleet's",
-        "As in `[fleet]`, for this host. With `ask` this host's password is asked for by itself.",
+        "As in `[fleet]`, for this host. With `ask` the password of this host is asked for \
+         separately.",
     ),
 ];
 
@@ -418,8 +422,7 @@ const HOOKS: &[KnownKey] = &[
         "before_rollback",
         "a list of hooks",
         "none",
-        "Before a generation is brought back that somebody asked for. A host that goes back by itself asks \
-         nobody before.",
+        "Before a rollback that somebody asked for. It is not run when a host goes back by itself.",
     ),
     key(
         "after_rollback",
@@ -434,12 +437,12 @@ const SECRET: &str =
     "`{ env = \"NAME\" }`, `{ file = \"PATH\" }` or `{ command = [\"PROGRAM\", \"ARG\"] }`";
 
 const TIERS: &[KnownKey] = &[
-    key("name", "a name", "it must be there", "What screens and runs call the tier."),
-    key("kind", "one of the [kinds of tiers](tiers.md)", "it must be there", "What serves it."),
+    key("name", "a name", "required", "What screens and runs call the tier."),
+    key("kind", "one of the [kinds of tiers](tiers.md)", "required", "What serves it."),
     key(
         "url",
         "an address without a password: `http://`, `https://`; kind `s3`: `s3://BUCKET?endpoint=…&region=…`, or `s3://BUCKET/PREFIX?…`, which Nix knows from 2.33 on",
-        "it must be there; kind `github-actions`: `https://api.github.com`",
+        "required; kind `github-actions`: `https://api.github.com`",
         "The address that hosts name in `substituters`. For `github-actions` it is where GitHub's \
          interface begins.",
     ),
@@ -511,23 +514,18 @@ const TIERS: &[KnownKey] = &[
         "api",
         "an address",
         "the address of `url`",
-        "Where the API of a Cachix of one's own is, or the niks3 server of a bucket. It gets the token: \
-         Cachix beside `url`, and the server of niks3 alone.",
+        "The API of your own Cachix, or the niks3 server of a bucket. The token is sent there: for \
+         Cachix also to `url`, for niks3 only there.",
     ),
-    key("repo", "`\"OWNER/NAME\"`", "it must be there", "The repository whose caches are meant."),
+    key("repo", "`\"OWNER/NAME\"`", "required", "The repository whose caches are meant."),
     key(
         "unit",
         "the name of a systemd unit",
         "`nix-serve.service`",
         "The unit on `host` whose log tells what the server answered.",
     ),
-    key(
-        "masters",
-        "a list of addresses",
-        "it must be there",
-        "Every master of the SeaweedFS cluster.",
-    ),
-    key("s3", "an address", "it must be there", "The bucket on the gateway of the cluster."),
+    key("masters", "a list of addresses", "required", "Every master of the SeaweedFS cluster."),
+    key("s3", "an address", "required", "The bucket on the gateway of the cluster."),
     key("metrics", "an address", "its own counters are not read", "The metrics of the gateway."),
     key(
         "replication",
@@ -549,8 +547,9 @@ const ROLLOUT: &[KnownKey] = &[
         "waves",
         "a list of `\"@tag\"`, `\"25%\"`, a number or `\"rest\"`",
         "one wave of all hosts",
-        "Which hosts go together. A percentage is one of all hosts that the run changes. Hosts that are \
-         left over make the last wave. A host that builds or serves a cache for others is in the last one.",
+        "Which hosts go together. A percentage is of all hosts that the run changes. Hosts that \
+         are left over make the last wave. A host that builds or serves a cache for others is in \
+         the last one.",
     ),
     key(
         "canary",
@@ -570,26 +569,27 @@ const ROLLOUT: &[KnownKey] = &[
         "max_failed",
         "`0` to `1000`, or a percentage such as `\"10%\"`",
         "`0`",
-        "How many hosts of a wave may fail. When more do, no other host begins to activate. A host that fails \
-         before it changes anything counts before its wave begins and when it is over: it holds no host up of \
-         a wave that has begun. A percentage is one of all hosts with which the wave began.",
+        "How many hosts of a wave may fail. When more do, no other host begins to activate. A host \
+         that fails before anything on it was changed counts before its wave begins and when the \
+         wave is over; it stops no other host of a wave that has begun. A percentage is of all \
+         hosts with which the wave began.",
     ),
     key(
         "on_failure",
         "`\"halt\"` or `\"rollback\"`",
         "`\"halt\"`",
-        "What happens then, or when a gate fails. `halt` leaves the other hosts as they are. `rollback` also \
-         takes the hosts back that this run brought their system.",
+        "What happens then, or when a gate fails. `halt` leaves the other hosts as they are. \
+         `rollback` also takes back the hosts that got their system in this run.",
     ),
     key("order", "tables", "waves alone decide", "See `[[rollout.order]]`."),
 ];
 
 const GATES: &[KnownKey] = &[
-    key("name", "a name", "it must be there", "What it is called."),
+    key("name", "a name", "required", "What it is called."),
     key(
         "command",
         "a list: a program and its arguments",
-        "`url` must be there",
+        "`url` is required",
         "Run as root on each host of the wave that has its new system. It passes with exit code 0. Where it \
          cannot be run (exit codes 126 and 127), takes longer than `limit` or the host does not answer, the \
          check could not be made: the run pauses and asks.",
@@ -597,7 +597,7 @@ const GATES: &[KnownKey] = &[
     key(
         "url",
         "an address",
-        "`command` must be there",
+        "`command` is required",
         "Asked from this machine. It passes with a status from 200 to 299, and fails with any other or when \
          the connection is refused. When nothing answers, the check could not be made: the run pauses and asks.",
     ),
@@ -607,33 +607,33 @@ const GATES: &[KnownKey] = &[
         "successes_in_a_row",
         "`1` to `1000`",
         "`1`",
-        "How many good answers one after the other pass.",
+        "How many good answers in a row it needs to pass.",
     ),
-    key("failures", "`0` to `1000`", "`0`", "How many bad answers are borne before it fails."),
+    key("failures", "`0` to `1000`", "`0`", "How many bad answers are allowed before it fails."),
     key("limit", "`1s` to `1d`", "`10s`", "How long an answer may take."),
 ];
 
 const ORDER: &[KnownKey] = &[
-    key("host", "the name of a host", "`tag` must be there", "The host that waits."),
-    key("tag", "a tag", "`host` must be there", "The hosts that wait."),
+    key("host", "the name of a host", "`tag` is required", "The host that waits."),
+    key("tag", "a tag", "`host` is required", "The hosts that wait."),
     key(
         "after",
         "the name of a host, or `\"@tag\"`",
-        "it must be there",
-        "For whom they wait: those of them that take part in the run must be done. A host that has both tags \
-         does not wait for itself.",
+        "required",
+        "Which hosts they wait for: those that take part in the run must be done. A host that has \
+         both tags does not wait for itself.",
     ),
-    key("reason", "a text", "it must be there", "Why. It is shown while they wait."),
+    key("reason", "a text", "required", "Why. It is shown while they wait."),
 ];
 
 const BUDGET: &[KnownKey] = &[
-    key("tag", "a tag", "it must be there", "The hosts that it is for."),
+    key("tag", "a tag", "required", "The hosts that it is for."),
     key(
         "in_flight",
         "`1` to `1000`",
         "`1`",
-        "How many of them may be in flight at once: being activated, or away. One that cannot be reached \
-         counts.",
+        "How many of them may be in flight at once: being activated, or away. A host that cannot \
+         be reached counts too.",
     ),
 ];
 
@@ -649,16 +649,18 @@ const ALARMS: &[KnownKey] = &[
         "nix_free",
         "a size",
         "`\"2GiB\"`",
-        "The least room below `/nix`. The plan of a deploy notes less. Below 64 MiB a deploy is refused.",
+        "The least free room below `/nix`. With less, the plan of a deploy has a note. Below 64 \
+         MiB a deploy is refused.",
     ),
     key(
         "boot_free",
         "a size",
         "`\"64MiB\"`",
-        "The least room where the boot loader reads kernels. The plan of a deploy notes less.",
+        "The least free room where the boot loader reads kernels. With less, the plan of a deploy \
+         has a note.",
     ),
-    key("var_free", "a size", "`\"256MiB\"`", "The least room on `/var`."),
-    key("tmp_free", "a size", "`\"256MiB\"`", "The least room on `/tmp`."),
+    key("var_free", "a size", "`\"256MiB\"`", "The least free room on `/var`."),
+    key("tmp_free", "a size", "`\"256MiB\"`", "The least free room on `/tmp`."),
     key("memory", "`0.0` to `1.0`", "`0.95`", "The greatest share of main memory in use."),
     key(
         "load_per_cpu",
@@ -685,11 +687,11 @@ const ALARMS: &[KnownKey] = &[
 ];
 
 const SILENCE: &[KnownKey] = &[
-    key("code", "the code of a finding", "it must be there", "What is silenced."),
+    key("code", "the code of a finding", "required", "What is silenced."),
     key("host", "the name of a host", "any host", "The host that it is about."),
     key("tier", "the name of a tier", "any tier", "The tier that it is about."),
-    key("reason", "a text", "it must be there", "Why nobody has to do anything now."),
-    key("until", "a date, such as `2026-12-31`", "it must be there", "The last day, in UTC."),
+    key("reason", "a text", "required", "Why nothing has to be done now."),
+    key("until", "a date, such as `2026-12-31`", "required", "The last day, in UTC."),
 ];
 
 const HISTORY: &[KnownKey] = &[key(
@@ -704,9 +706,9 @@ const RETENTION: &[KnownKey] = &[
         "max_run_size",
         "`\"1MB\"` to `\"1TB\"`",
         "`\"1GB\"`",
-        "How much the logs of one run may take on disk: three quarters are for its hosts' logs, of which the \
-         middle is left out with a mark, and one for what its jobs print byte for byte. Phases, plans and \
-         results are always kept.",
+        "How much the logs of one run may take on disk: three quarters are for its hosts' logs, \
+         and one for the exact output of its jobs. Of longer logs the middle is left out, with a \
+         mark. Phases, plans and results are always kept.",
     ),
     key(
         "max_logs_age",
@@ -738,17 +740,18 @@ const UI: &[KnownKey] = &[
         "mouse",
         "`true` or `false`",
         "`true`",
-        "Whether the dashboard hears of the mouse: clicks on rows, tabs, heads of columns, buttons and the keys in \
-         the footer, and the wheel. `ctrl-t` changes it at run time. With `false`, and with shift held in most \
-         terminals, the mouse selects text as elsewhere.",
+        "Whether the dashboard uses the mouse: clicks on rows, tabs, heads of columns, buttons and \
+         the keys in the footer, and the wheel. `ctrl-t` changes it at run time. With `false`, and \
+         with shift held in most terminals, the mouse selects text as elsewhere.",
     ),
     key(
         "notify",
         "`\"auto\"`, `\"bell\"`, `\"osc9\"`, `\"osc777\"` or `\"off\"`",
         "`\"auto\"`",
-        "How the terminal tells that a run of more than 30 s has ended, or that a run ended or asks something while the \
-         terminal has not the focus. `bell` rings; `osc9` (iTerm2, kitty, WezTerm, ghostty) and `osc777` (rxvt, foot, terminals \
-         made with VTE) ring and show a notification of the desktop; `auto` chooses between these two by what the terminal says \
+        "How the terminal tells that a run of more than 30 s has ended, or that a run ended or \
+         asks something while the terminal does not have the focus. `bell` rings; `osc9` (iTerm2, \
+         kitty, WezTerm, ghostty) and `osc777` (rxvt, foot, terminals made with VTE) ring and show \
+         a notification of the desktop; `auto` chooses between these two by what the terminal says \
          of itself, and takes `osc9` in tmux; `off` does neither.",
     ),
     key(

@@ -67,14 +67,14 @@ impl RawServer {
                 "write netrc = { file = \"…\" }, or user = \"…\" and password = { env = \"…\" }"
             }
             Self::Cluster => {
-                "nixdash logs in at the gateway only: name an address that asks for none"
+                "nixdash logs in to the gateway only: name an address that asks for no login"
             }
-            Self::Proxy => "nixdash logs in at no proxy: name one that asks for no password",
+            Self::Proxy => "nixdash does not log in to a proxy: name one that asks for no password",
             Self::Prometheus => {
-                "nixdash logs in at no Prometheus: name an address that asks for no password, such \
-                 as that of a proxy that adds it"
+                "nixdash does not log in to Prometheus: name an address that asks for no password, \
+                 such as that of a proxy that adds it"
             }
-            Self::Gate => "a gate logs in nowhere: name an address that asks for no password",
+            Self::Gate => "a gate does not log in: name an address that asks for no password",
         }
     }
 
@@ -147,8 +147,8 @@ mod tests {
             (RawServer::Tier(KindName::S3), "s3://u:hunter2@x", "access_key"),
             (RawServer::Tier(KindName::S3), "s3://x?endpoint=https://u:hunter2@y", "access_key"),
             (RawServer::Tier(KindName::GithubActions), "https://hunter2@x/api/v3", "token"),
-            (RawServer::Proxy, "socks5://u:hunter2@x", "no proxy"),
-            (RawServer::Prometheus, "http://u:hunter2@x", "no Prometheus"),
+            (RawServer::Proxy, "socks5://u:hunter2@x", "to a proxy"),
+            (RawServer::Prometheus, "http://u:hunter2@x", "to Prometheus"),
         ] {
             let (message, hint) = url(text, server).unwrap_err();
             assert!(hint.contains(words) && message.contains("password"), "{message}; {hint}");

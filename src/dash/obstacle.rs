@@ -36,13 +36,13 @@ fn reason(model: &Model, command: Command) -> &'static str {
         Command::NextProblem => "nothing is wrong",
         Command::CopyFix | Command::Silence => "nothing is wrong with what is selected",
         Command::NextDetails | Command::PreviousDetails => {
-            "only where the details of one of several are shown"
+            "only in the details of one of several hosts or tiers"
         }
         Command::Retry | Command::TryHost if is_active => "the host did not fail",
         Command::Retry | Command::TryHost => "no host of the run failed",
         Command::Plan => "no plan is known",
-        Command::Reattach => "no run waits for somebody to go on with it",
-        Command::AcceptCheck => "no check waits for somebody",
+        Command::Reattach => "no run was left unfinished",
+        Command::AcceptCheck => "no check waits for an answer",
         Command::Cancel
         | Command::PauseRun
         | Command::SkipHost
@@ -50,18 +50,18 @@ fn reason(model: &Model, command: Command) -> &'static str {
         | Command::TakeRunBack
             if !is_active =>
         {
-            "no run goes on"
+            "no run is going on"
         }
         Command::TakeWaveBack | Command::TakeRunBack => "no host has its new system yet",
         Command::Back => "there is nothing to go back from",
         Command::EditHostsFile => "there is no hosts.toml",
-        Command::GroupByTag => "no host has a tag, or the details of one are shown",
+        Command::GroupByTag => "no host has a tag, or the details of a host are shown",
         Command::Filter | Command::Sort | Command::TurnSort if panes::shows_details(model) => {
-            "the details of one are shown"
+            "the details are shown, not the list"
         }
         Command::ScrollLeft | Command::ScrollRight => "nothing more is on that side",
         _ if model.screen != Screen::Logs && model.row_count() == 0 => "nothing is here yet",
         _ if !model.shows_selected() => "nothing is selected",
-        _ => "there is nothing to do it to",
+        _ => "there is nothing it could act on",
     }
 }

@@ -110,7 +110,7 @@ fn read(text: &str) -> Result<Session, String> {
     if session.form == FORM {
         Ok(session)
     } else {
-        Err(format!("it has form {} and this nixdash reads form {FORM}", session.form))
+        Err(format!("its format is {}, and this nixdash reads format {FORM}", session.form))
     }
 }
 

@@ -107,7 +107,7 @@ fn conflict(given: &[GivenKeys<'_>]) -> Option<(usize, String)> {
                         format!("line {} gives it to `{theirs}` too", other.binding.line)
                     }
                     None => format!(
-                        "`{theirs}` has this key, and [keys] gives that command no other one"
+                        "`{theirs}` has this key, and [keys] gives `{theirs}` no other one"
                     ),
                 };
                 return Some((at, format!("`{name}` cannot have the key `{key}`: {whose}")));

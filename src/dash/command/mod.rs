@@ -170,9 +170,9 @@ pub enum Command {
     Filter,
     /// Gives one pane the whole body.
     Zoom,
-    /// Gives the list more rows, and what stands below it fewer.
+    /// Gives the list more rows, and the part below it fewer.
     LongerList,
-    /// Gives the list fewer rows, and what stands below it more.
+    /// Gives the list fewer rows, and the part below it more.
     ShorterList,
     /// Shows a view.
     Show(Screen),
@@ -273,7 +273,7 @@ impl Command {
 pub enum Context {
     /// A view, without an overlay.
     View(Screen),
-    /// A screen that stands.
+    /// A frozen screen.
     Frozen,
     /// Typing a filter.
     Prompt,
@@ -362,7 +362,7 @@ impl Context {
         (Self::Quit, "What becomes of runs"),
         (Self::OverTime, "Figures over time"),
         (Self::Past, "What happened"),
-        (Self::Frozen, "A screen that stands"),
+        (Self::Frozen, "A frozen screen"),
         (Self::Shell, "Whether to open a shell on a protected host"),
         (Self::Units, "The units of a host"),
         (Self::UnitFilter, "A filter of units that is typed"),

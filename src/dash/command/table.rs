@@ -236,7 +236,7 @@ const MORE_ROWS: &[CommandEntry] = &[
         &[FLEET, CACHES, HISTORY],
         None,
         "turn-sort",
-        "turn the order of the rows around; what is not known stays last",
+        "reverse the order of the rows; unknown values stay last",
     ),
     entry(
         Command::Zoom,
@@ -252,7 +252,7 @@ const MORE_ROWS: &[CommandEntry] = &[
         &[FLEET, CACHES, HISTORY],
         None,
         "toggle-details",
-        "give what stands below the list the whole screen, or take it back",
+        "give the part below the list the whole screen, or show both again",
     ),
     entry(
         Command::LongerList,
@@ -260,7 +260,7 @@ const MORE_ROWS: &[CommandEntry] = &[
         &[FLEET, CACHES, DEPLOY, HISTORY],
         None,
         "longer-list",
-        "give the list more rows and what stands below it fewer; so does dragging the border",
+        "give the list more rows and the part below it fewer; so does dragging the border",
     ),
     entry(
         Command::ShorterList,
@@ -268,7 +268,7 @@ const MORE_ROWS: &[CommandEntry] = &[
         &[FLEET, CACHES, DEPLOY, HISTORY],
         None,
         "shorter-list",
-        "give the list fewer rows and what stands below it more; so does dragging the border",
+        "give the list fewer rows and the part below it more; so does dragging the border",
     ),
     asks(entry(
         Command::HostKey,

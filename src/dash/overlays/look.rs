@@ -23,8 +23,8 @@ pub(super) fn draw(
 ) {
     let popup = Popup::new(area, 64);
     let text = format!(
-        "Measures what hard links save and what no root keeps alive, on {}. It takes the lock of \
-         Nix's garbage collector there: builds wait until it ends, ten minutes at most. Nothing is \
+        "Measures on {} what hard links save and how much is garbage. It takes the lock of Nix's \
+         garbage collector there: builds wait until it ends, ten minutes at most. Nothing is \
          deleted.",
         some_of(hosts)
     );

@@ -139,7 +139,7 @@ fn accept(model: &mut Model, now: Timestamp) -> Vec<Effect> {
             vec![Effect::EndSilence(Box::new(silence))]
         }
         None if silence.reason.is_empty() => {
-            model.say("type why nobody has to hear of it; whoever looks next sees that", true, now);
+            model.say("type why it needs no alarm; others who look see the text", true, now);
             Vec::new()
         }
         None => {

@@ -114,7 +114,7 @@ fn each_view_has_a_border_of_its_own_and_what_has_all_rows_has_none() {
     let mut small = demo::model(events(), 40, 10);
     press(&mut small, "+");
     assert!(!small.fleet.split.is_moved());
-    assert!(small.toast.unwrap().text.contains("no border here"));
+    assert!(small.toast.unwrap().text.contains("no border to move"));
 }
 
 #[test]

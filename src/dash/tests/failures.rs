@@ -41,7 +41,7 @@ fn every_reason_is_read_in_whole_with_what_to_do_and_its_keys() {
             assert!(shown.contains("y copy the error"), "{shown}");
             let retried = !failure.outcome.is_good();
             assert_eq!(shown.contains("t try again"), retried, "{shown}");
-            assert!(shown.contains("d deploy anew"), "{shown}");
+            assert!(shown.contains("d deploy again"), "{shown}");
             let leaves = failure.outcome.is_new_system();
             assert_eq!(shown.contains("e roll back"), leaves, "{shown}");
         }
@@ -106,7 +106,7 @@ fn a_flake_that_changed_since_the_run_comes_before_the_old_system() {
     let mut model = screen(&[("samsung", 0)], 80, 24);
     let deployed = model.shown_run().unwrap().plan.as_ref().unwrap().revision.clone();
     update(&mut model, Msg::Revision(deployed), now());
-    assert!(read(&model).contains("t try again d deploy anew"), "{}", read(&model));
+    assert!(read(&model).contains("t try again d deploy again"), "{}", read(&model));
     update(&mut model, Msg::Revision(Some("91aa00c".to_owned())), now());
     let ways = "d deploy the changed flake t try the old system again";
     assert!(read(&model).contains(ways), "{}", read(&model));

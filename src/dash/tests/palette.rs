@@ -40,7 +40,7 @@ fn hosts_caches_runs_and_settings_are_found_by_letters_of_their_names_with_their
     }
     press(&mut model, ":qqqq");
     let shown = text(&draw(&model, &look(false)));
-    assert!(shown.contains("nothing has this name; other settings stand in hosts.toml"), "{shown}");
+    assert!(shown.contains("nothing has this name; other settings are in hosts.toml"), "{shown}");
     press(&mut model, "\u{1b}");
     let row = first(&mut model, "");
     assert!(

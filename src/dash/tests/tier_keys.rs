@@ -11,7 +11,7 @@ fn capital_d_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
     let mut model = fresh();
     assert_eq!(press(&mut model, "2D"), [], "a tier that is no store has none");
     let said = model.toast.as_ref().map(|toast| toast.text.as_str());
-    assert_eq!(said, Some("D looks closely at hosts' stores: select a tier of kind local"));
+    assert_eq!(said, Some("D measures the hosts' stores: select a tier of kind local"));
     press(&mut model, "jjjjjjj");
     assert_eq!(press(&mut model, "D\n"), [], "the answer is no unless another is chosen");
     assert_eq!(model.overlay(), None);
@@ -126,7 +126,7 @@ fn capital_v_fetches_a_nar_of_the_selected_tier_and_shows_that_it_is_at_work_and
     let shown = text(&draw(&model, &look(false)));
     assert!(shown.contains("fetching a nar whole, "), "{shown}");
     assert_eq!(press(&mut model, "V"), [], "once is enough");
-    let said = "the content of a-1.0 is what its narinfo says".to_owned();
+    let said = "the content of a-1.0 matches its narinfo".to_owned();
     update(&mut model, Msg::Verified { tier, text: said, bad: false }, demo::now());
     let shown = text(&draw(&model, &look(false)));
     assert!(

@@ -73,7 +73,7 @@ fn a_sentence_hides_neither_what_is_typed_nor_the_keys_of_a_question() {
     for (keys, kept) in [("/sam", "/sam"), ("jjM", "enter silence it")] {
         let mut model = model(demo::troubled(), 40, 10);
         press(&mut model, keys);
-        say(&mut model, "type why nobody has to hear of it; whoever looks next sees that");
+        say(&mut model, "type why it needs no alarm; others who look see the text");
         assert!(shown(&model).lines().last().unwrap().contains(kept), "{}", shown(&model));
         assert!(letters(&shown(&model)).contains("whoeverlooksnextseesthat"), "{}", shown(&model));
     }
@@ -83,7 +83,7 @@ fn a_sentence_hides_neither_what_is_typed_nor_the_keys_of_a_question() {
 fn a_long_sentence_at_every_size() {
     snap("toast", |columns, rows| {
         let mut model = model(demo::troubled(), columns, rows);
-        let way = "over ssh to your terminal (OSC 52), if it allows that";
+        let way = "over ssh to your terminal (OSC 52), if the terminal allows that";
         say(&mut model, &format!("copied lines for the NixOS configuration, for “disk low” {way}"));
         model
     });

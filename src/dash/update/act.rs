@@ -65,7 +65,7 @@ fn mouse(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     model.mouse = !model.mouse;
     let key = model.keymap.press("mouse");
     let text = if model.mouse {
-        format!("nixdash hears of the mouse; {key} leaves it to the terminal")
+        format!("nixdash uses the mouse; {key} leaves it to the terminal")
     } else {
         format!("the mouse is the terminal's, to select text; {key} takes it back")
     };

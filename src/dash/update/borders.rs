@@ -14,7 +14,7 @@ const STEPS: u16 = 10;
 pub(super) fn step(model: &mut Model, is_down: bool, now: Timestamp) {
     let found = places(model, now).border();
     let (Some((row, rows)), Some(split)) = (found, model.split_mut()) else {
-        model.say("there is no border here: one part has all rows", false, now);
+        model.say("there is no border to move: one part fills the screen", false, now);
         return;
     };
     let (above, by) = (row.saturating_sub(rows.top), (rows.height / STEPS).max(1));

@@ -160,7 +160,7 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
         return done(result);
     }
     if !run.is_active() {
-        let last = host.current().map(|(phase, _)| format!("it was in {phase} when last heard of"));
+        let last = host.current().map(|(phase, _)| format!("last seen in {phase}"));
         return (Role::Dim, last.unwrap_or_default());
     }
     if let Some(wait) = &host.waiting {

@@ -17,7 +17,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Frozen],
         Some("go on"),
         "go-on",
-        "let the screen go on; it shows what was measured meanwhile",
+        "unfreeze the screen; it then shows the newest measurements",
     ),
     entry(
         Command::Quit,
@@ -25,7 +25,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Frozen],
         Some("quit"),
         "quit-frozen",
-        "let the screen go on, and end the dashboard; asks when a run goes on",
+        "unfreeze the screen, and end the dashboard; asks when a run goes on",
     ),
     entry(
         Command::CycleAction,
@@ -89,7 +89,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Prompt, C::FindLine, C::UnitFilter],
         Some("the last one"),
         "last-typed",
-        "take again what was typed here last, to change it",
+        "bring back what was typed here last, to change it",
     ),
     entry(
         Command::Accept,
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Palette],
         None,
         "palette-up",
-        "select what stands above",
+        "select the entry above",
     ),
     entry(
         Command::Down,
@@ -113,7 +113,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Palette],
         Some("select"),
         "palette-down",
-        "select what stands below",
+        "select the entry below",
     ),
     entry(
         Command::OtherButton,
@@ -241,7 +241,8 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Units],
         Some("filter"),
         "filter-units",
-        "show only the units that hold every word that is typed, and none that is typed behind a !",
+        "show only the units that have every word that is typed, and no word that is typed \
+         after a !",
     ),
     entry(
         Command::Refresh,
@@ -257,7 +258,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Journal],
         Some("follow"),
         "follow-journal",
-        "show the lines that come too, or hold still",
+        "show new lines as they come, or hold still",
     ),
     entry(
         Command::Copy,
@@ -265,15 +266,15 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Journal],
         Some("copy"),
         "copy-journal",
-        "copy the lines that are seen",
+        "copy the lines that are shown",
     ),
     entry(
         Command::Accept,
         &[Code(KeyCode::Enter)],
         &[C::UnitFilter],
-        Some("keep"),
+        Some("apply"),
         "keep-unit-filter",
-        "keep the filter",
+        "apply the filter",
     ),
     entry(
         Command::Accept,
@@ -297,7 +298,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Units, C::Journal],
         Some("back"),
         "close-units",
-        "back: take the filter away, else close the pane",
+        "remove the filter, else close the pane",
     ),
     entry(
         Command::Compare,
@@ -385,7 +386,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Past],
         Some("back"),
         "close-events",
-        "take the filter away, else go back",
+        "remove the filter, else go back",
     ),
     entry(
         Command::Accept,
@@ -435,6 +436,6 @@ pub(super) const ROWS: &[CommandEntry] = &[
         ],
         Some("cancel"),
         "cancel-typing",
-        "forget what was typed",
+        "discard what was typed",
     ),
 ];

@@ -102,14 +102,14 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[DEPLOY, HISTORY],
         Some("try again"),
         "retry",
-        "try the hosts again that did not end well in the run, from the phase that failed; asks \
+        "try again the hosts of the run that did not end well, from the phase that failed; asks \
          before anything changes",
     )),
     asks(entry(
         Command::Deploy,
         &[Char('d')],
         &[DEPLOY],
-        Some("deploy anew"),
+        Some("deploy again"),
         "deploy-anew",
         "deploy the selected host of a run that has ended, with what the flake has now; asks before anything \
          changes",

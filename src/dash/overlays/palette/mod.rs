@@ -65,7 +65,7 @@ pub(super) fn draw(
     if found.is_empty() {
         let key = paint.model.keymap.press("edit-hosts");
         let text =
-            format!("nothing has this name; other settings stand in hosts.toml ({key} in Fleet)");
+            format!("nothing has this name; other settings are in hosts.toml ({key} in Fleet)");
         let text = wrap_to(&text, room, rows).into_iter();
         lines.extend(text.map(|text| Line::from(paint.span(Role::Dim, text))));
     }

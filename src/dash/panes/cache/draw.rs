@@ -151,7 +151,7 @@ fn verified_nar(paint: &Paint<'_>, verified: &VerifiedNar) -> Fact {
         let text = format!("▲ {name}: {}, {age}", finding.code.label());
         return told("verified", finding_role(finding), text);
     }
-    let text = format!(" {name} ({size}){others}: content is what its narinfo says, {age}");
+    let text = format!(" {name} ({size}){others}: content matches its narinfo, {age}");
     ("verified".to_owned(), vec![(Role::Ok, "✓".to_owned()), (Role::Text, text)])
 }
 
@@ -220,7 +220,7 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     let days = if known.days > 0 { format!("{} days", known.days) } else { "history".to_owned() };
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
     let served = match (figures.share_bytes, figures.share_paths) {
-        (None, None) => told(&days, Role::Dim, "– of what hosts and builders got"),
+        (None, None) => told(&days, Role::Dim, "– share served: not known yet"),
         (bytes, paths) => fact(
             &days,
             format!(
@@ -356,7 +356,9 @@ fn rest(tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     }
     match facts.priority {
         // Nix takes a missing priority for 0, the first of all.
-        Some(0) => all.push(told("priority", Role::Warn, "▲ 0: hosts ask it before every other")),
+        Some(0) => {
+            all.push(told("priority", Role::Warn, "▲ 0: hosts ask it before every other cache"));
+        }
         Some(priority) => {
             let text = format!("{priority}; hosts ask the tier with the lowest number first");
             all.push(fact("priority", text));

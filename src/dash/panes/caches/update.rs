@@ -147,7 +147,7 @@ fn look_closely(model: &mut Model, now: Timestamp) {
             "add a tier of kind local to hosts.toml first"
         };
         let key = model.keymap.press("dead-paths");
-        return model.say(format!("{key} looks closely at hosts' stores: {next}"), false, now);
+        return model.say(format!("{key} measures the hosts' stores: {next}"), false, now);
     }
     if let Some(why) = model.world.run_in_the_way() {
         return model.say(why, true, now);
@@ -162,7 +162,7 @@ fn look_closely(model: &mut Model, now: Timestamp) {
     let hosts: Vec<String> =
         model.world.fleet.hosts.iter().filter(answers).map(|host| host.name.clone()).collect();
     if hosts.is_empty() {
-        return model.say("no host that could be asked answers", true, now);
+        return model.say("no host answers, so no store can be measured", true, now);
     }
     model.open(Overlay::Look { hosts, yes: false });
 }

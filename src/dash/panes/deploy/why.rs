@@ -4,7 +4,7 @@
 //!  ✗ samsung could not be built on p620: src/part77.c:118:17: error: implicit declaration of
 //!    function 'fleet_open' (builder for 'fleet-tools-1.4.3.drv' failed with exit code 1) [build-failed]
 //!    to do: read the log of the derivation that the cause names
-//!    enter log at the error   t try again   d deploy anew   y copy the error
+//!    enter log at the error   t try again   d deploy again   y copy the error
 //! ```
 
 use crate::dash::command::{Command, Context};
@@ -25,7 +25,7 @@ const WAYS: [NextStep; 7] = [
     (Command::Open, "log at the error"),
     (Command::Units, "units and their journals"),
     (Command::Retry, "try again"),
-    (Command::Deploy, "deploy anew"),
+    (Command::Deploy, "deploy again"),
     (Command::TryHost, "try this host again"),
     (Command::Generations, "roll back"),
     (Command::CopyReason, "copy the error"),

@@ -65,8 +65,8 @@ fn above(model: &Model, columns: u16, rows: u16) -> Vec<(Role, String)> {
         && model.log.face == LogFace::Log
     {
         let text = format!(
-            "Only the first {} of these lines are shown: more cannot be chosen at once. A filter that fewer \
-             lines match shows those behind them.",
+            "Too many lines match: only the first {} are shown. A filter that fewer lines match \
+             shows the later ones.",
             count(shown.rows)
         );
         let room = usize::from(columns).saturating_sub(2).max(8);
@@ -108,7 +108,7 @@ fn draw_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, of: &RowsOf, tit
             Some(shown) if shown.lines == 0 => " nothing logged yet".to_owned(),
             Some(_) => {
                 let key = paint.model.keymap.press("back");
-                format!(" no line is one of those; {key} shows all of them")
+                format!(" no line matches; {key} shows all lines")
             }
         };
         put(buffer, list, 0, &Line::from(paint.span(Role::Dim, text)));

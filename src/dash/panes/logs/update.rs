@@ -315,7 +315,7 @@ fn select(pane: &mut LogPane, sight: Sight) {
     pane.anchor = Some(cursor);
 }
 
-/// Asks for rows to be copied: those that are selected, or an error with what stands around it.
+/// Asks for rows to be copied: those that are selected, or an error with the lines around it.
 fn copy(model: &mut Model, around_error: bool) -> Vec<Effect> {
     let Some(of) = rows_of(model) else { return Vec::new() };
     let pane = &mut model.log;

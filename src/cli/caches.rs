@@ -32,13 +32,13 @@ pub(super) struct CachesArgs {
     /// With --deep: names, globs, @tag, or all [default: all]
     #[arg(value_name = "SELECTOR", requires = "deep", add = complete::selectors())]
     selectors: Vec<String>,
-    /// Looks closely at hosts' own stores instead: what hard links save and how much is garbage; as
-    /// root, at idle priority. Takes the collector's lock, which builds there wait for; refused while a run
-    /// is at work
+    /// Measures the hosts' own stores instead: what hard links save and how much is garbage; as
+    /// root, at idle priority. Takes the garbage collector's lock, so builds there wait; refused
+    /// while a run is at work
     #[arg(long, conflicts_with = "since")]
     deep: bool,
-    /// Fetches nars of a cache whole and compares them with their narinfos: that of a path, or of one
-    /// signed path of about 1 MB
+    /// Fetches whole nars from a cache and compares them with their narinfos: the nar of this path,
+    /// or of one signed path of about 1 MB
     #[arg(
         long,
         value_names = ["TIER", "PATH"],
@@ -47,15 +47,15 @@ pub(super) struct CachesArgs {
         add = complete::tiers()
     )]
     verify: Option<Vec<String>>,
-    /// With --verify: the nars of so many held paths, chosen by chance
+    /// With --verify: checks this many nars, of held paths chosen at random
     #[arg(long, value_name = "N", requires = "verify")]
     sample: Option<usize>,
     /// The time that hit rate, share served and growth are counted over, such as 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     since: SignedDuration,
-    /// Evaluates what these hosts run next (names, globs, @tag, or all; without any, all), and says
-    /// what must be built for it and what each tier holds of it. Nothing is built. Without this only
-    /// systems that were built and not deployed yet are told
+    /// Evaluates the next systems of these hosts (names, globs, @tag, or all; without a name, all),
+    /// and says what must be built and what each tier holds of them. Nothing is built. Without this
+    /// option only systems that were built and not deployed yet are shown
     #[arg(long, value_name = "SELECTOR", num_args = 0.., add = complete::selectors())]
     next: Option<Vec<String>>,
     /// Prints one JSON document

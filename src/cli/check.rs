@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Checks it and says every mistake with its place and a hint
+    /// Checks hosts.toml and names every mistake with its place and a hint
     Check,
     /// Prints every key of hosts.toml with its values and what it means, in Markdown
     Keys,
@@ -79,7 +79,7 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     writeln!(out, "{}: {right}; {hosts}, {tiers}", path.display())?;
     if fleet.hosts.is_empty() && !fleet.tiers.is_empty() {
         let how = "add [hosts.NAME] for each machine, or let `nixdash init` propose what it finds";
-        writeln!(out, "it names no host: {how}")?;
+        writeln!(out, "the file names no host: {how}")?;
     }
     for (message, hint) in warnings {
         writeln!(out, "warning: {message}\n  hint: {hint}")?;
@@ -91,7 +91,7 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
 fn empty_fleet(fleet: &Fleet) -> Vec<Warning> {
     if fleet.hosts.is_empty() && fleet.tiers.is_empty() {
         let hint = "add [hosts.NAME] for a machine, or [[tiers]] for a cache";
-        vec![("it names no host and no tier".to_owned(), hint.to_owned())]
+        vec![("the file names no host and no tier".to_owned(), hint.to_owned())]
     } else {
         Vec::new()
     }
@@ -169,7 +169,8 @@ fn system_warning(
             systems.join(", ")
         ),
         Err(why) => format!(
-            "{host} is {system}, and whether its builder {builder} builds for that is not known: {why}"
+            "{host} is {system}, and it is not known whether its builder {builder} builds for \
+             {system}: {why}"
         ),
     };
     let hint = format!(

@@ -166,7 +166,7 @@ fn known(oldest: &RunId, newest: &RunId) -> String {
     if oldest == newest {
         format!("there is only run {newest}")
     } else {
-        format!("those there are have numbers from {oldest} to {newest}")
+        format!("the runs have numbers from {oldest} to {newest}")
     }
 }
 

@@ -80,7 +80,8 @@ impl ClipboardWays {
             return Msg::Said { text: said, bad: true };
         }
         let place = if self.is_over_ssh { "over ssh to your terminal" } else { "to your terminal" };
-        Msg::Clip { text, told: format!("copied {what} {place} (OSC 52), if it allows that") }
+        let told = format!("copied {what} {place} (OSC 52), if the terminal allows that");
+        Msg::Clip { text, told }
     }
 }
 
@@ -145,13 +146,13 @@ mod tests {
     async fn what_is_said_names_the_way_that_was_taken() {
         let with = |takers: Vec<Taker>| ClipboardWays { takers, is_over_ssh: false };
         let ssh = ClipboardWays { takers: Vec::new(), is_over_ssh: true };
-        let terminal = "copied 3 lines to your terminal (OSC 52), if it allows that";
+        let terminal = "copied 3 lines to your terminal (OSC 52), if the terminal allows that";
         for (ways, expected) in [
             (with(vec![&["cat"]]), "copied 3 lines to the clipboard (cat)"),
             (with(vec![&["false"], &["cat"]]), "copied 3 lines to the clipboard (cat)"),
             (with(vec![&["no-such-program"]]), terminal),
             (with(Vec::new()), terminal),
-            (ssh, "copied 3 lines over ssh to your terminal (OSC 52), if it allows that"),
+            (ssh, "copied 3 lines over ssh to your terminal (OSC 52), if the terminal allows that"),
         ] {
             assert_eq!(told(ways, "text").await, (expected.to_owned(), false));
         }

@@ -41,7 +41,7 @@ enum ActionArg {
     Switch,
     /// Boot it from now on, activate nothing now
     Boot,
-    /// Activate now, boot the old one
+    /// Activate now, the next boot starts the old system
     Test,
     /// Say what an activation would do
     DryActivate,
@@ -56,7 +56,8 @@ pub(super) struct DeployArgs {
     /// Deploys this system instead of evaluating the flake; it is on the host, on the builder or in a tier
     #[arg(long, value_name = "PATH", conflicts_with_all = ["built", "first"])]
     to: Option<String>,
-    /// Deploys what `nixdash build` built last and was not deployed yet, without evaluating the flake
+    /// Deploys the newest system that `nixdash build` built, if not deployed yet, without
+    /// evaluating the flake
     #[arg(long, conflicts_with = "first")]
     built: bool,
     /// What switch-to-configuration is asked to do [default: the host's, else switch]
@@ -64,7 +65,7 @@ pub(super) struct DeployArgs {
     action: Option<ActionArg>,
     #[command(flatten)]
     consent: ConsentArgs,
-    /// Lets hosts take part that run no system of NixOS yet: nothing can go back there
+    /// Lets hosts take part that do not run NixOS yet; they have no system to go back to
     #[arg(long)]
     first: bool,
     #[command(flatten)]
@@ -92,7 +93,7 @@ pub(super) struct OptionArgs {
     /// Where systems are built and how they travel [default: the host's, else the fleet's]
     #[arg(long, value_enum)]
     strategy: Option<StrategyArg>,
-    /// Deploys, with --yes too, what does not contain the revision that a host runs
+    /// Deploys, even with --yes, a revision that does not contain the one that a host runs
     #[arg(long)]
     allow_older: bool,
     /// Activates the system itself on hosts that run a specialisation
@@ -124,7 +125,7 @@ impl OptionArgs {
 /// Arguments that say whether hosts are restarted.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct RebootArgs {
-    /// Restarts each host when its new system is permanent, and waits until it runs that
+    /// Restarts each host once its new system is permanent, and waits until the host runs it
     #[arg(long)]
     reboot: bool,
     /// How long a host may take to restart, unlocking its disk included
@@ -175,7 +176,7 @@ pub(super) struct FaceArgs {
     /// Prints one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Leaves out the logs; they are in the run's folder all the same
+    /// Leaves out the logs; the run's folder still has them
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
     /// Prints each script that is run on a host, with its arguments
@@ -358,8 +359,8 @@ pub(super) async fn run(
 /// Says what it means that a journal cannot be written.
 fn no_journal(error: &JournalError) -> String {
     format!(
-        "{error}. The run goes on, but `nixdash reattach` cannot go on with it if this nixdash \
-         ends before it"
+        "{error}. The run goes on, but if this nixdash ends first, `nixdash reattach` cannot go on \
+         with the run"
     )
 }
 

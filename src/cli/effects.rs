@@ -110,7 +110,7 @@ impl Runtime {
                     self.silence(&silence, KeptSilences::end, "is an alarm again").await;
                 }
                 Effect::ForgetSilence(silence) => {
-                    let then = "has changed or is gone, and is silenced no more";
+                    let then = "has changed or is gone, and is no longer silenced";
                     self.silence(&silence, KeptSilences::end, then).await;
                 }
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,

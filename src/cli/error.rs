@@ -33,7 +33,7 @@ pub enum CliError {
     )]
     KeepTrust(std::io::Error),
     /// The command would change something, and nothing is to be changed.
-    #[error("{what}, and --read-only was given; leave that out")]
+    #[error("{what}, which --read-only forbids; leave that option out")]
     ReadOnly {
         /// What the command changes.
         what: &'static str,
@@ -43,7 +43,7 @@ pub enum CliError {
     Select(#[from] crate::fleet::SelectError),
     /// Standard input, which `-` stands for, names nothing.
     #[error(
-        "standard input named no host, and - stands for what is read there; pipe names into \
+        "`-` reads the names of hosts from standard input, and none came; pipe names into \
          nixdash, as in `echo samsung | nixdash deploy -`"
     )]
     NoSelectors,
@@ -57,7 +57,7 @@ pub enum CliError {
     SeveralHosts(String),
     /// It is not known which system is meant.
     #[error(
-        "{host} did not say what {name} is, or does not have it in its store any more; name a \
+        "{host} did not say which system is {name}, or no longer has it in its store; name a \
          number (nixdash generations {host})"
     )]
     GenerationUnknown {
@@ -120,8 +120,8 @@ pub enum CliError {
     NobodyToAsk,
     /// A password is to be typed, and there is no terminal.
     #[error(
-        "sudo on {0} wants a password that is to be typed, and there is no terminal to ask on; name a \
-         source in hosts.toml, such as sudo_password = {{ env = \"NAME\" }}"
+        "sudo on {0} asks for a password that must be typed, and there is no terminal to ask on; \
+         name a source in hosts.toml, such as sudo_password = {{ env = \"NAME\" }}"
     )]
     NoTerminalForPassword(String),
     /// No password was typed.
@@ -132,7 +132,7 @@ pub enum CliError {
     NoSuchRun(String),
     /// No run goes on to which something could be said.
     #[error(
-        "no run goes on now, so there is none that takes orders; `nixdash history` lists the runs there were"
+        "no run is going on, so none can take an order; `nixdash history` lists the earlier runs"
     )]
     NoRunGoesOn,
     /// The run has ended, so that nothing can be said to it.

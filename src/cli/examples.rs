@@ -5,7 +5,7 @@ Examples:
   nixdash                                   Opens the dashboard
   nixdash --hosts fleet.toml                Opens it on another file
   nixdash init                              Makes a hosts.toml from what is there
-  nixdash config check                      Says every mistake in hosts.toml
+  nixdash config check                      Names every mistake in hosts.toml
   nixdash status                            Measures everything once
   nixdash deploy samsung                    Shows a plan, asks, deploys
   nixdash lab                               Tries all this on a practice fleet
@@ -29,7 +29,7 @@ Examples:
 pub(super) const DEPLOY: &str = "\
 Examples:
   nixdash deploy samsung                    Shows the plan and asks
-  nixdash deploy @laptop --yes              Does not ask
+  nixdash deploy @laptop --yes              Does it without asking
   nixdash deploy samsung --verbose          Shows each script that is run on a host
   nixdash deploy 'p*' --allow-protected p510  Lets a protected host take part
   nixdash deploy samsung --action boot      Starts the new system at the next reboot
@@ -46,7 +46,7 @@ pub(super) const ROLLBACK: &str = "\
 Examples:
   nixdash rollback samsung                  To the generation before the running one, by number
   nixdash rollback samsung --to 75          To that generation
-  nixdash rollback samsung --to 75 --reboot  Restarts it when that is permanent";
+  nixdash rollback samsung --to 75 --reboot  Restarts it when that generation is permanent";
 
 pub(super) const RETRY: &str = "\
 Examples:
@@ -87,7 +87,7 @@ Examples:
   nixdash logs last --follow                Goes on until the run ends
   nixdash logs 41 --errors                  What went wrong, and why hosts failed
   nixdash logs 41 --derivation firefox      What the build of a package printed
-  nixdash logs 41 --derivation linux-6.12   That of a derivation with this in its name
+  nixdash logs 41 --derivation linux-6.12   The log of a derivation with this in its name
   nixdash logs 41 --phase activate,check    Lines of these phases
   nixdash logs 41 --grep 'error|warning'    Lines that match
   nixdash logs 41 --since 10m --json        For programs, one object per line";
@@ -125,7 +125,7 @@ Examples:
   nixdash units samsung                     Units that failed, then the services that run
   nixdash units samsung --json              For programs
   nixdash units samsung sshd.service        The newest 200 lines of the journal of one
-  nixdash units samsung sshd.service --follow  And those that come";
+  nixdash units samsung sshd.service --follow  And new lines as they come";
 
 pub(super) const WAKE: &str = "\
 Examples:
@@ -167,7 +167,7 @@ Examples:
 
 pub(super) const CONFIG: &str = "\
 Examples:
-  nixdash config check                      Says every mistake with its place and what to do
+  nixdash config check                      Names every mistake with its place and what to do
   nixdash config keys                       Prints every key and what it means
   nixdash config shortcuts                  Prints what can be pressed in the dashboard";
 

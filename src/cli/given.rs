@@ -26,8 +26,8 @@ pub enum GivenError {
     Several(String),
     /// The name of the system says that it is another host's.
     #[error(
-        "{system} is the system of {other} by its name, and not of {host}; deploy it to {other}, or build \
-         one for {host}"
+        "by its name {system} is the system of {other}, not of {host}; deploy it to {other}, or \
+         build one for {host}"
     )]
     OtherHost {
         /// The system.
@@ -47,8 +47,8 @@ pub enum GivenError {
     },
     /// The host that builds was not there to ask.
     #[error(
-        "it is not known what was built for {host}: the host that builds for it did not answer, or none \
-         does; see `nixdash status`"
+        "it is not known what was built for {host}: its builder did not answer, or it has none; \
+         see `nixdash status`"
     )]
     BuilderSilent {
         /// The host.

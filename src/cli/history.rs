@@ -34,7 +34,7 @@ pub(super) struct HistoryArgs {
     /// At most so many runs or events, the newest
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
-    /// What happened instead of the runs alone: what was wrong and how long, restarts, runs
+    /// Shows events, not only runs: what was wrong and for how long, restarts, runs
     #[arg(long)]
     events: bool,
     /// Prints one JSON document

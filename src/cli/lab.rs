@@ -54,7 +54,7 @@ struct UpArgs {
 enum LabCommand {
     /// Start the practice fleet
     Up(UpArgs),
-    /// Say what of it is up
+    /// Say which parts of the practice fleet are up
     Status {
         /// Print JSON
         #[arg(long)]
@@ -74,7 +74,7 @@ enum LabCommand {
         /// The hosts that are to change [default: all]
         #[arg(add = complete::lab_hosts())]
         hosts: Vec<String>,
-        /// What the next system is to do wrong
+        /// What should go wrong with the next system
         #[arg(long = "break", value_name = "WHAT")]
         broken: Option<Break>,
         /// Seconds of network-later, network-unit, slow and slow-boot, exit code of errno, lines of loud
@@ -96,8 +96,8 @@ enum LabCommand {
     },
     /// End the practice fleet and remove everything of it; say what stays for the next one
     Down {
-        /// Remove that too: the base file system, the first generations and SeaweedFS, which all
-        /// practice fleets share
+        /// Also remove what all practice fleets share: the base file system, the first generations
+        /// and SeaweedFS
         #[arg(long)]
         all: bool,
     },

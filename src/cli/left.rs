@@ -194,7 +194,7 @@ fn record(
             LeftEnding::Ended(ending) => ending,
             LeftEnding::NotYet(why) => {
                 all = false;
-                lines.push(format!("run {}: not known yet: {why}", left.run));
+                lines.push(format!("run {}: its end is not known yet: {why}", left.run));
                 continue;
             }
         };

@@ -123,10 +123,10 @@ enum CliCommand {
     /// Builds, publishes, fetches, activates, confirms; rolls back what fails
     #[command(after_help = examples::DEPLOY)]
     Deploy(deploy::DeployArgs),
-    /// Takes hosts back to a generation that they have, watched as a deploy is
+    /// Takes hosts back to a generation that they have, with the checks of a deploy
     #[command(after_help = examples::ROLLBACK)]
     Rollback(rollback::RollbackArgs),
-    /// Tries the hosts again that did not end well in a run, from the phase that failed
+    /// Tries again the hosts of a run that did not end well, from the phase that failed
     #[command(after_help = examples::RETRY)]
     Retry(retry::RetryArgs),
     /// Builds systems and activates nothing
@@ -141,7 +141,8 @@ enum CliCommand {
     /// Lists the runs there were, writes one as a file, or shows such a file
     #[command(after_help = examples::RUNS)]
     Runs(runs::RunsArgs),
-    /// Lists the runs with their logs, or prints the log of a run: its hosts merged, one, or a part
+    /// Lists the runs with their logs, or prints the log of a run: all hosts merged, one host, or a
+    /// part
     #[command(after_help = examples::LOGS)]
     Logs(logs::LogsArgs),
     /// Lists the generations of a host, and says what differs between two of them
@@ -171,13 +172,13 @@ enum CliCommand {
     /// Trusts the hosts.toml of this folder: its secrets, commands, flake and hosts may be used
     #[command(after_help = examples::TRUST)]
     Trust(trust::TrustArgs),
-    /// Shows the ssh key of a host and accepts it: one that is new, or another than before
+    /// Shows the ssh key of a host, and accepts a key that is new or has changed
     #[command(after_help = examples::TRUST_HOST)]
     TrustHost(trust_host::TrustHostArgs),
     /// Makes a hosts.toml from the flake, ssh and the hosts themselves, or says what one lacks
     #[command(after_help = examples::INIT)]
     Init(init::InitArgs),
-    /// Looks at the configuration
+    /// Checks hosts.toml, or prints its keys and those of the dashboard
     #[command(after_help = examples::CONFIG)]
     Config {
         #[command(subcommand)]

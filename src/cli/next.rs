@@ -175,7 +175,7 @@ fn state(facts: &NextFacts, unchanged: Option<bool>, now: Timestamp) -> String {
     let when = age.map(|age| format!(" {} ago", ago(age))).unwrap_or_default();
     match (&facts.toplevel, facts.partial, facts.drv.is_some()) {
         (None, ..) => "–".to_owned(),
-        (Some(_), ..) if unchanged == Some(true) => format!("runs already, evaluated{when}"),
+        (Some(_), ..) if unchanged == Some(true) => format!("running already, evaluated{when}"),
         (Some(_), true, _) => format!("partial: not built, evaluated{when}"),
         (Some(_), false, true) => format!("built, evaluated{when}"),
         (Some(_), false, false) => format!("built{when}"),

@@ -34,7 +34,7 @@ const EARLIER: usize = 10_000;
 /// Arguments of `nixdash reattach`.
 #[derive(Debug, Args)]
 pub(super) struct ReattachArgs {
-    /// The run [default: the newest that goes on or was left]
+    /// The run [default: the newest that is going on or was left]
     #[arg(value_name = "RUN")]
     run: Option<u64>,
     /// Ends the run instead: its hosts are asked what became of them
@@ -51,10 +51,12 @@ pub(super) struct ReattachArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum ReattachError {
     /// No run of this fleet goes on or was left.
-    #[error("no run of this fleet goes on or was left; `nixdash history` shows those there were")]
+    #[error(
+        "no run of this fleet is going on or was left; `nixdash history` lists the earlier runs"
+    )]
     Nothing,
     /// There is no such run.
-    #[error("there is no run {run} of this fleet; `nixdash history` shows those there are")]
+    #[error("there is no run {run} of this fleet; `nixdash history` lists the runs")]
     NoRun {
         /// The run.
         run: RunId,
@@ -217,8 +219,8 @@ async fn go_on(
     }
     if replayed.begun.hosts_file != trust::hash_of(fleet.file.as_deref()) {
         eprintln!(
-            "nixdash: {} was changed since run {run} began: its addresses, checks and caches are those of \
-             now; which hosts take part, and how, stays as it was asked for",
+            "nixdash: {} was changed since run {run} began: the run uses its new addresses, checks \
+             and caches; which hosts take part, and how, stays as it was",
             fleet.file.as_deref().unwrap_or_else(|| "hosts.toml".as_ref()).display()
         );
     }

@@ -39,13 +39,16 @@ pub(super) struct RetryArgs {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RetryError {
     /// There is no such run.
-    #[error("there is no run {0} of this fleet here; nixdash history lists the runs there are")]
+    #[error("there is no run {0} of this fleet here; nixdash history lists the runs")]
     NoRun(String),
     /// It has not ended.
     #[error("run {0} has not ended; wait for its end, or stop it first")]
     GoesOn(RunId),
     /// Every host ended well.
-    #[error("nothing is to be tried again: every host of run {run} ended well{}", although(why.as_deref()))]
+    #[error(
+        "there is nothing to try again: every host of run {run} ended well{}",
+        although(why.as_deref())
+    )]
     NothingFailed {
         /// The run.
         run: RunId,

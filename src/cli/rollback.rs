@@ -139,8 +139,8 @@ pub(super) fn given(target: RollbackTarget) -> GivenSystem {
 /// Says which generation is meant.
 fn sentence(host: &str, target: &RollbackTarget) -> String {
     let from = match target.from {
-        Some(number) => format!("generation {number}, which runs now"),
-        None => "what runs now and is not a generation".to_owned(),
+        Some(number) => format!("generation {number}, running now"),
+        None => "the running system, which is not a generation".to_owned(),
     };
     format!(
         "{host} goes from {from}, to generation {} ({})",
@@ -195,10 +195,11 @@ mod tests {
         }
         assert_eq!(
             sentence("samsung", &target),
-            "samsung goes from generation 77, which runs now, to generation 75 (nixos-system-samsung-26.05)"
+            "samsung goes from generation 77, running now, to generation 75 \
+             (nixos-system-samsung-26.05)"
         );
         let target = RollbackTarget { from: None, lacks: None, ..target };
         assert_eq!(has_what_runs("samsung", &target), Ok(()));
-        assert!(sentence("samsung", &target).contains("what runs now and is not a generation"));
+        assert!(sentence("samsung", &target).contains("which is not a generation"));
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct RunsArgs {
 enum RunsCommand {
     /// Writes a run as one file: its events, journal and logs, without secrets
     Export(ExportArgs),
-    /// Shows a run that was exported, on any machine, as it showed where it was made
+    /// Shows an exported run on any machine, as it looked where it was made
     View(ViewArgs),
 }
 
@@ -204,8 +204,8 @@ async fn known_secrets(fleet: &Fleet) -> KnownSecrets {
             (Err(why), _) => why,
         };
         eprintln!(
-            "nixdash: {what} is not known here ({why}), so it is hidden only where it looks like a \
-             secret; look through the file before you pass it on"
+            "nixdash: {what} is not known here ({why}), so the file hides it only where it looks \
+             like a secret; look through the file before you pass it on"
         );
     }
     known

@@ -23,7 +23,7 @@ pub(super) struct SayArgs {
     run: String,
     #[command(subcommand)]
     words: SayWords,
-    /// Does not ask
+    /// Does it without asking
     #[arg(long, short, global = true)]
     yes: bool,
 }
@@ -33,7 +33,8 @@ pub(super) struct SayArgs {
 enum SayWords {
     /// Lets no host begin anything more; what runs goes on to its end
     Pause,
-    /// Lets hosts go on, makes a check again that could not be made, and tries hosts again that wait for that
+    /// Lets hosts go on, repeats a check that could not be made, and tries hosts again that wait
+    /// for a decision
     Resume,
     /// Counts a check that could not be made as passed, because you looked yourself
     Accept,
@@ -125,7 +126,7 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
             println!("{line}");
         }
         if !asked_yes() {
-            println!("run {run} was told nothing");
+            println!("run {run} was given no order");
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     }
@@ -135,12 +136,12 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
     }
     let refused = refusals(&words, || runs.decided(&run).split_off(before));
     for (order, why) in &refused {
-        eprintln!("nixdash: run {run} does not do that ({order}): {why}");
+        eprintln!("nixdash: run {run} refused the order ({order}): {why}");
     }
     if !refused.is_empty() {
         return Ok(ExitCode::from(EXIT_FAILED));
     }
-    println!("run {run} was told; `nixdash logs {run}` shows what comes of it");
+    println!("run {run} was given the order; `nixdash logs {run}` shows what it does");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -245,7 +246,9 @@ impl Stand {
                 RunOrder::Rollback { scope } => {
                     let back = self.taken_back(*scope);
                     if back.is_empty() {
-                        "no host has its new system yet; hosts that are at it go back, and no other host begins".to_owned()
+                        "no host has its new system yet; hosts that are being activated go back, \
+                         and no other host begins"
+                            .to_owned()
                     } else {
                         format!(
                             "{} go back to what they ran before this run, and no other host begins",

@@ -58,6 +58,6 @@ mod tests {
     #[test]
     fn standard_input_without_a_name_is_a_mistake() {
         let error = read_text(&["-"], "# nothing\n").unwrap_err().to_string();
-        assert!(error.contains("standard input named no host"), "{error}");
+        assert!(error.contains("names of hosts from standard input, and none came"), "{error}");
     }
 }

@@ -38,7 +38,7 @@ impl SessionKeeper {
         let restored = keep_session(model, left.as_deref(), Timestamp::now());
         if let Some(why) = unread.or(restored.err()) {
             let file = self.kept.file().display();
-            tracing::warn!("how the dashboard was left is not known from {file}: {why}");
+            tracing::warn!("the last state of the dashboard could not be read from {file}: {why}");
         }
     }
 
@@ -48,7 +48,7 @@ impl SessionKeeper {
             && !std::mem::replace(&mut self.has_failed, true)
         {
             let file = self.kept.file().display();
-            tracing::warn!("how the dashboard is left could not be kept in {file}: {error}");
+            tracing::warn!("the state of the dashboard could not be kept in {file}: {error}");
         }
     }
 }

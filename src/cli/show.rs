@@ -156,8 +156,8 @@ pub(super) fn told(
 ) -> ExitCode {
     let Some(error) = unwritten else { return code };
     notices.say(&format!(
-        "nixdash: standard output could not be written ({error}), so it is not whole; `nixdash logs {run}` and \
-         `nixdash history --json` have everything\n"
+        "nixdash: standard output could not be written ({error}), so some of it is missing; \
+         `nixdash logs {run}` and `nixdash history --json` have everything\n"
     ));
     if code == ExitCode::SUCCESS { ExitCode::from(EXIT_FAILED) } else { code }
 }

@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(super) struct SilenceArgs {
     #[command(subcommand)]
     what: Option<SilenceCommand>,
-    /// Prints what is silenced then as JSON
+    /// Prints what is silenced, after the change, as JSON
     #[arg(long, global = true)]
     json: bool,
 }
@@ -34,7 +34,7 @@ pub(super) struct SilenceArgs {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 enum SilenceCommand {
-    /// Lists what is silenced, in hosts.toml and here; so it does without a subcommand
+    /// Lists what is silenced, in hosts.toml and here; this is the default
     List,
     /// Silences a finding of a host or a tier for a while
     Add {
@@ -43,7 +43,7 @@ enum SilenceCommand {
         code: Code,
         #[command(flatten)]
         about: About,
-        /// Why nobody has to hear of it
+        /// Why the finding needs no alarm; others see this text
         #[arg(long, value_name = "TEXT")]
         reason: String,
         /// For how long, as in `8h` or `7d`
@@ -57,7 +57,7 @@ enum SilenceCommand {
         /// Until the end of this day, in UTC
         #[arg(long, value_name = "DATE", conflicts_with = "until_it_changes")]
         until: Option<Date>,
-        /// Until it says something else, is more or less bad, or is gone; 90 days at most
+        /// Until the finding changes its text or severity, or is gone; 90 days at most
         #[arg(long)]
         until_it_changes: bool,
     },
@@ -121,12 +121,12 @@ pub enum SilenceError {
     Past,
     /// No such finding is known.
     #[error(
-        "no such finding was there when nixdash looked last, so nothing can be noticed to change; measure with \
-         `nixdash status`, or silence it with --for or --until"
+        "that finding was not there when nixdash last looked, so no change of it can be noticed; \
+         measure with `nixdash status`, or silence it with --for or --until"
     )]
     NotFound,
     /// Hosts have different findings of that code about the tier.
-    #[error("the hosts do not say the same of that tier; name one with --host")]
+    #[error("the hosts do not agree about that tier; name one host with --host")]
     Several,
     /// Nothing is silenced so.
     #[error(
@@ -135,7 +135,8 @@ pub enum SilenceError {
     NotThere,
     /// hosts.toml silences it.
     #[error(
-        "hosts.toml silences it, and nixdash does not write that file; remove the entry of [[alarms.silence]] there"
+        "hosts.toml silences this finding, and nixdash does not write that file; remove the entry \
+         of [[alarms.silence]] there"
     )]
     InHostsToml,
     /// What is silenced could not be read or kept.
@@ -413,7 +414,7 @@ mod tests {
         assert!(list(&all, now()).contains(until), "{}", list(&all, now()));
         for (line, says) in [
             ("add boot-low --host p510 --reason x --until-it-changes", "nixdash status"),
-            ("add units-failed --host p510 --reason x --until-it-changes", "do not say the same"),
+            ("add units-failed --host p510 --reason x --until-it-changes", "do not agree about"),
             ("add disk-low --host p510 --reason x --until-it-changes --for 1h", "cannot be used"),
         ] {
             let why = silence(&kept, line).unwrap_err();

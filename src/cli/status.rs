@@ -32,7 +32,7 @@ pub(super) struct StatusArgs {
     /// Prints one short line for a status bar
     #[arg(long)]
     line: bool,
-    /// Exits with 3 when something is so bad, or worse; what is silenced does not count
+    /// Exits with 3 when a finding is this bad or worse; silenced findings do not count
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
 }

@@ -32,12 +32,12 @@ pub(super) fn find(name: &str) -> Result<ThemePair, ThemeMistake> {
     }
     let shown = printable_line(name);
     let text = read(name).map_err(|error| {
-        let hint = "make the file readable, or name a theme that comes along, such as \"nord\"";
+        let hint = "make the file readable, or name a built-in theme, such as \"nord\"";
         (format!("the theme {shown} could not be read: {error}"), hint.to_owned())
     })?;
     Theme::parse(&text).map(ThemePair::from).map_err(|error| {
         let error = printable_line(&error.to_string());
-        let hint = "correct the file, or name a theme that comes along, such as \"nord\"";
+        let hint = "correct the file, or name a built-in theme, such as \"nord\"";
         (format!("the theme {shown} has a mistake: {error}"), hint.to_owned())
     })
 }
@@ -76,7 +76,10 @@ pub(super) fn keep(state: &Path, theme: &str) -> Msg {
     let (text, bad) = match written {
         Ok(()) => {
             let line = format!("theme = {theme:?}");
-            (format!("{theme} is kept for you; for everybody: {line} in [ui] of hosts.toml"), false)
+            let told = format!(
+                "{theme} is kept for you; for everybody, write {line} in [ui] of hosts.toml"
+            );
+            (told, false)
         }
         Err(error) => (
             format!("{theme} is shown, but could not be kept in {}: {error}", file.display()),
@@ -160,7 +163,8 @@ mod tests {
         assert_eq!(chosen(&fleet("nord"), kept(&state)), "nord");
         assert_eq!(chosen(&crate::config::fallback(), kept(&state)), DEFAULT_THEME);
         let text =
-            "gruvbox is kept for you; for everybody: theme = \"gruvbox\" in [ui] of hosts.toml";
+            "gruvbox is kept for you; for everybody, write theme = \"gruvbox\" in [ui] of \
+             hosts.toml";
         assert_eq!(keep(&state, "gruvbox"), Msg::Said { text: text.to_owned(), bad: false });
         assert_eq!(chosen(&fleet("nord"), kept(&state)), "gruvbox");
         std::fs::write(kept_file(&state), "\n").unwrap();

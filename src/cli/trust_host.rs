@@ -58,7 +58,7 @@ async fn one_host(
 ) -> Result<(bool, Vec<Value>), CliError> {
     if host.is_local() {
         if !args.json {
-            writeln!(io::stdout(), "{} is this machine: there is no ssh between", host.name)?;
+            writeln!(io::stdout(), "{} is this machine: nixdash uses no ssh for it", host.name)?;
         }
         return Ok((true, Vec::new()));
     }
@@ -162,7 +162,8 @@ fn told(key: &HostKey) -> String {
         HostKeyState::Changed => {
             let known: String = key.known.iter().map(known_line).collect();
             format!(
-                "{}{way} shows another key than the one that is known:\n  now    {shown}\n{known}{}\n",
+                "{}{way} shows a key that differs from the known one:\n  now    \
+                 {shown}\n{known}{}\n",
                 key.place,
                 HostKey::changed_words()
             )

@@ -29,7 +29,7 @@ pub(super) struct UnitsArgs {
     /// How many of the newest lines of the journal
     #[arg(long, value_name = "N", default_value_t = 200, requires = "unit")]
     lines: u32,
-    /// Goes on with the lines that come
+    /// Goes on with new lines as they come
     #[arg(long, requires = "unit")]
     follow: bool,
     /// Prints one JSON document; of a journal one object per line

@@ -141,7 +141,7 @@ pub(super) fn told(tier: &str, one: &NarVerification) -> (String, bool) {
         (Some(why), _) => (format!("{tier}: {name} was not checked: {why}"), true),
         (None, size) => {
             let size = size.map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
-            (format!("{tier}: the content of {name}{size} is what its narinfo says"), false)
+            (format!("{tier}: the content of {name}{size} matches its narinfo"), false)
         }
     }
 }
@@ -209,7 +209,7 @@ mod tests {
             finding: None,
             why_not: None,
         };
-        let text = "weed: the content of a-1.0 (1.20 MB) is what its narinfo says";
+        let text = "weed: the content of a-1.0 (1.20 MB) matches its narinfo";
         assert_eq!(told("weed", &same), (text.to_owned(), false));
         let why_not = Some("nixdash does not unpack br".to_owned());
         let unknown = NarVerification { is_same: None, why_not, ..same.clone() };

@@ -109,7 +109,7 @@ pub(super) fn news(runs: &Runs, exported: &ExportedRun) -> Vec<Msg> {
         RunNews::Live(run, live) => Msg::Live { run, live },
         RunNews::Gone(run) => {
             let at = exported.exported_at.strftime("%Y-%m-%d %H:%M UTC");
-            let why = format!("the run had no end when it was exported, {at}");
+            let why = format!("the run had not ended when it was exported, {at}");
             Msg::RunGone { run, why, can_go_on: false }
         }
     };

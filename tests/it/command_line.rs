@@ -119,7 +119,7 @@ fn a_fleet_of_tiers_only_is_looked_at_like_any_other() {
         (&["caches"], "gone  http  down"),
         (&["history"], "no runs"),
         (&["config", "check"], "right; 0 hosts, 1 tier"),
-        (&["config", "check"], "it names no host: add [hosts.NAME]"),
+        (&["config", "check"], "the file names no host: add [hosts.NAME]"),
     ] {
         let output = nixdash(args, fleet);
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
@@ -324,7 +324,7 @@ fn a_hosts_toml_is_made_where_none_is_and_an_existing_one_is_left_alone() {
 
     let again = init(&["--output", "hosts.toml"]);
     assert_eq!(again.status.code(), Some(2));
-    assert!(stderr(&again).contains("writes over nothing"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("never overwrites a file"), "{}", stderr(&again));
     let lacks = init(&[]);
     let said = String::from_utf8_lossy(&lacks.stdout).into_owned();
     assert!(said.contains("has everything that was found"), "{said}");

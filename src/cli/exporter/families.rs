@@ -149,7 +149,7 @@ impl FleetFigures {
         gauge(
             "nixdash_host_reboot_needed",
             None,
-            "1 when kernel, initrd or modules that run are not those of the running system.",
+            "1 when the host runs another kernel, initrd or modules than its system has.",
             &|facts| facts.system.reboot_needed.map(|needed| if needed { 1.0 } else { 0.0 }),
         );
         gauge("nixdash_host_uptime_seconds", Some("seconds"), "Time since boot.", &|facts| {
@@ -224,7 +224,7 @@ impl FleetFigures {
         gauge(
             "nixdash_tier_signature_valid",
             None,
-            "1 when a narinfo was fetched and its signature verified, 0 when it did not.",
+            "1 when the signature of a fetched narinfo is good, 0 when it is not.",
             &|_, facts| match facts.signature {
                 SignatureState::Valid => Some(1.0),
                 SignatureState::Invalid | SignatureState::Untrusted => Some(0.0),
@@ -261,7 +261,7 @@ impl FleetFigures {
         gauge(
             "nixdash_tier_token_expiry_timestamp_seconds",
             Some("seconds"),
-            "When the token expires that it is asked with.",
+            "When the token for the tier expires.",
             &|_, facts| facts.token.map(|token| seconds(token.until)),
         );
         gauge(
@@ -342,7 +342,7 @@ impl FleetFigures {
             name: "nixdash_hit_rate_ratio",
             kind: MetricKind::Gauge,
             unit: Some("ratio"),
-            help: "Of what was not valid on the builder when a run began, the share substituted.",
+            help: "Of the paths missing on the builder when a run began, the share from caches.",
         };
         let rates: Vec<(&str, Windows<Option<PartOfWhole>>)> =
             known.hosts().into_iter().map(|host| (host, known.hit_rate(Some(host)))).collect();

@@ -28,12 +28,16 @@ impl FleetFigures {
         gauge("nixdash_tier_on_host_asked", "1 when the host's Nix asks the tier.", |view| {
             view.configured.map(flag)
         });
-        gauge("nixdash_tier_on_host_rank", "In which place the host asks the tier.", |view| {
-            view.rank.map(f64::from)
-        });
-        gauge("nixdash_tier_on_host_trusted", "1 when the host takes what it serves.", |view| {
-            view.trusted.map(flag)
-        });
+        gauge(
+            "nixdash_tier_on_host_rank",
+            "The place of the tier in the order in which the host asks.",
+            |view| view.rank.map(f64::from),
+        );
+        gauge(
+            "nixdash_tier_on_host_trusted",
+            "1 when the host accepts what the tier serves.",
+            |view| view.trusted.map(flag),
+        );
     }
 
     fn coverage(&self, page: &mut MetricsPage) {
@@ -111,7 +115,7 @@ impl FleetFigures {
         );
         gauge(
             "nixdash_next_closure_paths",
-            "Paths of its closure; those that a dry run comes across where it is not built.",
+            "Paths of the next system's closure; where it is not built, those of a dry run.",
             |found| found.paths.total,
         );
     }

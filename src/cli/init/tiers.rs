@@ -122,7 +122,7 @@ fn tier(text: &str, hosts: &[AskedHost<'_>]) -> Result<ProposedTier, Option<Stri
         }
         StoreKind::Http => http(text, hosts, plain),
         StoreKind::Folder | StoreKind::Ssh | StoreKind::Unknown => Err(Some(format!(
-            "The cache {} is left out, because no kind of tier is asked in that way.",
+            "The cache {} is left out, because nixdash has no kind of tier for such an address.",
             bare_url(text)
         ))),
     }

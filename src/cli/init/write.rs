@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 pub enum InitError {
     /// The file that is to be made is there.
     #[error(
-        "{} is there already, and nixdash init writes over nothing; name a file that is not there, \
-         or see what would be added to it: nixdash init --hosts {}", .0.display(), .0.display()
+        "{} is there already, and nixdash init never overwrites a file; name a file that is not \
+         there, or see what would be added to it: nixdash init \
+         --hosts {}", .0.display(), .0.display()
     )]
     IsThere(PathBuf),
     /// The flake that was named is none.
@@ -33,7 +34,7 @@ pub enum InitError {
         why: String,
     },
     /// What was found makes no right file.
-    #[error("nothing was written, because what was found makes no right hosts.toml:\n{0}")]
+    #[error("nothing was written, because what was found makes no valid hosts.toml:\n{0}")]
     NotRight(String),
     /// Somebody else changed the file meanwhile.
     #[error(

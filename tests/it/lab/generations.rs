@@ -191,7 +191,7 @@ fn a_failed_fetch_is_tried_again_without_another_evaluation_or_build() {
     assert_on("samsung", result["toplevel"].as_str().unwrap(), &again.story());
     let nothing = fleet.nixdash(&["retry", "last", "--yes"]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
-    assert!(String::from_utf8_lossy(&nothing.stderr).contains("nothing is to be tried again"));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("there is nothing to try again"));
 }
 
 #[test]

@@ -67,8 +67,7 @@ pub(super) fn text_of(
         text.len() <= MOST
     })?;
     let count = number_of(lines, "line");
-    let what =
-        if error { format!("the error with what stands around it ({count})") } else { count };
+    let what = if error { format!("the error with the lines around it ({count})") } else { count };
     Ok((lines > 0).then_some((text, what)))
 }
 
@@ -147,7 +146,7 @@ impl SavedRows {
         let Self { path, lines, is_cut } = self;
         let saved = format!("saved {lines} lines in {}", path.display());
         if *is_cut {
-            format!("{saved}; more match than can be chosen at once, and those behind are left out")
+            format!("{saved}; too many lines match, so the last ones are not in the file")
         } else {
             saved
         }

@@ -144,8 +144,10 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
     let restarted = found.boot_id != known.preflight.boot_id;
     let what = match (restarted, told) {
         (true, true) => "it was restarted while the new system was made permanent",
-        (true, false) => "it was restarted before it was confirmed",
-        (false, _) => "its supervisor was ended, and so was what should have taken it back",
+        (true, false) => "it was restarted before its new system was confirmed",
+        (false, _) => {
+            "its supervisor was ended, and so was the process that should have taken it back"
+        }
     };
     let old = known.preflight.running.as_ref();
     // A restart ends what ran only for now: a tried system, or a specialisation.
@@ -245,7 +247,8 @@ mod tests {
     fn a_restarted_host_on_the_old_system_is_rolled_back() {
         let found = judged("2", [OLD, OLD, OLD], "", false);
         assert_eq!(found.outcome, Outcome::RolledBack);
-        let text = "samsung: it was restarted before it was confirmed; it runs the previous system";
+        let text = "samsung: it was restarted before its new system was confirmed; it runs the \
+                    previous system";
         assert_eq!(found.reason, Some(Reason::new(Code::HostRestarted, text)));
         let killed = judged("1", [OLD, OLD, OLD], "", false).reason.unwrap();
         assert_eq!(killed.code, Code::JobEnded);

@@ -59,13 +59,17 @@ impl Decision {
             }
             "degraded" => (Outcome::Degraded, Some(self.because(Code::SystemUnexpected, ""))),
             "stuck" => {
-                let before = "it is not what it was before, and somebody must repair it by hand: ";
+                let before = "it did not get back to what it was; repair it by hand: ";
                 (Outcome::Degraded, Some(self.because(Code::SystemUnexpected, before)))
             }
             "locked" => {
                 let owner = Owner::parse(&self.reason);
                 let text = owner.map_or_else(
-                    || "another deploy holds its lock and has not said whose it is; try again in a minute".to_owned(),
+                    || {
+                        "another deploy holds the lock of the host and has not said yet who began \
+                         it; try again in a minute"
+                            .to_owned()
+                    },
                     |owner| format!("another deploy holds the lock: {}", owner.sentence(Timestamp::now())),
                 );
                 (Outcome::Failed, Some(Reason::new(Code::LockHeld, text)))

@@ -106,8 +106,8 @@ fn write(
             if let Err(error) = writer.append(*at, entry) {
                 if !std::mem::replace(&mut is_told, true) {
                     say(&format!(
-                        "{error}. The run goes on, but `nixdash reattach` may not be able to go on \
-                         with it if this nixdash ends before it"
+                        "{error}. The run goes on, but if this nixdash ends first, `nixdash \
+                         reattach` may not be able to go on with the run"
                     ));
                 }
                 break;

@@ -15,7 +15,7 @@ pub enum Goal {
     Switch,
     /// Boot it from now on, activate nothing now.
     Boot,
-    /// Activate now, boot the old one.
+    /// Activate now, the next boot starts the old system.
     Test,
     /// Say what an activation would do.
     DryActivate,

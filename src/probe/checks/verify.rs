@@ -42,7 +42,7 @@ const NAME: &str = "verified";
 pub enum NarChoice {
     /// This path's.
     Path(StorePath),
-    /// Those of so many held paths, chosen by chance.
+    /// Those of this many held paths, chosen at random.
     Sample(usize),
     /// That of one signed path of about 1 MB.
     Default,
@@ -57,7 +57,7 @@ pub struct NarVerification {
     pub signature: SignatureState,
     /// Size of the nar in bytes, where it was fetched.
     pub nar_size: Option<u64>,
-    /// Whether it is what its narinfo says; none where that could not be checked.
+    /// Whether it matches its narinfo; none where that could not be checked.
     pub is_same: Option<bool>,
     /// What is wrong with it, or why it was not checked.
     pub finding: Option<Finding>,

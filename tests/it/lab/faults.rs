@@ -51,7 +51,7 @@ fn a_power_cut_before_the_acknowledgement_starts_the_old_system() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("\"outcome\":\"rolled-back\""), "{text}");
-    assert!(text.contains("it was restarted before it was confirmed"), "{text}");
+    assert!(text.contains("it was restarted before its new system was confirmed"), "{text}");
     assert_eq!(systems("samsung"), before);
 }
 

@@ -176,7 +176,7 @@ async fn a_host_that_was_restarted_is_judged_by_what_it_runs() {
             ..Target::default()
         };
         let story = assert_ends("", target, outcome).await;
-        assert!(story.error().contains("what should have taken it back"), "{}", story.error());
+        assert!(story.error().contains("should have taken it back"), "{}", story.error());
         let is_back = outcome == Outcome::RolledBack;
         let code = if is_back { Code::JobEnded } else { Code::SystemUnexpected };
         assert_eq!(story.code(), Some(code));

@@ -129,7 +129,15 @@ fn the_dashboard_hands_a_password_to_its_run_through_standard_input() {
     let _asks = AsksForPassword::begin();
     assert_ok(&lab(&["bump", "razer"]));
     let fleet = fleet.changed("ask", |text| of_razer(&text, "sudo_password = \"ask\""));
-    let nobody = fleet.deploy(&["razer"]);
+    // In a session of its own: this test may run in a terminal, on which nixdash would ask.
+    let nobody = Command::new("setsid")
+        .args(["--wait", NIXDASH, "--hosts"])
+        .arg(&fleet.hosts_file)
+        .args(["deploy", "--yes", "--json", "razer"])
+        .env("XDG_STATE_HOME", fleet.state.path())
+        .stdin(Stdio::null())
+        .output();
+    let nobody = super::Deployed::from_output(nobody.unwrap());
     assert_eq!(nobody.code, Some(2), "{}", nobody.stderr);
     assert!(nobody.stderr.contains("no terminal to ask on"), "{}", nobody.stderr);
     let mut child = Command::new(NIXDASH)

@@ -63,7 +63,7 @@ impl Inside {
 /// Columns of what stands around the words of a button.
 const BRACKETS: u16 = 4;
 
-/// From how many columns on a box that does not show all of its lines says that it counts lines.
+/// From how many columns on a box says which of its lines are seen, and not only up to which.
 const WITH_WORD: u16 = 60;
 
 /// Columns between two buttons.
@@ -145,9 +145,11 @@ impl Popup {
         put_all(buffer, Rect { height: body, ..inside }, lines, scroll);
         put_all(buffer, below(inside, body), foot, 0);
         if most > 0 {
-            let lines = format!("{}–{} of {} ", scroll + 1, scroll + body, lines.len());
-            let is_wide = area.width >= WITH_WORD;
-            let text = format!(" {}{lines}", if is_wide { "lines " } else { "" });
+            let text = if area.width >= WITH_WORD {
+                format!(" lines {}–{} of {} ", scroll + 1, scroll + body, lines.len())
+            } else {
+                format!(" {} of {} ", scroll + body, lines.len())
+            };
             let skip = area.width.saturating_sub(width(&text) as u16 + 2);
             let at = Rect { x: area.x + skip, width: area.width - skip, height: 1, ..area };
             put(buffer, at, 0, &Line::from(paint.span(Role::Dim, text)));

@@ -37,6 +37,7 @@ pub(in crate::dash) enum TierColumn {
     ShortSize,
     Priority,
     Average,
+    ShortAverage,
     Host(usize),
 }
 
@@ -57,6 +58,7 @@ impl TierColumn {
             C::Size | C::ShortSize => "SIZE".to_owned(),
             C::Priority => "PRIO".to_owned(),
             C::Average => "AVERAGE".to_owned(),
+            C::ShortAverage => "AVG".to_owned(),
             C::Host(index) => {
                 let host = model.world.fleet.hosts.get(index);
                 host.map(|host| host.name.clone()).unwrap_or_default()
@@ -68,6 +70,7 @@ impl TierColumn {
         match self {
             C::Since => 6,
             C::Average => 7,
+            C::ShortAverage => 5,
             C::Signature => 28,
             C::Served => 10,
             C::Answered | C::Latency | C::Spark => 8,
@@ -88,7 +91,7 @@ impl TierColumn {
             C::Speed => Some(TierSort::Speed),
             C::Size | C::ShortSize => Some(TierSort::Size),
             C::Priority => Some(TierSort::Priority),
-            C::Average => Some(TierSort::Average),
+            C::Average | C::ShortAverage => Some(TierSort::Average),
             C::Host(index) => Some(TierSort::Host(index)),
             C::Signature | C::Spark => None,
         }
@@ -117,6 +120,7 @@ impl TierColumn {
             | C::Speed
             | C::Priority
             | C::Average
+            | C::ShortAverage
             | C::Host(_) => false,
         }
     }
@@ -155,14 +159,15 @@ impl Shape {
         let name = names.clamp(4, most);
         let host = fleet.hosts.iter().map(|host| width(&host.name)).max().unwrap_or(5).clamp(7, 12);
         let state = if room >= 150 { 28 } else { 17 };
+        let average = if room >= 100 { C::Average } else { C::ShortAverage };
         let number = digits(fleet.tiers.len()) + 1;
         let mut left = room.saturating_sub(3 + number + name + GAP + state);
         let hosts = fleet.hosts.len();
         let all = (hosts * (host + GAP)).min(6 * (host + GAP)).min(left);
         let mut chosen = Vec::new();
         if all < host + GAP || hosts == 0 {
-            if left >= C::Average.width(host) + GAP {
-                chosen.push(C::Average);
+            if left >= average.width(host) + GAP {
+                chosen.push(average);
             }
             let hosts = HostsShown::default();
             return Self { number, name, state, columns: chosen, host, hosts };
@@ -196,9 +201,9 @@ impl Shape {
         }
         let mut fitting = (left / (host + GAP)).min(hosts);
         if fitting < hosts {
-            left = left.saturating_sub(C::Average.width(host) + GAP);
+            left = left.saturating_sub(average.width(host) + GAP);
             fitting = (left / (host + GAP)).min(hosts);
-            chosen.push(C::Average);
+            chosen.push(average);
         }
         let hosts = HostsShown::of(model, fitting);
         let place = |column: &TierColumn| match column {
@@ -211,7 +216,7 @@ impl Shape {
             C::Speed => 6,
             C::Size | C::ShortSize => 7,
             C::Priority => 8,
-            C::Average => 9,
+            C::Average | C::ShortAverage => 9,
             // They come behind, in their own order.
             C::Host(_) => 10,
         };
@@ -309,7 +314,7 @@ pub(in crate::dash) fn cell(
         C::Latency => facts.latency_ms.map(milliseconds),
         C::Speed => facts.speed.map(|speed| speed.rate()),
         C::Priority => facts.priority.map(|priority| priority.to_string()),
-        C::Average => {
+        C::Average | C::ShortAverage => {
             paint.model.world.mean_coverage(&tier.name).map(|mean| fitted(mean.words(), columns))
         }
     };

@@ -186,10 +186,9 @@ fn figures(
     let why = why_useless(tier.kind.name(), &view.facts).filter(|_| room >= WORDS);
     let widths: Vec<usize> = shape.columns.iter().map(|column| column.width(shape.host)).collect();
     let kept = why.map_or(widths.len(), |why| {
-        let hosts = shape
-            .columns
-            .iter()
-            .position(|column| matches!(column, TierColumn::Average | TierColumn::Host(_)));
+        let hosts = shape.columns.iter().position(|column| {
+            matches!(column, TierColumn::Average | TierColumn::ShortAverage | TierColumn::Host(_))
+        });
         let first = hosts.unwrap_or(widths.len());
         let fits = |from: &usize| {
             let used: usize = widths[..*from].iter().map(|width| width + GAP).sum();

@@ -162,8 +162,7 @@ mod tests {
         let state = dir.path().join("state");
         assert_eq!(chosen(&fleet("nord"), kept(&state)), "nord");
         assert_eq!(chosen(&crate::config::fallback(), kept(&state)), DEFAULT_THEME);
-        let text =
-            "gruvbox is kept for you; for everybody, write theme = \"gruvbox\" in [ui] of \
+        let text = "gruvbox is kept for you; for everybody, write theme = \"gruvbox\" in [ui] of \
              hosts.toml";
         assert_eq!(keep(&state, "gruvbox"), Msg::Said { text: text.to_owned(), bad: false });
         assert_eq!(chosen(&fleet("nord"), kept(&state)), "gruvbox");

@@ -218,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn plain_text_is_what_any_other_text_is(text in "[ -~]{0,60}") {
-            prop_assert_eq!(printable_text(&text), made_printable(&text).0);
+            prop_assert_eq!(printable_text(&text), made_printable(&text, TextStyle::default()).0);
         }
 
         #[test]

@@ -106,9 +106,9 @@ fn conflict(given: &[GivenKeys<'_>]) -> Option<(usize, String)> {
                     Some(other) => {
                         format!("line {} gives it to `{theirs}` too", other.binding.line)
                     }
-                    None => format!(
-                        "`{theirs}` has this key, and [keys] gives `{theirs}` no other one"
-                    ),
+                    None => {
+                        format!("`{theirs}` has this key, and [keys] gives `{theirs}` no other one")
+                    }
                 };
                 return Some((at, format!("`{name}` cannot have the key `{key}`: {whose}")));
             }

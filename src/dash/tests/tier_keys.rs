@@ -130,7 +130,7 @@ fn capital_v_fetches_a_nar_of_the_selected_tier_and_shows_that_it_is_at_work_and
     update(&mut model, Msg::Verified { tier, text: said, bad: false }, demo::now());
     let shown = text(&draw(&model, &look(false)));
     assert!(
-        shown.contains("the content of a-1.0 is what") && !shown.contains("verifying"),
+        shown.contains("the content of a-1.0 matches its") && !shown.contains("verifying"),
         "{shown}"
     );
 }

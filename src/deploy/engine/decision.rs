@@ -70,7 +70,12 @@ impl Decision {
                          it; try again in a minute"
                             .to_owned()
                     },
-                    |owner| format!("another deploy holds the lock: {}", owner.sentence(Timestamp::now())),
+                    |owner| {
+                        format!(
+                            "another deploy holds the lock: {}",
+                            owner.sentence(Timestamp::now())
+                        )
+                    },
                 );
                 (Outcome::Failed, Some(Reason::new(Code::LockHeld, text)))
             }

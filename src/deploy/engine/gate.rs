@@ -124,7 +124,10 @@ fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -
         .collect();
     let broken: Vec<String> = values(&output, "broken").collect();
     if !failed.is_empty() {
-        return GateAnswer::Failed(format!("{host}: {} failed after its deploy", failed.join(", ")));
+        return GateAnswer::Failed(format!(
+            "{host}: {} failed after its deploy",
+            failed.join(", ")
+        ));
     }
     if !broken.is_empty() {
         return GateAnswer::Failed(format!("{host}: a check failed: {}", broken.join("; ")));

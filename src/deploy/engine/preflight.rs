@@ -387,7 +387,10 @@ mod tests {
         let text = "os\tDebian GNU/Linux 13 (trixie)\nboot_id\tabc\n";
         let error = read_of("samsung", text, false).unwrap_err().reason;
         assert_eq!(error.code, Code::NotNixos);
-        for part in ["it runs Debian GNU/Linux 13 (trixie)", "nixdash deploy samsung --first"] {
+        for part in [
+            "samsung runs Debian GNU/Linux 13 (trixie), not NixOS",
+            "nixdash deploy samsung --first",
+        ] {
             assert!(error.text.contains(part), "{error}");
         }
         let unmarked = read_of("samsung", text, true).unwrap_err().reason;

@@ -46,7 +46,7 @@ stay() {
 	now=$(system_at "$root/run/current-system")
 	boots=$(next_boot)
 	next=${boots%%	*}
-	end stuck no-way-back "$1; no system of NixOS ran there before, so there is nothing to go back to: the host runs ${now:-none} until its next restart, and that starts ${next:-what it started before}"
+	end stuck no-way-back "$1; no system of NixOS ran there before, so there is nothing to go back to: the host runs ${now:-none}, which was not made permanent, until its next restart, and that starts ${next:-what it started before}"
 }
 
 # Activates the system that ran before. Sets `code`, `snippets` and the rest.

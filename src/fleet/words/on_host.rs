@@ -240,10 +240,8 @@ pub fn cost_of_failure(tier: &Tier, host: &str, release: &str, when: &WhenDown) 
         Reaction::NeedsAnother => Code::BuildsWait,
         Reaction::Skips | Reaction::SkipsSilently => return None,
     };
-    let cause = format!(
-        "{release} has fallback = false: when this cache is down, {}",
-        if_down(when)
-    );
+    let cause =
+        format!("{release} has fallback = false: when this cache is down, {}", if_down(when));
     let fix = "set nix.settings.fallback = true there";
     let snippet = NixSnippet::lines("nix.settings.fallback = true;");
     Some(finding(tier, host, code, &cause, fix).with_snippet(snippet))

@@ -186,7 +186,7 @@ pub fn file_differs(tier: &Tier, name: &str, why: &str) -> Finding {
 
 /// Says that an answer makes no sense; `what` is what it should have been.
 pub fn nonsense(tier: &Tier, what: &str) -> Finding {
-    let cause = format!("{} answered something else than {what}", tier.url);
+    let cause = format!("{} gave no valid {what}", tier.url);
     let fix = "see whether url is right, or a login page is between";
     Finding::of_tier(tier, Code::AnswerUnexpected, &cause, fix)
 }

@@ -31,7 +31,9 @@ pub use telling::{LineTrouble, trouble_in};
 pub use totals::{StreamTotals, UnknownLines};
 pub use tree::{BuildTree, TreeRow, TreeShape};
 
-use crate::fleet::{BuildTag, Bytes, Fetched, LineColours, Progress, Share, TextStyle, printable_continued};
+use crate::fleet::{
+    BuildTag, Bytes, Fetched, LineColours, Progress, Share, TextStyle, printable_continued,
+};
 use crate::nix::internal_json::builder_line;
 use copies::{PathCopies, credible};
 use failure::FailureLog;

@@ -46,7 +46,9 @@ fn output(id: u64, text: &str) -> String {
 fn a_colour_that_a_build_leaves_on_goes_on_in_its_own_next_lines_only() {
     let begins = |id: u64, name: &str| {
         let fields = format!(r#"["/nix/store/x-{name}.drv","",1,1]"#);
-        format!(r#"@nix {{"action":"start","id":{id},"level":3,"parent":0,"text":"","type":105,"fields":{fields}}}"#)
+        format!(
+            r#"@nix {{"action":"start","id":{id},"level":3,"parent":0,"text":"","type":105,"fields":{fields}}}"#
+        )
     };
     let mut log = ActivityLog::new();
     let lines = [

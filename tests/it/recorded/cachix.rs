@@ -202,5 +202,7 @@ async fn an_api_that_fails_is_not_taken_for_the_cache() {
     let facts = scene(&server).look().await;
     assert!(error(&facts, TierState::Degraded).contains("its API"));
     server.on("GET", API, "garbage.http");
-    assert!(error(&scene(&server).look().await, TierState::Degraded).contains("no answer of"));
+    assert!(
+        error(&scene(&server).look().await, TierState::Degraded).contains("no valid answer of")
+    );
 }

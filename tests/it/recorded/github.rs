@@ -162,7 +162,7 @@ async fn a_limit_that_is_used_up_is_waited_for() {
     let facts = scene.look().await;
     let said = error(&facts, TierState::Degraded);
     assert!(said.contains("limit of 60 requests in an hour is used up"), "{said}");
-    assert!(said.contains("begins anew in 10 min"), "{said}");
+    assert!(said.contains("starts again in 10 min"), "{said}");
     assert!(said.contains("left alone until 08:10:00 UTC"), "{said}");
     assert!(said.contains("give it a token"), "{said}");
     server.always(None).take_asked();

@@ -176,7 +176,10 @@ pub(crate) async fn every_way_to_fail(
         server.always(Some(file));
         let facts = scene().look().await;
         let said = error(&facts, TierState::Degraded);
-        assert!(said.contains(if file == "500.http" { "500" } else { "no " }), "{file}: {said}");
+        assert!(
+            said.contains(if file == "500.http" { "500" } else { "no valid " }),
+            "{file}: {said}"
+        );
     }
     server.always(Some("429.http"));
     let mut throttled = scene();

@@ -385,7 +385,7 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
     assert_eq!(story.plan().route, Route::Direct);
     let why = story.plan().why.clone().unwrap();
     assert!(
-        why.starts_with("p620 builds for x86_64-linux, i686-linux, and samsung is aarch64-linux"),
+        why.starts_with("p620 builds for x86_64-linux, i686-linux, but samsung is aarch64-linux"),
         "{why}"
     );
     let story = deploy("github:me/x", &foreign, Strategy::Push, None, as_usual()).await;

@@ -93,7 +93,7 @@ async fn what_is_not_a_healthy_cache_says_why() {
         (404, "no", TierState::Degraded, "address of a cache"),
         (429, "", TierState::Degraded, "less often"),
         (500, "", TierState::Degraded, "500"),
-        (200, "<html>", TierState::Degraded, "no nix-cache-info"),
+        (200, "<html>", TierState::Degraded, "no valid nix-cache-info"),
         (200, "StoreDir: /gnu/store\n", TierState::WrongStore, "/gnu/store"),
     ] {
         let facts = probe_with(&[("/nix-cache-info", status, body)], KEY, &[PATH]).await;

@@ -45,7 +45,10 @@ fn a_new_system_without_it_is_not_begun() {
     let host = host();
     let (word, reason) = host.deploy("commit");
     assert_eq!((word.as_str(), host.code()), ("failed", Some(Code::SpecialisationMissing)));
-    assert!(reason.contains("no specialisation gaming"), "{reason}");
+    assert!(
+        reason.contains("the specialisation gaming, which the new system does not have"),
+        "{reason}"
+    );
     assert!(host.called().is_empty());
 }
 

@@ -11,7 +11,6 @@
 //!
 //! Kept are colours, bold, dim and underlined. What hides text, blinks or is not known is not.
 
-use crate::fleet::text::style_behind;
 use std::borrow::Cow;
 
 /// How often a line may change its look; behind that it is plain.
@@ -71,12 +70,6 @@ impl TextStyle {
                 _ => {}
             }
         }
-    }
-
-    /// Returns how text looks that follows a text which began with this look.
-    #[must_use]
-    pub fn behind(self, text: &str) -> Self {
-        style_behind(text, self)
     }
 
     /// Returns the look without what hides the text.
@@ -233,7 +226,7 @@ impl LineColours {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::text::{printable_coloured, printable_continued};
+    use crate::fleet::text::{printable_coloured, printable_continued, style_behind};
     use proptest::prelude::*;
 
     /// Returns the plain text of a line and its colours as they stand in a log.
@@ -282,7 +275,7 @@ mod tests {
         ] {
             let (kept, continued) = printable_continued(line, style);
             assert_eq!((&*kept, &*continued.written()), (text, colours), "{line:?}");
-            style = style.behind(line);
+            style = style_behind(line, style);
         }
     }
 

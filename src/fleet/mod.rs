@@ -105,7 +105,9 @@ pub use settings::{Evaluate, Fleet, NotifyWay, Retention, Targets};
 pub use silence::{Silence, UNTIL_IT_CHANGES, silence};
 pub use silenced::{SilenceEnd, SilenceOrigin, Silenced};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
-pub use text::{printable_coloured, printable_continued, printable_line, printable_text};
+pub use text::{
+    printable_coloured, printable_continued, printable_line, printable_text, style_behind,
+};
 pub use tier::{
     Access, KindName, Login, PublicKey, Seaweed, SecretSource, SecretText, Tier, TierKind,
 };

@@ -53,12 +53,12 @@ pub fn printable_continued(text: &str, begins: TextStyle) -> (Cow<'_, str>, Line
 }
 
 /// Returns how text looks that follows a text which began with a look.
-pub(super) fn style_behind(text: &str, begins: TextStyle) -> TextStyle {
+pub fn style_behind(text: &str, begins: TextStyle) -> TextStyle {
     // What a sequence begins with: ESC, or the first byte of the character U+009B.
     if memchr::memchr2(0x1b, 0xc2, text.as_bytes()).is_none() {
         return begins;
     }
-    each_shown(text, begins, &mut |_, _| {})
+    each_shown(text, begins, &mut |_, _| true)
 }
 
 fn made_printable(text: &str, begins: TextStyle) -> (String, LineColours) {
@@ -68,15 +68,13 @@ fn made_printable(text: &str, begins: TextStyle) -> (String, LineColours) {
     let mut out = String::with_capacity(last.len().min(READ_LIMIT));
     let (mut count, mut now) = (0, TextStyle::default());
     each_shown(last, style_behind(passed, begins), &mut |c, style| {
-        if count == READ_LIMIT {
-            return;
-        }
         if style != now {
             colours.change(out.len(), style);
             now = style;
         }
         out.push(c);
         count += 1;
+        count < READ_LIMIT
     });
     // First hidden, then cut: half a secret is one too.
     match redact(&out) {
@@ -89,22 +87,31 @@ fn made_printable(text: &str, begins: TextStyle) -> (String, LineColours) {
     }
 }
 
-/// Hands each character that may be shown to `take`, with its look, and returns the look at the end.
-fn each_shown(text: &str, begins: TextStyle, take: &mut dyn FnMut(char, TextStyle)) -> TextStyle {
+/// Hands each character that may be shown to `take`, with its look, until that has enough; returns the look
+/// there, or at the end.
+fn each_shown(
+    text: &str,
+    begins: TextStyle,
+    take: &mut dyn FnMut(char, TextStyle) -> bool,
+) -> TextStyle {
     let mut style = begins;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        match c {
+        let shown = match c {
             '\u{1b}' | '\u{9b}' => {
                 let csi =
                     if c == '\u{1b}' { skip_escape(&mut chars) } else { skip_csi(&mut chars) };
                 if let Some(parameters) = csi.as_deref().and_then(|csi| csi.strip_suffix('m')) {
                     style.apply(parameters);
                 }
+                continue;
             }
-            '\t' | '\n' => take(' ', style),
-            c if c.is_control() || is_deceptive(c) => {}
-            c => take(c, style),
+            '\t' | '\n' => ' ',
+            c if c.is_control() || is_deceptive(c) => continue,
+            c => c,
+        };
+        if !take(shown, style) {
+            break;
         }
     }
     style

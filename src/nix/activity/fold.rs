@@ -3,7 +3,7 @@
 use super::names::derivation_in;
 use super::node::WaitsFor;
 use super::{ActivityLog, LogPiece, RunningActivity, RunningCount, add, credible};
-use crate::fleet::{Share, TextStyle, printable_line};
+use crate::fleet::{Share, TextStyle, printable_line, style_behind};
 use crate::nix::internal_json::{
     JsonFields, JsonLine, Payload, activity_type, parse_line, payload, result_type,
 };
@@ -370,7 +370,7 @@ impl ActivityLog {
                 self.list(line);
             }
             take(LogPiece::Message { level, line, begins });
-            begins = begins.behind(line);
+            begins = style_behind(line, begins);
         }
         if level > 1 {
             return;

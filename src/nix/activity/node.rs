@@ -3,7 +3,7 @@
 use super::rank::UsedUp;
 use super::tail::OutputTail;
 use super::telling::Telling;
-use crate::fleet::{TextStyle, printable_line};
+use crate::fleet::{TextStyle, printable_line, style_behind};
 use std::time::Duration;
 
 /// How far a derivation is.
@@ -197,7 +197,7 @@ impl BuildNode {
     pub(super) fn output(&mut self, line: &str) {
         self.lines = self.lines.saturating_add(1);
         self.began_to_look = self.looks;
-        self.looks = self.looks.behind(line);
+        self.looks = style_behind(line, self.looks);
         self.tail.push(line);
         self.telling.take(line);
     }

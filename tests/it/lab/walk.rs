@@ -63,6 +63,15 @@ impl Terminal {
         panic!("{row} cannot be selected with the arrows:\n{}", self.screen());
     }
 
+    /// Deploys samsung, by the key that the screen names with these words.
+    fn deploys_samsung(&self, does: &str) {
+        self.presses("d", does);
+        self.shows("Deploy samsung");
+        self.presses("enter", "start");
+        self.shows("Plan of run");
+        self.presses("y", "yes, deploy");
+    }
+
     /// Returns what is on the screen as one line, as a person reads it who goes on at the left of the next row.
     fn reads(&self) -> String {
         self.screen().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -86,11 +95,7 @@ fn a_newcomer_finds_mends_and_takes_back_what_fails_with_keys_that_are_shown() {
 
     // A deploy that fails.
     terminal.selects("Down", "select", "samsung");
-    terminal.presses("d", "deploy");
-    terminal.shows("Deploy samsung");
-    terminal.presses("enter", "start");
-    terminal.shows("Plan of run");
-    terminal.presses("y", "yes, deploy");
+    terminal.deploys_samsung("deploy");
     terminal.shows("✗ rolled back in");
     // Why, without scrolling.
     terminal.waits_for("say why", |_| terminal.reads().contains(SAID));
@@ -136,11 +141,7 @@ fn a_newcomer_finds_mends_and_takes_back_what_fails_with_keys_that_are_shown() {
 
     // Mended elsewhere: the screen says that there is something else to deploy now.
     assert_ok(&lab(&["bump", "samsung", "--fix"]));
-    terminal.presses("d", "deploy the changed flake");
-    terminal.shows("Deploy samsung");
-    terminal.presses("enter", "start");
-    terminal.shows("Plan of run");
-    terminal.presses("y", "yes, deploy");
+    terminal.deploys_samsung("deploy the changed flake");
     terminal.shows("● switched in");
     let mended = systems("samsung");
     assert_ne!(mended, before);

@@ -6,6 +6,7 @@ use super::evaluate::{self, Arrived, Batch, Evaluating, FlakeCommit, NoCommit, P
 use super::journaling::RunJournal;
 use super::once::OnceEach;
 use super::push::PushWay;
+use super::read_settings::ReadSettings;
 use super::resumed::Resumed;
 use super::scripts::{TIDY, WORD};
 use super::step::Step;
@@ -71,6 +72,8 @@ pub(super) struct RunContext {
     pub(super) newest: Newest,
     /// What tells this run's jobs from those of another operator's run of the same number.
     pub(super) tag: String,
+    /// The settings of Nix on targets, as preflight read them.
+    pub(super) settings: ReadSettings,
     /// The hosts that have something of this run: jobs or roots.
     used: std::sync::Mutex<BTreeSet<String>>,
     /// The hosts that answered in this run.
@@ -223,6 +226,7 @@ impl RunContext {
             kept: None,
             packed: OnceEach::default(),
             sources: OnceEach::default(),
+            settings: ReadSettings::default(),
             used: std::sync::Mutex::default(),
             answered: std::sync::Mutex::default(),
             rooted: std::sync::Mutex::default(),

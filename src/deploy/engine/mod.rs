@@ -33,6 +33,7 @@ mod persist;
 mod place;
 mod preflight;
 mod push;
+mod read_settings;
 mod reboot;
 mod resumed;
 mod room;

@@ -61,6 +61,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     let times = (began, Timestamp::now());
     let mut found = read(&step.host.name, facts, limits, step.host.first, times)?;
     let settings = Settings::parse(settings);
+    step.shared.settings.note(&step.host.name, &settings);
     takes_from_the_tier(step, &settings)?;
     found.notes.extend(ancestry::of_host(step, &found).await?);
     // What could not be asked is not required afterwards.

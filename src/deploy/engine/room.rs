@@ -24,7 +24,10 @@ const ENTRIES_MARGIN: u64 = 64 << 10;
 pub(super) async fn before_fetch(step: &Step) -> Result<(), Failure> {
     let (name, builder) = (&step.host.name, step.host.build_on());
     let toplevel = step.toplevel()?;
-    let (size, free) = tokio::join!(closure_size(step, toplevel, ""), store(step, String::new()));
+    let changes = step.known.changes.as_ref().and_then(|changes| changes.system.as_ref());
+    let known = changes.filter(|changes| !changes.partial).and_then(|changes| changes.bytes_after);
+    let size = closure_size(step, toplevel, Asked::Size { known });
+    let (size, free) = tokio::join!(size, store(step, String::new()));
     let (Some(closure), Some(store_now)) = (size, free) else {
         step.log(&format!("how much room {name} needs could not be asked from {builder}")).await;
         return Ok(());
@@ -36,7 +39,7 @@ pub(super) async fn before_fetch(step: &Step) -> Result<(), Failure> {
         return Ok(());
     }
     // Only part of it may have to be copied.
-    let Some(paths) = closure_size(step, toplevel, "paths").await else { return Ok(()) };
+    let Some(paths) = closure_size(step, toplevel, Asked::Paths).await else { return Ok(()) };
     let Some(found) = store(step, paths.lines).await else { return Ok(()) };
     judge_store(name, &found)
 }
@@ -69,9 +72,23 @@ struct ClosureSize {
     lines: String,
 }
 
+/// What is asked about a closure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Its size in bytes, unless compare found that out already, and whether it can be activated.
+    Size { known: Option<u64> },
+    /// The size of each of its paths too.
+    Paths,
+}
+
 /// Asks the host that has the system how big it is.
-async fn closure_size(step: &Step, toplevel: &StorePath, paths: &str) -> Option<ClosureSize> {
-    let script = Script::new(CLOSURE_SIZE).arg(toplevel.as_str()).arg(paths).limit(LIMIT);
+async fn closure_size(step: &Step, toplevel: &StorePath, asked: Asked) -> Option<ClosureSize> {
+    let (paths, known) = match asked {
+        Asked::Size { known } => ("", known.map(|size| size.to_string())),
+        Asked::Paths => ("paths", None),
+    };
+    let script = Script::new(CLOSURE_SIZE).arg(toplevel.as_str()).arg(paths);
+    let script = script.arg(known.unwrap_or_default()).limit(LIMIT);
     let text = answer(step.runner.run(step.host.build_on(), &script).await)?;
     read_closure(&text)
 }

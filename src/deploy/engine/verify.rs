@@ -40,16 +40,17 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
 /// Checks that a tier serves the system, signed by its key, and that the target takes it from there.
 pub(super) async fn check(step: &Step, tier: &Tier) -> Result<(), Failure> {
     let toplevel = step.toplevel()?;
-    let output = ask_until_answered(step, tier, toplevel.hash()).await?;
-    let (settings, answer) = CurlAnswer::after_settings(&output);
     let host = &step.host.name;
+    let fresh = step.shared.settings.fresh(host);
+    let output = ask_until_answered(step, tier, toplevel.hash(), fresh.is_none()).await?;
+    let (settings, answer) = CurlAnswer::after_settings(&output);
     let Some(key) = &tier.public_key else {
         return Err(Failure::failed(Code::SetupFailed, no_public_key(tier)));
     };
     let failed = |reason| Failure { outcome: Outcome::Failed, reason };
     served(host, tier, key, toplevel, &answer).map_err(failed)?;
     step.log(&format!("{} has it, signed by {}", tier.name, key.name)).await;
-    let settings = Settings::parse(settings);
+    let settings = fresh.unwrap_or_else(|| Settings::parse(settings));
     if settings.is_empty() {
         step.log("its Nix settings could not be read; the fetch will tell").await;
         return Ok(());
@@ -64,17 +65,29 @@ pub(super) async fn check(step: &Step, tier: &Tier) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks at a tier from the target, with the hash of a path.
-async fn ask(step: &Step, tier: &Tier, hash: &str) -> Result<Output, Failure> {
-    let script = Script::new(VERIFY).root().arg(&tier.url).arg(hash);
+/// Looks at a tier from the target, with the hash of a path; where that is wanted, the target prints its
+/// settings too.
+async fn ask(
+    step: &Step,
+    tier: &Tier,
+    hash: &str,
+    wants_settings: bool,
+) -> Result<Output, Failure> {
+    let asks_settings = if wants_settings { "settings" } else { "" };
+    let script = Script::new(VERIFY).root().arg(&tier.url).arg(hash).arg(asks_settings);
     step.run(&step.host.name, &script).await
 }
 
 /// Looks at a tier from the target, and again where there was no answer.
-async fn ask_until_answered(step: &Step, tier: &Tier, hash: &str) -> Result<Output, Failure> {
+async fn ask_until_answered(
+    step: &Step,
+    tier: &Tier,
+    hash: &str,
+    wants_settings: bool,
+) -> Result<Output, Failure> {
     let mut tries = 1;
     loop {
-        let output = ask(step, tier, hash).await?;
+        let output = ask(step, tier, hash, wants_settings).await?;
         let answer = CurlAnswer::after_settings(&output).1;
         if answer.status != "000" || own_trouble(answer.exit).is_some() || tries == TRIES {
             return Ok(output);
@@ -112,7 +125,7 @@ pub(super) async fn is_up(
 ) -> Result<Result<(), String>, Failure> {
     // Any hash does: that a path is missing is an answer.
     let hash = running.map_or("00000000000000000000000000000000", StorePath::hash);
-    let output = ask_until_answered(step, tier, hash).await?;
+    let output = ask_until_answered(step, tier, hash, false).await?;
     let (_, answer) = CurlAnswer::after_settings(&output);
     let host = &step.host.name;
     Ok(match answer.status {

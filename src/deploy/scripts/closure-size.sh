@@ -1,11 +1,15 @@
 #!/bin/sh
 # Says how big the closure of a system is, on the host that has it, as the login user. $1 the system, $2
-# paths, to print `SIZE<TAB>PATH` of each path too. Prints key<TAB>value lines: switch (whether the system
-# can be activated) and size (the sum, in bytes).
+# paths, to print `SIZE<TAB>PATH` of each path too, $3 the size, where that is known already. Prints
+# key<TAB>value lines: switch (whether the system can be activated) and size (the sum, in bytes).
 if [ -x "$1/bin/switch-to-configuration" ]; then
 	printf 'switch\tyes\n'
 else
 	printf 'switch\tno\n'
+fi
+if [ -n "$3" ]; then
+	printf 'size\t%s\n' "$3"
+	exit
 fi
 paths=$(nix-store --query --requisites "$1") || exit 1
 # In the order of the paths.

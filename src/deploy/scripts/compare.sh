@@ -5,7 +5,9 @@
 # store.
 main() {
 	df -P -B1 /nix/store | awk 'NR == 2 { print $4 }'
-	if ! nix-store --check-validity "$1" 2>/dev/null; then
+	drv=$1
+	# Without its file it is not valid, and Nix would look for it in caches.
+	if [ ! -e "$drv" ]; then
 		echo invalid
 		return
 	fi
@@ -14,7 +16,11 @@ main() {
 		export NIX_REMOTE=local NIX_SSHOPTS="$3"
 		set -- "$1" --option substituters "$2" --option extra-substituters ''
 	fi
-	nix-store --realise --dry-run "$@"
+	nix-store --realise --dry-run "$@" && return
+	code=$?
+	# A file may be left of a derivation that is not valid any more.
+	nix-store --check-validity "$drv" 2>/dev/null || echo invalid
+	return "$code"
 }
 
 main "$@"

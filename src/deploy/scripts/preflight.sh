@@ -9,8 +9,14 @@ say() { printf '%s\t%s\n' "$1" "$2"; }
 look_at_the_lock() {
 	mkdir -p /run/nixdash && chmod 700 /run/nixdash
 	(umask 077 && : >>/run/nixdash/lock) && chmod 600 /run/nixdash/lock
-	owner=$(cat /run/nixdash/owner 2>/dev/null)
-	unit=$(printf '%s' "$owner" | sed -n 's/.*unit=\([^ ]*\).*/\1/p')
+	owner='' unit=''
+	if [ -e /run/nixdash/owner ]; then owner=$(cat /run/nixdash/owner 2>/dev/null); fi
+	case $owner in
+	*unit=*)
+		unit=${owner##*unit=}
+		unit=${unit%%[[:space:]]*}
+		;;
+	esac
 	exec 9>>/run/nixdash/lock
 	# Another look holds it for a moment.
 	if flock -w 2 9 && ! is_there "$unit"; then
@@ -30,11 +36,24 @@ look_at_the_lock() {
 say_confirmed() {
 	find /nix/var/nix/profiles -maxdepth 1 -name 'system-*-link' 2>/dev/null |
 		sed -n 's/.*system-\([0-9]*\)-link$/\1/p' | sort -rn | head -n 5 |
-		while read -r number; do say confirmed "$(readlink -f "/nix/var/nix/profiles/system-$number-link")"; done
+		sed 's|.*|/nix/var/nix/profiles/system-&-link|' | xargs -r readlink -f |
+		while read -r system; do say confirmed "$system"; done
 }
 
-# Prints the effective settings of Nix behind a line that says so.
-settings() {
+# Says how many bytes are free at some places. $1 what the places are called, $2 … the places.
+say_free() {
+	names=$1
+	shift
+	df -P -B1 "$@" 2>/dev/null | awk -v names="$names" '
+		BEGIN { split(names, name, " ") }
+		NR > 1 { printf "%s_free\t%s\n", name[NR - 1], $4 }'
+}
+
+# Prints the version of Nix and, where they are asked for, its effective settings behind a line that says so.
+# $1 settings or nothing.
+nix_says() {
+	printf '%s\n' "$(nix --version 2>/dev/null)"
+	[ "$1" = settings ] || return 0
 	printf '%s\n' '--- settings'
 	nix --extra-experimental-features nix-command config show 2>/dev/null ||
 		nix --extra-experimental-features nix-command show-config 2>/dev/null
@@ -64,19 +83,19 @@ look() {
 		# What switch-to-configuration wants to see before it does anything.
 		if [ -e /etc/NIXOS ] || grep -qi '^ID="\{0,1\}nixos' /etc/os-release 2>/dev/null; then say marked yes; fi
 	fi
-	say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
-	say nix "$(nix --version 2>/dev/null)"
+	IFS= read -r boot_id </proc/sys/kernel/random/boot_id
+	say boot_id "$boot_id"
 	for place in /nix/store /nix/var/nix/db; do
 		# The store is mounted read-only for all but Nix: what counts is the file system itself.
 		case ",$(findmnt -nro FS-OPTIONS --target "$place" 2>/dev/null)," in
 		*,ro,*) say read_only "$place" ;;
 		esac
 	done
-	say nix_free "$(df -P -B1 /nix/store | awk 'NR == 2 { print $4 }')"
-	say run_free "$(df -P -B1 /run | awk 'NR == 2 { print $4 }')"
-	if mountpoint -q /boot 2>/dev/null; then
-		say boot_free "$(df -P -B1 /boot | awk 'NR == 2 { print $4 }')"
-	fi
+	names=run
+	set -- /run
+	if [ -d /nix/store ]; then names="$names nix" && set -- "$@" /nix/store; fi
+	if mountpoint -q /boot 2>/dev/null; then names="$names boot" && set -- "$@" /boot; fi
+	say_free "$names" "$@"
 	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
 		while read -r unit _; do say failed "$unit"; done
 	for supply in /sys/class/power_supply/*; do
@@ -92,13 +111,11 @@ look() {
 }
 
 main() {
-	if [ "$1" != settings ]; then
-		look
-		return
-	fi
 	# Nix begins while the rest is looked at.
-	settings | {
+	nix_says "$1" | {
 		look </dev/null
+		IFS= read -r version
+		say nix "$version"
 		cat
 	}
 }

@@ -97,9 +97,16 @@ write_holder() {
 # Reads who holds the lock. What was read stays where the name was removed meanwhile. Sets `holder` and
 # `held`, its unit.
 read_holder() {
-	read_now=$(cat "$root/run/nixdash/owner" 2>/dev/null)
+	read_now=''
+	if [ -e "$root/run/nixdash/owner" ]; then read_now=$(cat "$root/run/nixdash/owner" 2>/dev/null); fi
 	holder=${read_now:-$holder}
-	held=$(printf '%s' "$holder" | sed -n 's/.*unit=\([^ ]*\).*/\1/p')
+	held=''
+	case $holder in
+	*unit=*)
+		held=${holder##*unit=}
+		held=${held%%[[:space:]]*}
+		;;
+	esac
 }
 
 # Ends since somebody else has the lock, and says who.
@@ -342,6 +349,7 @@ supervise() {
 	# Its checks passed a moment ago.
 	no_check=NIXOS_NO_CHECK=1
 	leave activated "$code ok$(remarks)"
+	[ "$action" = 'test' ] || write_ahead
 	[ "$rollback" = yes ] || keep_at_once
 	wait_for ack "$ack_limit" || give_up network-lost "nobody reached the host within $ack_limit s of its activation"
 	wait_for checked "$check_limit" || give_up confirmation-missing "the checks did not end within $check_limit s"
@@ -350,6 +358,12 @@ supervise() {
 	word_limit=$((settle + ack_limit))
 	wait_for word "$word_limit" || give_up confirmation-missing "no order to keep the new system came within $word_limit s after the checks"
 	obey "$(result word)"
+}
+
+# Lets the disk take the new system while somebody is waited for: what makes it permanent waits for the disk
+# before it changes anything, and finds that done. Nothing depends on it.
+write_ahead() {
+	(exec sync -f "$intents" 3>&- 9>&-) >/dev/null 2>&1 </dev/null &
 }
 
 # Keeps the system without waiting for anybody, as hosts.toml asks for, and ends.

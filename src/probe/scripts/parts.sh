@@ -5,11 +5,15 @@
 # $1 the word, $2 the system.
 print_parts() {
 	[ -e "$2" ] || return 0
+	word=$1 of=$2
+	set --
 	for part in kernel initrd kernel-modules systemd; do
-		path=$(readlink -e "$2/$part") || continue
-		printf '%s\t%s\t%s\n' "$1" "$part" "$path"
+		[ ! -e "$of/$part" ] || set -- "$@" "$of/$part"
 	done
-	if [ -r "$2/kernel-params" ]; then
-		printf '%s\tkernel-params\t%s\n' "$1" "$(tr '\n\t' '  ' <"$2/kernel-params")"
+	[ "$#" = 0 ] || readlink -e "$@" | for link; do
+		IFS= read -r path && printf '%s\t%s\t%s\n' "$word" "${link##*/}" "$path"
+	done
+	if [ -r "$of/kernel-params" ]; then
+		printf '%s\tkernel-params\t%s\n' "$word" "$(tr '\n\t' '  ' <"$of/kernel-params")"
 	fi
 }

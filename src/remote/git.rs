@@ -52,14 +52,15 @@ pub async fn git_head(dir: &Path) -> Option<GitHead> {
     Some(GitHead { commit, changed })
 }
 
-/// Counts the commits by which a commit is behind and ahead of what a work tree is at; none where git
-/// does not know it there.
-pub async fn git_ancestry(dir: &Path, commit: &str) -> Option<Ancestry> {
-    // It comes from a host: what is no name of a commit is none of git's options either.
-    if !dir.is_dir() || commit.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
+/// Counts the commits by which a commit is behind and ahead of another one (`HEAD` is what the work tree is
+/// at); none where git does not know one of them there.
+pub async fn git_ancestry(dir: &Path, commit: &str, other: &str) -> Option<Ancestry> {
+    // They come from hosts: what is no name of a commit is none of git's options either.
+    let names = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit());
+    if !dir.is_dir() || !names(commit) || !(names(other) || other == "HEAD") {
         return None;
     }
-    let range = format!("{commit}...HEAD");
+    let range = format!("{commit}...{other}");
     let counts = git_says(dir, &["rev-list", "--left-right", "--count", &range, "--"]).await?;
     let (ahead, behind) = counts.trim().split_once('\t')?;
     Some(Ancestry { behind: behind.parse().ok()?, ahead: ahead.parse().ok()? })
@@ -116,13 +117,15 @@ mod tests {
         commit("second");
         let third = commit("third");
         let ancestry = |behind, ahead| Some(Ancestry { behind, ahead });
-        assert_eq!(git_ancestry(at, &third).await, ancestry(0, 0));
-        assert_eq!(git_ancestry(at, &first[..9]).await, ancestry(2, 0));
-        assert_eq!(git_ancestry(at, &side).await, ancestry(2, 1));
+        assert_eq!(git_ancestry(at, &third, "HEAD").await, ancestry(0, 0));
+        assert_eq!(git_ancestry(at, &first[..9], "HEAD").await, ancestry(2, 0));
+        assert_eq!(git_ancestry(at, &side, "HEAD").await, ancestry(2, 1));
+        assert_eq!(git_ancestry(at, &third, &first).await, ancestry(0, 2));
         for unknown in ["0123456789abcdef0123456789abcdef01234567", "", "--all", "main"] {
-            assert_eq!(git_ancestry(at, unknown).await, None, "{unknown}");
+            assert_eq!(git_ancestry(at, unknown, "HEAD").await, None, "{unknown}");
+            assert_eq!(git_ancestry(at, &first, unknown).await, None, "{unknown}");
         }
-        assert_eq!(git_ancestry(Path::new("/does/not/exist"), &first).await, None);
+        assert_eq!(git_ancestry(Path::new("/does/not/exist"), &first, "HEAD").await, None);
     }
 
     #[tokio::test]

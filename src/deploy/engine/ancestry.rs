@@ -2,15 +2,25 @@
 //! what the person should know of them before the answer to the plan.
 
 use super::flake::locate;
+use super::scripts::BUILT_FROM;
 use super::step::Step;
-use crate::deploy::{Failure, Preflight, Reason};
+use crate::deploy::{Failure, GivenPlace, Preflight, Reason};
 use crate::fleet::words::deploys;
-use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, redact};
+use crate::fleet::{
+    Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, commit_of, redact,
+};
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
-use crate::remote::{git_ancestry, git_head};
+use crate::remote::{RemoteError, Script, git_ancestry, git_head};
 use jiff::Timestamp;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is checked out, as git calls it.
+const HEAD: &str = "HEAD";
+
+/// How long a builder may take to say what it remembers of a system.
+const BUILT_FROM_LIMIT: Duration = Duration::from_secs(10);
 
 /// Returns what a flake in a git work tree of this machine is at; nothing of another one, and of one
 /// that names a branch or commit.
@@ -31,7 +41,7 @@ pub async fn flake_source(flake: &str) -> Option<FlakeSource> {
 /// where that cannot be known.
 pub async fn flake_ancestry(flake: &str, from: &DeployedFrom) -> Option<Ancestry> {
     let (root, _) = work_tree(flake)?;
-    git_ancestry(&root, from.commit()).await
+    git_ancestry(&root, from.commit(), HEAD).await
 }
 
 /// Returns the git work tree that a flake lies in, and its folder below that.
@@ -77,22 +87,53 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
     Ok(notes)
 }
 
-/// Returns what a host's system is built from, where that is known here: not of a system that is there
-/// already, nor of a host with a flake of its own.
-pub(super) fn source_of(step: &Step) -> Option<&FlakeSource> {
-    let has_its_own = step.config().is_ok_and(|host| host.flake.is_some());
-    let source = step.shared.source.as_ref();
-    source.filter(|_| !has_its_own && step.host.given.is_none())
+/// What a host's system is built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BuiltOf {
+    /// The revision; it ends in `-dirty` where the work tree had other changes.
+    pub(super) revision: String,
+    /// The flake, without credentials.
+    pub(super) flake: String,
+}
+
+/// Returns what a host's system is built from: what the flake is at or, of a system that was built earlier,
+/// what its builder remembers. Nothing where nobody knows, for a host with a flake of its own, and for a
+/// generation that the host has.
+pub(super) async fn source_of(step: &Step) -> Option<BuiltOf> {
+    if step.config().is_ok_and(|host| host.flake.is_some()) {
+        return None;
+    }
+    let Some(given) = &step.host.given else {
+        let source = step.shared.source.as_ref()?;
+        return Some(BuiltOf { revision: source.revision(), flake: source.flake.clone() });
+    };
+    if step.host.goal == Goal::Rollback {
+        return None;
+    }
+    let cell = step.shared.built_from.cell(step.host.name.as_str());
+    let script = Script::new(BUILT_FROM).arg(given.toplevel.as_str()).limit(BUILT_FROM_LIMIT);
+    // A builder that does not answer is told by the phases that need it.
+    let ask = async {
+        let output = step.runner.run(step.host.build_on(), &script).await?;
+        Ok::<_, RemoteError>(DeployedFrom::parse(output.stdout.trim()))
+    };
+    let from = cell.get_or_try_init(|| ask).await.ok()?.clone()?;
+    Some(BuiltOf { revision: from.revision, flake: from.flake? })
 }
 
 /// Says that what runs on a host is not contained in what is deployed, or that nobody knows.
 async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
-    // A generation that the host has was not built from what the flake says now.
-    if step.host.goal == Goal::Rollback {
+    // What the host has already ran there before: whoever names it goes back on purpose.
+    let place = step.host.given.as_ref().map(|given| &given.place);
+    if step.host.goal == Goal::Rollback
+        || matches!(place, Some(GivenPlace::Host | GivenPlace::Kept))
+    {
         return None;
     }
-    let (from, source) = (found.deploys.built_from.as_ref()?, source_of(step)?);
-    let flake = step.shared.fleet.flake.as_deref()?;
-    let ancestry = flake_ancestry(flake, from).await;
-    deploys::not_contained(&step.host.name, from, ancestry, &source.revision(), Timestamp::now())
+    let (from, source) = (found.deploys.built_from.as_ref()?, source_of(step).await?);
+    let (root, _) = work_tree(step.shared.fleet.flake.as_deref()?)?;
+    // A system that was built earlier is not what the flake says now.
+    let to = if step.host.given.is_some() { commit_of(&source.revision) } else { HEAD };
+    let ancestry = git_ancestry(&root, from.commit(), to).await;
+    deploys::not_contained(&step.host.name, from, ancestry, &source.revision, Timestamp::now())
 }

@@ -104,7 +104,7 @@ async fn run_all(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> R
     for hook in host.hooks.iter().filter(|hook| hook.moment == moment) {
         let words = hook.words();
         step.log(&format!("hook {words}")).await;
-        let facts = facts(step, moment, outcome);
+        let facts = facts(step, moment, outcome).await;
         let ran = if hook.on_host {
             there(step, hook, &facts).await
         } else {
@@ -130,8 +130,12 @@ async fn run_all(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> R
 }
 
 /// Returns what a hook is told in its environment.
-fn facts(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> Vec<(&'static str, String)> {
-    let (known, shared, source) = (&step.known, &step.shared, source_of(step));
+async fn facts(
+    step: &Step,
+    moment: HookMoment,
+    outcome: Option<Outcome>,
+) -> Vec<(&'static str, String)> {
+    let (known, shared, source) = (&step.known, &step.shared, source_of(step).await);
     let path = |path: Option<&crate::fleet::StorePath>| path.map(ToString::to_string);
     let all = [
         ("NIXDASH_HOOK", Some(moment.word().to_owned())),
@@ -141,8 +145,8 @@ fn facts(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> Vec<(&'st
         ("NIXDASH_BUILD_ON", Some(step.host.build_on().to_owned())),
         ("NIXDASH_TOPLEVEL", path(known.toplevel.as_ref())),
         ("NIXDASH_RUNNING", path(known.preflight.running.as_ref())),
-        ("NIXDASH_REVISION", source.map(crate::fleet::FlakeSource::revision)),
-        ("NIXDASH_FLAKE", source.map(|source| source.flake.clone())),
+        ("NIXDASH_REVISION", source.as_ref().map(|source| source.revision.clone())),
+        ("NIXDASH_FLAKE", source.map(|source| source.flake)),
         ("NIXDASH_OUTCOME", outcome.map(|outcome| outcome.word().to_owned())),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

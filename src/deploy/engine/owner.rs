@@ -120,7 +120,7 @@ impl Owner {
 }
 
 /// Returns whose process this is: login name and machine.
-fn this_person() -> String {
+pub(super) fn this_person() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let user = user.unwrap_or_else(|_| user_number());
     format!("{}@{}", plain(&user), this_machine())

@@ -10,8 +10,8 @@ macro_rules! named {
 /// The scripts of the phases.
 const OF_PHASES: &[(&str, &str)] = &named![
     "../scripts/":
-    "account.sh", "acknowledge.sh", "budget.sh", "build-log.sh", "build.sh", "check.sh", "closure-size.sh",
-    "compare.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "gate.sh",
+    "account.sh", "acknowledge.sh", "budget.sh", "build-log.sh", "build.sh", "built-from.sh", "check.sh",
+    "closure-size.sh", "compare.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "gate.sh",
     "holds.sh", "hook.sh", "is-system.sh", "keep.sh", "preflight.sh", "push-target.sh", "push-way.sh",
     "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "room.sh", "root-drv.sh", "root.sh",
     "sign.sh", "stuck.sh", "supervise-back.sh", "supervise-persist.sh", "supervise-superseded.sh",

@@ -6,6 +6,9 @@ macro_rules! script {
     ($($file:literal),+) => { concat!($(include_str!(concat!("../scripts/", $file))),+) };
 }
 
+/// Says what a system was built from.
+pub(super) const BUILT_FROM: &str = script!("built-from.sh");
+
 /// Says how a host stands whose supervisor is gone.
 pub(super) const ACCOUNT: &str = script!(
     "../../remote/scripts/results.sh",

@@ -5,7 +5,7 @@
 //! its decision in a file; the phases only read it.
 
 use super::account;
-use super::ancestry::source_of;
+use super::ancestry::{BuiltOf, source_of};
 use super::check;
 use super::decision::Decision;
 use super::owner::Owner;
@@ -49,7 +49,7 @@ impl Supervised {
     /// Starts the supervisor of a host. A start that got no answer is asked for again.
     pub(super) async fn start(step: &Step, goal: Goal) -> Result<Self, Failure> {
         let mut job = step.job_to_start(&step.host.name, "activate").await;
-        let args = arguments(step, &job, goal)?;
+        let args = arguments(step, &job, goal, source_of(step).await)?;
         let timeout = step.host.activation.timeout();
         // What still runs may end, and the way back may take as long again, after a held lock.
         let kind = JobKind::Supervisor(3 * timeout + Duration::from_secs(120));
@@ -145,7 +145,12 @@ pub(super) fn patience(step: &Step) -> Duration {
 }
 
 /// Returns the supervisor's options.
-fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure> {
+fn arguments(
+    step: &Step,
+    job: &Job,
+    goal: Goal,
+    source: Option<BuiltOf>,
+) -> Result<Vec<String>, Failure> {
     let host = &step.host;
     let checks = check::limit(step.config()?.check.len());
     let settle = |touched_network| host.activation.settle(touched_network).as_secs();
@@ -168,7 +173,7 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
         format!("rollback={}", if host.activation.magic_rollback() { "yes" } else { "no" }),
     ]
     .into_iter()
-    .chain(seen_before(step))
+    .chain(seen_before(step, source))
     .collect())
 }
 
@@ -179,20 +184,20 @@ fn action(goal: Goal) -> &'static str {
 }
 
 /// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
-fn seen_before(step: &Step) -> impl Iterator<Item = String> {
+fn seen_before(step: &Step, source: Option<BuiltOf>) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
     let generation = step.host.given.as_ref().and_then(|given| given.generation);
     let special =
         seen.deploys.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
     // A generation that the host has was not built from what the flake says now.
-    let source = source_of(step).filter(|_| step.host.goal != Goal::Rollback);
+    let source = source.filter(|_| step.host.goal != Goal::Rollback);
     [
         generation.map(|number| format!("generation={number}")),
         special.map(|special| format!("specialisation={}", special.name)),
         seen.running.as_ref().map(|running| format!("seen_running={running}")),
         seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),
-        source.map(|source| format!("revision={}", source.revision())),
-        source.map(|source| format!("flake={}", source.flake)),
+        source.as_ref().map(|source| format!("revision={}", source.revision)),
+        source.as_ref().map(|source| format!("flake={}", source.flake)),
     ]
     .into_iter()
     .flatten()

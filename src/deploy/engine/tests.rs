@@ -6,6 +6,7 @@ mod asking;
 mod builds;
 mod connections;
 mod endings;
+mod given;
 mod resumed;
 mod streams;
 mod target;

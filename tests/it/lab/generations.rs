@@ -133,6 +133,12 @@ fn what_was_built_is_deployed_without_an_evaluation() {
     assert_eq!(deployed.place("samsung", "build", "started"), None);
     assert!(deployed.place("samsung", "verify", "finished").is_some());
     assert_eq!(systems("samsung"), (built.clone(), built.clone()));
+    // It is remembered as the revision that it was built from, and not as that which the flake is at now.
+    let remembered = on("samsung", "tail -n 1 /nix/var/nixdash/deployed");
+    let name = built.rsplit('/').next().unwrap();
+    let note = on("p620", &format!("cat /nix/var/nixdash/built-from/{name}"));
+    let revision = note.split('\t').next().unwrap();
+    assert!(remembered.starts_with(&format!("{built}\t{revision}\t")), "{remembered}\n{note}");
     let again = fleet.nixdash(&["deploy", "samsung", "--built", "--yes"]).output().unwrap();
     assert_eq!(again.status.code(), Some(2), "{again:?}");
     assert!(String::from_utf8_lossy(&again.stderr).contains("no built system of samsung waits"));

@@ -17,7 +17,9 @@ pub(super) use evaluator::Evaluating;
 pub(super) use jobs::Batch;
 pub(super) use source::{Arrived, Packed};
 
+use super::ancestry::source_of;
 use super::flake::LocalFlake;
+use super::owner::this_person;
 use super::scripts::{DISCARD, ROOT_DRV};
 use super::step::Step;
 use crate::deploy::{Failure, Report};
@@ -246,6 +248,9 @@ pub(super) async fn root_derivation(step: &Step, drv: &str) -> bool {
     let mut script = Script::new(ROOT_DRV).root().arg(drv).arg(format!("{root}.drv"));
     if let Ok(toplevel) = step.toplevel() {
         script = script.arg(toplevel.as_str()).arg(root);
+        if let Some(source) = source_of(step).await {
+            script = script.arg(source.revision).arg(source.flake).arg(this_person());
+        }
     }
     let why = match step.runner.run(builder, &script).await {
         Ok(output) if output.is_ok() => return output.stdout.lines().any(|line| line == "rooted"),

@@ -23,6 +23,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::ACCOUNT, "account"),
         (scripts::ACKNOWLEDGE, "acknowledge"),
         (scripts::BUILD_LOG, "build-log"),
+        (scripts::BUILT_FROM, "built-from"),
         (scripts::CHECK, "check"),
         (scripts::COMPARE, "compare"),
         (scripts::EVALUATE, "evaluate"),

@@ -22,8 +22,8 @@ pub(super) const FLEET: &str = "[hosts.p620]\naddresses = [\"root@p620.lan\"]\ns
     public_key = \"p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=\"\n";
 
 /// How a deploy over two hosts went.
-struct WaysStory {
-    result: HostResult,
+pub(super) struct WaysStory {
+    pub(super) result: HostResult,
     events: Vec<RunEvent>,
     asked: Vec<(String, Script)>,
 }
@@ -61,7 +61,7 @@ impl WaysStory {
     }
 
     /// Returns the arguments of the job whose name begins so.
-    fn job(&self, host: &str, name: &str) -> Option<&[String]> {
+    pub(super) fn job(&self, host: &str, name: &str) -> Option<&[String]> {
         let begins = format!("run-7-x-{name}-");
         let jobs = self.scripts(host, "start").into_iter();
         jobs.map(|script| script.args.as_slice()).find(|args| args[0].starts_with(&begins))
@@ -69,7 +69,8 @@ impl WaysStory {
 }
 
 /// What hosts answer besides; nothing where they answer as usual.
-type HostAnswers = dyn Fn(&str, &str, &Script) -> Option<Result<Output, RemoteError>> + Send + Sync;
+pub(super) type HostAnswers =
+    dyn Fn(&str, &str, &Script) -> Option<Result<Output, RemoteError>> + Send + Sync;
 
 /// Prints a text.
 #[expect(clippy::unnecessary_wraps, reason = "this is what a host answers")]
@@ -111,11 +112,14 @@ async fn deploy_hosts(
     kept: Option<KeptEvaluations>,
     answers: Box<HostAnswers>,
 ) -> WaysStory {
-    let text = format!(
-        "[fleet]\nflake = \"{flake}\"\nevaluate = \"builder\"\nbuilder = \"p620\"\nsettle = \"0s\"\n{hosts}"
-    );
-    let fleet = crate::config::parse(&text, Path::new("/f/hosts.toml"), None).unwrap();
-    let request = Request {
+    let options = RunOptions { strategy: Some(strategy), ..RunOptions::default() };
+    let request = requested(names, options);
+    deploy_requested(&request, (flake, hosts), kept, answers).await
+}
+
+/// Returns what is asked for where hosts are deployed and nobody is asked.
+pub(super) fn requested(names: &[&str], options: RunOptions) -> Request {
+    Request {
         set_aside: std::collections::BTreeMap::new(),
         degraded: std::collections::BTreeMap::new(),
         hosts: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -125,9 +129,22 @@ async fn deploy_hosts(
         goals: std::collections::BTreeMap::new(),
         given: std::collections::BTreeMap::new(),
         reboot: None,
-        options: RunOptions { strategy: Some(strategy), ..RunOptions::default() },
-    };
-    let setup = setup(&fleet, &request).unwrap();
+        options,
+    }
+}
+
+/// Deploys what is asked for; the story's result is that of the first host that ended.
+pub(super) async fn deploy_requested(
+    request: &Request,
+    (flake, hosts): (&str, &str),
+    kept: Option<KeptEvaluations>,
+    answers: Box<HostAnswers>,
+) -> WaysStory {
+    let text = format!(
+        "[fleet]\nflake = \"{flake}\"\nevaluate = \"builder\"\nbuilder = \"p620\"\nsettle = \"0s\"\n{hosts}"
+    );
+    let fleet = crate::config::parse(&text, Path::new("/f/hosts.toml"), None).unwrap();
+    let setup = setup(&fleet, request).unwrap();
     let target = Mutex::new(Target::default());
     let runner = Arc::new(FakeRunner::new(move |host, script| {
         let name = name_of(script);

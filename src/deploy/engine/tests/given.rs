@@ -1,0 +1,84 @@
+//! Systems that were built earlier: what they were built from.
+
+use super::target::{NEW, OLD};
+use super::ways::{FLEET, WaysStory, deploy_requested, prints, requested};
+use crate::deploy::{GivenPlace, GivenSystem};
+use crate::fleet::{Code, Outcome, RunOptions, StorePath, Strategy};
+use std::path::Path;
+use std::process::Command;
+
+/// Makes a flake with two commits, and returns their names; the newer one is checked out.
+fn flake_with_two_commits(dir: &Path) -> [String; 2] {
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=me", "-c", "user.email=me@desk", "-c", "commit.gpgsign=false"];
+        let output = Command::new("git").args(who).args(args).current_dir(dir).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "-q"]);
+    std::fs::write(dir.join("flake.nix"), "{ outputs = _: { }; }").unwrap();
+    git(&["add", "."]);
+    ["first", "second"].map(|message| {
+        git(&["commit", "-q", "--allow-empty", "-m", message]);
+        git(&["rev-parse", "HEAD"])
+    })
+}
+
+/// Deploys a system that its builder built from one revision to a host that runs another one.
+async fn deploy_built(
+    flake: &Path,
+    (built, runs): (&str, &str),
+    place: GivenPlace,
+    options: RunOptions,
+) -> WaysStory {
+    let toplevel = StorePath::parse(NEW).unwrap();
+    let mut request = requested(&["samsung"], options);
+    request.given.insert("samsung".into(), GivenSystem { toplevel, generation: None, place });
+    let remembered = format!("{built}\t/home/me/fleet\tme@desk\t1\n");
+    let preflight = format!(
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n\
+         built_from\t{runs}\t/home/me/fleet\tme@desk\t1\n"
+    );
+    let answers = move |host: &str, name: &str, _: &_| match (host, name) {
+        ("samsung", "preflight") => prints(&preflight),
+        ("p620", "built-from") => prints(&remembered),
+        _ => None,
+    };
+    let flake = flake.to_str().unwrap();
+    deploy_requested(&request, (flake, FLEET), None, Box::new(answers)).await
+}
+
+// git runs here: the clock is the real one.
+#[tokio::test]
+async fn what_was_built_earlier_is_deployed_as_the_revision_that_it_was_built_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = flake_with_two_commits(dir.path());
+    let push = || RunOptions { strategy: Some(Strategy::Push), ..RunOptions::default() };
+    let told = |story: &WaysStory| {
+        let args = story.job("samsung", "activate").unwrap_or_default().to_vec();
+        args.into_iter()
+            .filter(|arg| arg.starts_with("revision=") || arg.starts_with("flake="))
+            .collect::<Vec<_>>()
+    };
+    let of = |revision: &str| [format!("revision={revision}"), "flake=/home/me/fleet".to_owned()];
+
+    let newer = deploy_built(dir.path(), (&second, &first), GivenPlace::Builder, push()).await;
+    assert_eq!(newer.result.outcome, Outcome::Switched, "{:?}", newer.result.error);
+    assert_eq!(told(&newer), of(&second));
+
+    // The flake is at the newer revision, and what was built earlier is not.
+    let older = deploy_built(dir.path(), (&first, &second), GivenPlace::Builder, push()).await;
+    assert_eq!(older.result.outcome, Outcome::Failed);
+    assert_eq!(older.result.findings[0].code, Code::RevisionNotContained);
+    assert!(older.result.error.unwrap().contains("takes 1 commit away"), "who is not asked");
+
+    let allowed = RunOptions { allow_older: true, ..push() };
+    let older = deploy_built(dir.path(), (&first, &second), GivenPlace::Builder, allowed).await;
+    assert_eq!(older.result.outcome, Outcome::Switched, "{:?}", older.result.error);
+    assert_eq!(told(&older), of(&first));
+
+    // One that the host has already was there before: it is gone back to.
+    let back = deploy_built(dir.path(), (&first, &second), GivenPlace::Host, push()).await;
+    assert_eq!(back.result.outcome, Outcome::Switched, "{:?}", back.result.error);
+    assert_eq!(told(&back), of(&first));
+}

@@ -12,7 +12,7 @@ use super::tool::Tool;
 const SUITE: &str = "trixie";
 
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssh-server,openssh-client,nix-bin,iproute2,iputils-ping,\
-ca-certificates,openssl,curl,fish,sudo,opendoas,procps,gawk,xz-utils,bzip2,zstd,less";
+ca-certificates,openssl,curl,fish,sudo,sudo-rs,opendoas,polkitd,procps,gawk,xz-utils,bzip2,zstd,less";
 
 /// How the newer Nix gets into the file system.
 const SID_HOOK: &str =

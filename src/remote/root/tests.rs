@@ -225,9 +225,13 @@ fn the_first_program_that_asks_for_nothing_is_taken() {
     assert_eq!(error.trouble, Trouble::NotRoot(NotRoot::PasswordNeeded), "{error}");
     machine.program(
         "run0",
-        "#!/bin/sh\n[ \"$1\" = --no-ask-password ] || exit 9\nshift\nexec \"$@\"\n",
+        // As systemd does on NixOS, it starts a shell with a PATH that leads to nothing, unless it is told one.
+        "#!/bin/sh\n[ \"$1\" = --no-ask-password ] || exit 9\nshift\npath=/no-such-path\n\
+         case $1 in --setenv=PATH=*) path=${1#--setenv=PATH=} && shift ;; esac\n\
+         case $1 in */*) PATH=$path exec \"$@\" ;; *) exec \"$@\" ;; esac\n",
     );
-    let by_run0 = machine.run(&script, &RootWay::Auto);
+    let finds = Script::new("head -n 1 /proc/sys/kernel/ostype >/dev/null && echo ran").root();
+    let by_run0 = machine.run(&finds, &RootWay::Auto);
     assert_eq!((by_run0.told, by_run0.out.as_str()), (Some(ToldWay::Run0), "ran\n"));
     machine.program("doas", "#!/bin/sh\n[ \"$1\" = -n ] || exit 9\nshift\nexec \"$@\"\n");
     let by_doas = machine.run(&script, &RootWay::Auto);

@@ -14,6 +14,7 @@ nixdash_step=$2
 nixdash_mark=$3$4
 nixdash_begin=$5
 LC_ALL=C
+nixdash_root_path=/run/wrappers/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 PATH="/run/wrappers/bin:/run/current-system/sw/bin:${PATH:-/usr/bin:/bin}"
 export LC_ALL PATH
 
@@ -137,7 +138,8 @@ doas)
 	;;
 run0)
 	nixdash_tell run0
-	exec run0 --no-ask-password /bin/sh -c "$nixdash_step"
+	# systemd's own PATH leads to nothing on NixOS.
+	exec run0 --no-ask-password --setenv=PATH="$nixdash_root_path" /bin/sh -c "$nixdash_step"
 	;;
 prove)
 	nixdash_tell sudo

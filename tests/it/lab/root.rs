@@ -1,4 +1,4 @@
-//! Hosts whose sudo asks for a password, hosts with doas, and hosts behind another one.
+//! Hosts whose sudo (or sudo-rs) asks for a password, hosts with doas or run0, and hosts behind another one.
 
 use super::{Lab, NIXDASH, assert_ok, lab, on, systems};
 use std::fs;
@@ -62,6 +62,54 @@ impl Drop for OnlyDoas {
     }
 }
 
+/// Lets the sudo of razer be that of sudo-rs, until it is dropped.
+struct SudoRs;
+
+impl SudoRs {
+    fn begin() -> Self {
+        on("razer", "ln -sf /usr/bin/sudo-rs /run/wrappers/bin/sudo");
+        Self
+    }
+}
+
+impl Drop for SudoRs {
+    fn drop(&mut self) {
+        let wrapper = "/run/wrappers/bin/sudo";
+        on(
+            "razer",
+            &format!("rm -f {wrapper} && cp /usr/bin/sudo {wrapper} && chmod 4755 {wrapper}"),
+        );
+    }
+}
+
+/// Puts run0 where NixOS has it, until it is dropped. Whether polkit lets the login user of razer use it
+/// without a question is another matter.
+struct HasRun0;
+
+/// The rule with which polkit lets the login user of razer become root.
+const POLKIT_RULE: &str = "/etc/polkit-1/rules.d/10-me.rules";
+
+impl HasRun0 {
+    fn begin() -> Self {
+        on("razer", "ln -sf /usr/bin/run0 /run/wrappers/bin/run0");
+        Self
+    }
+
+    fn allow(&self) {
+        let rule = r#"polkit.addRule(function (action, subject) { if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "me") return polkit.Result.YES; });"#;
+        on("razer", &format!("echo '{rule}' >{POLKIT_RULE} && systemctl restart polkit"));
+    }
+}
+
+impl Drop for HasRun0 {
+    fn drop(&mut self) {
+        on(
+            "razer",
+            &format!("rm -f /run/wrappers/bin/run0 {POLKIT_RULE}; systemctl restart polkit"),
+        );
+    }
+}
+
 /// Adds lines to the section of razer.
 fn of_razer(text: &str, more: &str) -> String {
     text.replacen("[hosts.razer]\n", &format!("[hosts.razer]\n{more}\n"), 1)
@@ -73,6 +121,7 @@ fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
     let fleet = Lab::healthy();
     let _asks = AsksForPassword::begin();
     assert_ok(&lab(&["bump", "razer"]));
+    let began = on("razer", "date +%s");
     let needed = fleet.deploy(&["razer"]);
     let result = needed.assert_outcome("razer", "failed");
     assert_eq!(result["findings"][0]["code"], "sudo-password-needed", "{}", needed.story());
@@ -87,8 +136,10 @@ fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
     let wrong = deploy("canary-wrong");
     let result = wrong.assert_outcome("razer", "failed");
     assert_eq!(result["findings"][0]["code"], "sudo-password-wrong", "{}", wrong.story());
-    let refused = "journalctl -b --since '-2min' -o cat | grep -c 'auth could not identify password\\|authentication failure' || true";
-    let count: usize = on("razer", refused).parse().unwrap();
+    let refused = format!(
+        "journalctl -b --since @{began} -o cat | grep -c 'auth could not identify password\\|authentication failure' || true"
+    );
+    let count: usize = on("razer", &refused).parse().unwrap();
     assert!(count <= 2, "it was tried once, but the host says {count} times");
     let deployed = deploy(PASSWORD);
     let result = deployed.assert_outcome("razer", "switched");
@@ -101,6 +152,51 @@ fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
     let there = "grep -rl canary- /run/nixdash /var/lib/nixdash /var/log /tmp 2>/dev/null; \
                  journalctl -b -o cat | grep canary- || true";
     assert_eq!(on("razer", there), "");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn razer_is_deployed_through_sudo_rs_which_asks_for_a_password() {
+    let fleet = Lab::healthy();
+    let _asks = AsksForPassword::begin();
+    let _sudo_rs = SudoRs::begin();
+    assert_ok(&lab(&["bump", "razer"]));
+    let needed = fleet.deploy(&["razer"]);
+    let result = needed.assert_outcome("razer", "failed");
+    assert_eq!(result["findings"][0]["code"], "sudo-password-needed", "{}", needed.story());
+    let fleet = fleet.changed("sudo-rs", |text| {
+        of_razer(&text, "sudo_password = { env = \"NIXDASH_TEST_SUDO\" }")
+    });
+    let deploy = |password: &str| {
+        let mut command = fleet.nixdash(&["deploy", "--yes", "--json", "razer"]);
+        let output = command.env("NIXDASH_TEST_SUDO", password).output().unwrap();
+        super::Deployed::from_output(output)
+    };
+    let wrong = deploy("canary-wrong");
+    let result = wrong.assert_outcome("razer", "failed");
+    assert_eq!(result["findings"][0]["code"], "sudo-password-wrong", "{}", wrong.story());
+    let deployed = deploy(PASSWORD);
+    let result = deployed.assert_outcome("razer", "switched");
+    let toplevel = result["toplevel"].as_str().unwrap();
+    assert_eq!(systems("razer"), (toplevel.to_owned(), toplevel.to_owned()));
+    let sudo = on("razer", "sudo --version 2>&1");
+    assert!(sudo.starts_with("sudo-rs"), "it was another sudo: {sudo}");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn razer_is_deployed_through_run0_where_polkit_asks_for_nothing() {
+    let run0 = HasRun0::begin();
+    let fleet = Lab::healthy().changed("run0", |text| of_razer(&text, "elevate = \"run0\""));
+    assert_ok(&lab(&["bump", "razer"]));
+    let asked = fleet.deploy(&["razer"]);
+    let result = asked.assert_outcome("razer", "failed");
+    assert_eq!(result["findings"][0]["code"], "root-would-ask", "{}", asked.story());
+    run0.allow();
+    let deployed = fleet.deploy(&["razer"]);
+    let result = deployed.assert_outcome("razer", "switched");
+    let toplevel = result["toplevel"].as_str().unwrap();
+    assert_eq!(systems("razer"), (toplevel.to_owned(), toplevel.to_owned()));
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl HasRun0 {
         Self
     }
 
-    fn allow(&self) {
+    fn allow() {
         let rule = r#"polkit.addRule(function (action, subject) { if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "me") return polkit.Result.YES; });"#;
         on("razer", &format!("echo '{rule}' >{POLKIT_RULE} && systemctl restart polkit"));
     }
@@ -115,19 +115,16 @@ fn of_razer(text: &str, more: &str) -> String {
     text.replacen("[hosts.razer]\n", &format!("[hosts.razer]\n{more}\n"), 1)
 }
 
-#[test]
-#[ignore = "needs the practice fleet: tests/run.sh"]
-fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
+/// Deploys razer, whose sudo asks for a password: without one, with a wrong one, which `refused` looks at, and
+/// with the right one. Returns the fleet that did.
+fn deploy_by_password(name: &str, refused: impl Fn()) -> Lab {
     let fleet = Lab::healthy();
-    let _asks = AsksForPassword::begin();
     assert_ok(&lab(&["bump", "razer"]));
-    let began = on("razer", "date +%s");
     let needed = fleet.deploy(&["razer"]);
     let result = needed.assert_outcome("razer", "failed");
     assert_eq!(result["findings"][0]["code"], "sudo-password-needed", "{}", needed.story());
-    let fleet = fleet.changed("password", |text| {
-        of_razer(&text, "sudo_password = { env = \"NIXDASH_TEST_SUDO\" }")
-    });
+    let fleet = fleet
+        .changed(name, |text| of_razer(&text, "sudo_password = { env = \"NIXDASH_TEST_SUDO\" }"));
     let deploy = |password: &str| {
         let mut command = fleet.nixdash(&["deploy", "--yes", "--json", "razer"]);
         let output = command.env("NIXDASH_TEST_SUDO", password).output().unwrap();
@@ -136,15 +133,26 @@ fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
     let wrong = deploy("canary-wrong");
     let result = wrong.assert_outcome("razer", "failed");
     assert_eq!(result["findings"][0]["code"], "sudo-password-wrong", "{}", wrong.story());
-    let refused = format!(
-        "journalctl -b --since @{began} -o cat | grep -c 'auth could not identify password\\|authentication failure' || true"
-    );
-    let count: usize = on("razer", &refused).parse().unwrap();
-    assert!(count <= 2, "it was tried once, but the host says {count} times");
+    refused();
     let deployed = deploy(PASSWORD);
     let result = deployed.assert_outcome("razer", "switched");
     let toplevel = result["toplevel"].as_str().unwrap();
     assert_eq!(systems("razer"), (toplevel.to_owned(), toplevel.to_owned()));
+    fleet
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
+    let _asks = AsksForPassword::begin();
+    let began = on("razer", "date +%s");
+    let fleet = deploy_by_password("password", || {
+        let refused = format!(
+            "journalctl -b --since @{began} -o cat | grep -c 'auth could not identify password\\|authentication failure' || true"
+        );
+        let count: usize = on("razer", &refused).parse().unwrap();
+        assert!(count <= 2, "it was tried once, but the host says {count} times");
+    });
     // Neither what the run keeps here nor what the host keeps has the password.
     let kept =
         Command::new("grep").args(["-rl", "canary-"]).arg(fleet.state.path()).output().unwrap();
@@ -157,28 +165,9 @@ fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
 fn razer_is_deployed_through_sudo_rs_which_asks_for_a_password() {
-    let fleet = Lab::healthy();
     let _asks = AsksForPassword::begin();
     let _sudo_rs = SudoRs::begin();
-    assert_ok(&lab(&["bump", "razer"]));
-    let needed = fleet.deploy(&["razer"]);
-    let result = needed.assert_outcome("razer", "failed");
-    assert_eq!(result["findings"][0]["code"], "sudo-password-needed", "{}", needed.story());
-    let fleet = fleet.changed("sudo-rs", |text| {
-        of_razer(&text, "sudo_password = { env = \"NIXDASH_TEST_SUDO\" }")
-    });
-    let deploy = |password: &str| {
-        let mut command = fleet.nixdash(&["deploy", "--yes", "--json", "razer"]);
-        let output = command.env("NIXDASH_TEST_SUDO", password).output().unwrap();
-        super::Deployed::from_output(output)
-    };
-    let wrong = deploy("canary-wrong");
-    let result = wrong.assert_outcome("razer", "failed");
-    assert_eq!(result["findings"][0]["code"], "sudo-password-wrong", "{}", wrong.story());
-    let deployed = deploy(PASSWORD);
-    let result = deployed.assert_outcome("razer", "switched");
-    let toplevel = result["toplevel"].as_str().unwrap();
-    assert_eq!(systems("razer"), (toplevel.to_owned(), toplevel.to_owned()));
+    deploy_by_password("sudo-rs", || ());
     let sudo = on("razer", "sudo --version 2>&1");
     assert!(sudo.starts_with("sudo-rs"), "it was another sudo: {sudo}");
 }
@@ -186,13 +175,13 @@ fn razer_is_deployed_through_sudo_rs_which_asks_for_a_password() {
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
 fn razer_is_deployed_through_run0_where_polkit_asks_for_nothing() {
-    let run0 = HasRun0::begin();
+    let _run0 = HasRun0::begin();
     let fleet = Lab::healthy().changed("run0", |text| of_razer(&text, "elevate = \"run0\""));
     assert_ok(&lab(&["bump", "razer"]));
     let asked = fleet.deploy(&["razer"]);
     let result = asked.assert_outcome("razer", "failed");
     assert_eq!(result["findings"][0]["code"], "root-would-ask", "{}", asked.story());
-    run0.allow();
+    HasRun0::allow();
     let deployed = fleet.deploy(&["razer"]);
     let result = deployed.assert_outcome("razer", "switched");
     let toplevel = result["toplevel"].as_str().unwrap();

@@ -22,6 +22,7 @@ persist() {
 		rm -f "$intents/intent.new"
 		return 1
 	fi
+	newest=$(newest_generation)
 	# That waited for the disk: somebody else may have set the profile meanwhile.
 	if [ "$(readlink "$profiles/system")" != "$generation" ] && [ "$(system_at "$profiles/system")" != "$toplevel" ]; then
 		rm -f "$intents/intent"
@@ -31,17 +32,21 @@ persist() {
 		put_profile_back
 		return 1
 	fi
+	end_if_set_over "$newest"
 	if ! intend boot; then
 		reason="the note of what this deploy begins could not be written below /nix/var (is /nix full?)"
 		put_profile_back
 		return 1
 	fi
 	switch_to "$toplevel" boot "$no_check"
+	if [ "$code" != 0 ] && [ "$locked" = yes ] && others_are_done; then
+		switch_to "$toplevel" boot "$no_check"
+	fi
 	if [ "$code" != 0 ]; then
 		finding="boot-menu-failed"
 		reason="switch-to-configuration boot exited with $code"
 		# What somebody else set while the boot menu was written is theirs, and so is its boot menu.
-		[ -n "$(profile_after_persist)" ] || undo_persist
+		[ -n "$(profile_after_persist)" ] || leave_profile_to_others || undo_persist
 		# Only now: a power cut before this is put right by what is written down.
 		close_intent
 		return 1
@@ -57,6 +62,14 @@ persist() {
 	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
 	esac
 	return 0
+}
+
+# Waits for another switch-to-configuration to end, and succeeds where it left the new system running.
+others_are_done() {
+	say "another switch-to-configuration holds the lock$(lock_holder); it is waited for"
+	lock=$root/run/nixos/switch-to-configuration.lock
+	[ ! -e "$lock" ] || flock --shared -w "$activation_limit" "$lock" true || return 1
+	[ -z "$(running_of_others)" ]
 }
 
 # Lets the profile name the system: as a new generation, or by going to the one that was asked for,

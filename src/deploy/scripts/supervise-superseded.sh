@@ -39,6 +39,59 @@ profile_after_persist() {
 	[ "$set_system" = "$toplevel" ] || printf 'its profile is %s, and was set to %s' "${set_system:-none}" "$toplevel"
 }
 
+# Prints the number of the newest generation of the system profile, of those that are the system $1 where that
+# is given; 0 where it has none.
+newest_generation() {
+	newest_number=0
+	for generation_link in "$profiles"/system-*-link; do
+		number=${generation_link##*/system-}
+		number=${number%-link}
+		case $number in
+		'' | *[!0-9]*) ;;
+		*)
+			[ "$number" -gt "$newest_number" ] || continue
+			[ -z "$1" ] || [ "$(readlink -f "$generation_link")" = "$1" ] || continue
+			newest_number=$number
+			;;
+		esac
+	done
+	echo "$newest_number"
+}
+
+# Lets the profile name the system that somebody else activated and made the boot default while this deploy
+# made its own permanent, and succeeds; fails where nobody did. They may have set the profile to a generation
+# that was there before, which leaves no trace when this deploy sets it a moment later.
+leave_profile_to_others() {
+	[ -n "$(running_of_others)" ] || return 1
+	here=$(system_at "$root/run/current-system")
+	boots=$(next_boot)
+	[ "${boots%%	*}" = "$here" ] || return 1
+	theirs=$(newest_generation "$here")
+	[ "$theirs" != 0 ] && set_profile --switch-generation "$theirs"
+}
+
+# Ends when somebody else set the profile in the moment before this deploy did, which the look before that
+# could not see: a generation came that is not this deploy's. The profile is made theirs again. $1 the newest
+# generation at that look.
+end_if_set_over() {
+	# Who set it after this deploy is seen later.
+	[ "$(system_at "$profiles/system")" = "$toplevel" ] || return 0
+	theirs=$(newest_generation)
+	while [ "$theirs" -gt "$1" ]; do
+		their_system=$(system_at "$profiles/system-$theirs-link")
+		[ -z "$their_system" ] || [ "$their_system" = "$toplevel" ] || break
+		theirs=$((theirs - 1))
+	done
+	[ "$theirs" -gt "$1" ] || return 0
+	others="its profile is $their_system again, which they set a moment before this deploy set it"
+	if set_profile --switch-generation "$theirs"; then
+		rm -f "$intents/intent"
+	else
+		others="its profile was set to $their_system, and could not be put back"
+	fi
+	end superseded superseded "somebody else deployed while the new system was made permanent: $others; look at what boots next"
+}
+
 # Ends when the host is not any more what it was when the plan was made. Nothing was begun yet. What
 # somebody else made of it is no reason to end where it is the very system that is asked for.
 end_if_changed_since_the_plan() {

@@ -22,7 +22,7 @@ ln -sfn "$system" "$root/run/current-system"
 "#;
 
 /// What writing the boot menu does.
-const BOOT: &str = r#"
+pub(super) const BOOT: &str = r#"
 printf 'default %s\n' nixos-generation-$(readlink "$root/nix/var/nix/profiles/system" | tr -dc 0-9).conf >"$root/boot/loader/loader.conf"
 for link in "$root"/nix/var/nix/profiles/system-*-link; do
 	number=$(basename "$link" | tr -dc 0-9)

@@ -152,6 +152,67 @@ fn a_test_that_somebody_else_ended_is_superseded_too() {
 }
 
 #[test]
+fn a_profile_that_somebody_else_set_a_moment_before_is_theirs_again() {
+    let host = FolderHost::new();
+    host.add_system("third");
+    // Between the look at the profile and its change, somebody else sets it.
+    let nix_env = std::fs::read_to_string(host.path("bin/nix-env")).unwrap();
+    let set = nix_env.replacen(
+        "case $3 in",
+        "if [ ! -e \"$root/theirs\" ]; then : >\"$root/theirs\"; \"$0\" \"$1\" \"$2\" --set \"$root/nix/store/third\"; fi\ncase $3 in",
+        1,
+    );
+    host.program("bin/nix-env", &set);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
+    assert!(reason.contains("its profile is") && reason.contains("/third again"), "{reason}");
+    assert_eq!(host.systems()[..2], ["new", "third"], "{}", host.log());
+    assert_eq!(host.called(), ["new test"], "the boot menu is theirs too");
+    host.assert_tidy();
+}
+
+#[test]
+fn a_generation_that_somebody_else_went_back_to_a_moment_before_is_theirs_again() {
+    // Whoever goes back to a generation that is there makes no new one; what runs and boots tells.
+    for (boots, profile) in [("3", "third"), ("1", "old")] {
+        let host = FolderHost::new();
+        host.add_system("third");
+        host.set_profile(3, "third");
+        host.set_profile(1, "old");
+        let menu = format!(
+            "ln -sfn \"$root/nix/store/third\" \"$root/run/current-system\"
+            echo \"options init=$root/nix/store/third/init\" >\"$root/boot/loader/entries/nixos-generation-3.conf\"
+            echo 'default nixos-generation-{boots}.conf' >\"$root/boot/loader/loader.conf\"
+            echo 'Could not acquire lock'; exit 1"
+        );
+        host.switch_to_configuration("new", WELL, &menu);
+        let (word, reason) = host.deploy("commit");
+        assert_eq!(word, "superseded", "{}", host.log());
+        assert!(reason.contains("/third, which is neither"), "{reason}");
+        assert_eq!(host.systems()[..2], ["third", profile], "{}", host.log());
+        host.assert_tidy();
+    }
+}
+
+#[test]
+fn another_switch_that_holds_the_lock_is_waited_for() {
+    let host = FolderHost::new();
+    let busy = "if [ ! -e \"$root/was-busy\" ]; then
+            : >\"$root/was-busy\"
+            : >\"$root/run/nixos/switch-to-configuration.lock\"
+            (exec 3<&- 9<&-; exec flock \"$root/run/nixos/switch-to-configuration.lock\" sleep 1) >/dev/null 2>&1 &
+            sleep 0.2
+            echo 'Could not acquire lock'
+            exit 1
+        fi
+        flock -n \"$root/run/nixos/switch-to-configuration.lock\" true || exit 1";
+    host.switch_to_configuration("new", WELL, &format!("{busy}\n{}", super::host::BOOT));
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    assert_eq!(host.called(), ["new test", "new boot", "new boot"]);
+    assert_eq!(host.systems(), ["new", "new", "new"]);
+}
+
+#[test]
 fn a_host_that_changed_since_the_plan_is_not_begun() {
     for (option, part) in [("seen_running=/nix/store/x", "runs"), ("seen_profile=/y", "profile")] {
         let mut host = FolderHost::new();

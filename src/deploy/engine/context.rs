@@ -5,7 +5,7 @@ use super::edges::Edges;
 use super::evaluate::{self, Arrived, Batch, Evaluating, FlakeCommit, NoCommit, Packed};
 use super::journaling::RunJournal;
 use super::once::OnceEach;
-use super::push::PushWay;
+use super::push_way::PushWay;
 use super::read_settings::ReadSettings;
 use super::resumed::Resumed;
 use super::scripts::{TIDY, WORD};

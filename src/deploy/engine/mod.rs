@@ -33,6 +33,7 @@ mod persist;
 mod place;
 mod preflight;
 mod push;
+mod push_way;
 mod read_settings;
 mod reboot;
 mod resumed;

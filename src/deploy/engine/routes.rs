@@ -5,7 +5,7 @@
 //! next, and then the builder copies it straight to the target.
 
 use super::preflight::takes_from;
-use super::push;
+use super::push_way;
 use super::step::Step;
 use super::stores;
 use super::systems::builds_for;
@@ -64,7 +64,7 @@ pub(super) async fn settle(
     };
     found.notes.extend(foreign_system(step, host, &builder).await?);
     if matches!(route, Route::Push { .. }) {
-        found.notes.extend(push::prepare(step, &builder).await?.notes.clone());
+        found.notes.extend(push_way::prepare(step, &builder).await?.notes.clone());
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ async fn choose(
             Err(why) => without_question(&why).to_owned(),
         },
     };
-    match push::prepare(step, &builder).await {
+    match push_way::prepare(step, &builder).await {
         Ok(_) => {
             let saves = saves.map(|saves| format!("; {saves}")).unwrap_or_default();
             let why = format!("{without_tier}{saves}");
@@ -208,7 +208,7 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             Err(failure) => tried.push(failure.reason.text),
         }
     }
-    match push::prepare(step, builder).await {
+    match push_way::prepare(step, builder).await {
         Ok(_) => {
             step.log(&format!("{builder} copies it straight to {}", step.host.name)).await;
             step.turn_to(Route::Push { builder: builder.clone() }, why);

@@ -81,6 +81,7 @@ pub(super) const SUPERVISE: &str = script!(
     "../../remote/scripts/units.sh",
     "../../probe/scripts/host-facts.sh",
     "../../probe/scripts/specialisations.sh",
+    "supervise-lock.sh",
     "supervise-superseded.sh",
     "supervise-switch.sh",
     "supervise-back.sh",

@@ -4,7 +4,7 @@
 //! The stores are named for one command only and replace the host's substituters there. The host checks
 //! signatures as always: what nobody signed that it trusts is compiled.
 
-use super::push::{complete, way_script};
+use super::push_way::{complete, way_script};
 use super::scripts::PUSH_TARGET;
 use super::step::Step;
 use crate::deploy::words::{NO_ANSWER, without_question};

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The supervisor: a job on the target that activates a system, waits to be told that the host is
 # still reachable and well, and only then makes it permanent; else it goes back to what was there.
-# `results.sh`, `units.sh`, `host-facts.sh`, `specialisations.sh` and the four files `supervise-….sh` are
+# `results.sh`, `units.sh`, `host-facts.sh`, `specialisations.sh` and the five files `supervise-….sh` are
 # put before it when nixdash is compiled.
 #
 # Run by systemd as the job itself and, with `after`, when the job has ended, however it ended: then
@@ -51,69 +51,6 @@ end() {
 # $1 word, $2 code, $3 reason.
 tell_outcome() {
 	leave outcome "$(printf '%s\t%s\t%s' "$1" "$2" "$3")"
-}
-
-# Takes the lock, which nobody but root can hold, or ends. The lock is held by the process and,
-# when that died, for as long as its unit is there: something may still be going back.
-take_lock() {
-	mkdir -p "$root/run/nixdash" "$roots" "$intents" || return 1
-	chmod 700 "$root/run/nixdash" || return 1
-	(umask 077 && : >>"$root/run/nixdash/lock") || return 1
-	chmod 600 "$root/run/nixdash/lock" || return 1
-	command exec 9>>"$root/run/nixdash/lock" || return 1
-	holder=''
-	read_holder
-	# A look before a deploy holds it for a moment.
-	flock -w 5 9 || end_locked
-	read_holder
-	before=''
-	if [ "$held" != "$unit" ] && is_there "$held"; then
-		# Who has a name there yet was killed, and its unit finishes what it left.
-		[ ! -e "$root/run/nixdash/owner" ] || end_locked
-		before=$held
-	fi
-	write_holder || return 1
-	# Who gave the lock back has removed its name and only has to end, so that is waited for.
-	turns=50
-	while is_there "$before"; do
-		if [ "$turns" = 0 ]; then
-			rm -f "$root/run/nixdash/owner"
-			end_locked
-		fi
-		turns=$((turns - 1))
-		sleep 0.1
-	done
-}
-
-# Writes down that this supervisor holds the lock, and until when at most.
-write_holder() {
-	now=$(date +%s)
-	# Activating, going back, and everything that is waited for.
-	until=$((now + 3 * activation_limit + 2 * ack_limit + check_limit + settle_network + 120))
-	printf '%s unit=%s dir=%s since=%s until=%s\n' "$owner" "$unit" "$dir" "$now" "$until" \
-		>"$root/run/nixdash/owner.new" && mv "$root/run/nixdash/owner.new" "$root/run/nixdash/owner"
-}
-
-# Reads who holds the lock. What was read stays where the name was removed meanwhile. Sets `holder` and
-# `held`, its unit.
-read_holder() {
-	read_now=''
-	if [ -e "$root/run/nixdash/owner" ]; then read_now=$(cat "$root/run/nixdash/owner" 2>/dev/null); fi
-	holder=${read_now:-$holder}
-	held=''
-	case $holder in
-	*unit=*)
-		held=${holder##*unit=}
-		held=${held%%[[:space:]]*}
-		;;
-	esac
-}
-
-# Ends since somebody else has the lock, and says who.
-end_locked() {
-	read_holder
-	tell_outcome locked lock-held "$holder"
-	exit 0
 }
 
 # Tells whether the machine is going down.

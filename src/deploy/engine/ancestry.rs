@@ -11,7 +11,7 @@ use crate::fleet::{
 };
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
-use crate::remote::{RemoteError, Script, git_ancestry, git_head};
+use crate::remote::{Script, git_ancestry, git_head};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -107,17 +107,18 @@ pub(super) async fn source_of(step: &Step) -> Option<BuiltOf> {
         let source = step.shared.source.as_ref()?;
         return Some(BuiltOf { revision: source.revision(), flake: source.flake.clone() });
     };
-    if step.host.goal == Goal::Rollback {
+    if step.host.goal == Goal::Rollback || given.place == GivenPlace::Kept {
         return None;
     }
-    let cell = step.shared.built_from.cell(step.host.name.as_str());
+    let asked = (step.host.build_on().to_owned(), given.toplevel.clone());
+    let cell = step.shared.built_from.cell(asked);
     let script = Script::new(BUILT_FROM).arg(given.toplevel.as_str()).limit(BUILT_FROM_LIMIT);
-    // A builder that does not answer is told by the phases that need it.
+    // A builder that does not answer is told by the phases that need it, and not asked again for this.
     let ask = async {
-        let output = step.runner.run(step.host.build_on(), &script).await?;
-        Ok::<_, RemoteError>(DeployedFrom::parse(output.stdout.trim()))
+        let output = step.runner.run(step.host.build_on(), &script).await.ok()?;
+        DeployedFrom::parse(output.stdout.trim())
     };
-    let from = cell.get_or_try_init(|| ask).await.ok()?.clone()?;
+    let from = cell.get_or_init(|| ask).await.clone()?;
     Some(BuiltOf { revision: from.revision, flake: from.flake? })
 }
 

@@ -15,7 +15,7 @@ use super::supervised::Supervised;
 use super::telling::Teller;
 use super::{Newest, PackageTimes};
 use crate::deploy::{Reason, RunEntry, Setup};
-use crate::fleet::{DeployedFrom, FlakeSource, Fleet, RunId, TakenRoute, UsualBuilds};
+use crate::fleet::{DeployedFrom, FlakeSource, Fleet, RunId, StorePath, TakenRoute, UsualBuilds};
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
@@ -72,8 +72,8 @@ pub(super) struct RunContext {
     pub(super) newest: Newest,
     /// What tells this run's jobs from those of another operator's run of the same number.
     pub(super) tag: String,
-    /// What the systems were built from that hosts are given, as their builders remember it, by host.
-    pub(super) built_from: OnceEach<String, Option<DeployedFrom>>,
+    /// What systems were built from that hosts are given, as builders remember it, by builder and system.
+    pub(super) built_from: OnceEach<(String, StorePath), Option<DeployedFrom>>,
     /// The settings of Nix on targets, as preflight read them.
     pub(super) settings: ReadSettings,
     /// The hosts that have something of this run: jobs or roots.

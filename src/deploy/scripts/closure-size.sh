@@ -2,6 +2,7 @@
 # Says how big the closure of a system is, on the host that has it, as the login user. $1 the system, $2
 # paths, to print `SIZE<TAB>PATH` of each path too, $3 the size, where that is known already. Prints
 # key<TAB>value lines: switch (whether the system can be activated) and size (the sum, in bytes).
+[ -e "$1" ] || exit 1
 if [ -x "$1/bin/switch-to-configuration" ]; then
 	printf 'switch\tyes\n'
 else

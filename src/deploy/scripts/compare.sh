@@ -16,10 +16,15 @@ main() {
 		export NIX_REMOTE=local NIX_SSHOPTS="$3"
 		set -- "$1" --option substituters "$2" --option extra-substituters ''
 	fi
-	nix-store --realise --dry-run "$@" && return
-	code=$?
-	# A file may be left of a derivation that is not valid any more.
-	nix-store --check-validity "$drv" 2>/dev/null || echo invalid
+	{
+		said=$(nix-store --realise --dry-run "$@" 2>&1 >&3)
+		code=$?
+	} 3>&1
+	printf '%s\n' "$said" >&2
+	# A file may be left of a derivation that is not valid any more, and Nix does not know how to build that.
+	case $code,$said in
+	0,*"don't know how to build"* | [!0]*) nix-store --check-validity "$drv" 2>/dev/null || echo invalid ;;
+	esac
 	return "$code"
 }
 

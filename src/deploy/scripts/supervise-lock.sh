@@ -38,8 +38,8 @@ take_lock() {
 # Writes down that this supervisor holds the lock, and until when at most.
 write_holder() {
 	now=$(date +%s)
-	# Activating, going back, and everything that is waited for.
-	until=$((now + 3 * activation_limit + 2 * ack_limit + check_limit + settle_network + 120))
+	# Activating, going back, somebody else's switch, and everything that is waited for.
+	until=$((now + 4 * activation_limit + 2 * ack_limit + check_limit + settle_network + 120))
 	printf '%s unit=%s dir=%s since=%s until=%s\n' "$owner" "$unit" "$dir" "$now" "$until" \
 		>"$root/run/nixdash/owner.new" && mv "$root/run/nixdash/owner.new" "$root/run/nixdash/owner"
 }

@@ -15,7 +15,7 @@ intend() {
 # Fails with `finding` (the code) and `reason`; succeeds with `pinned` when something else boots all
 # the same.
 persist() {
-	pinned=''
+	pinned='' ran=''
 	finding="write-failed"
 	if ! intend 'set'; then
 		reason="the note of what this deploy begins could not be written below /nix/var (is /nix full?), so the profile was left alone"
@@ -38,8 +38,9 @@ persist() {
 		put_profile_back
 		return 1
 	fi
+	ran=$(system_at "$root/run/current-system")
 	switch_to "$toplevel" boot "$no_check"
-	if [ "$code" != 0 ] && [ "$locked" = yes ] && others_are_done; then
+	if [ "$code" != 0 ] && [ "$locked" = yes ] && others_changed_nothing "$ran"; then
 		switch_to "$toplevel" boot "$no_check"
 	fi
 	if [ "$code" != 0 ]; then
@@ -64,12 +65,22 @@ persist() {
 	return 0
 }
 
-# Waits for another switch-to-configuration to end, and succeeds where it left the new system running.
-others_are_done() {
+# Waits for another switch-to-configuration to end, for as long as an activation may take, and succeeds where it
+# left the host and the profile as they were. $1 the system that ran before.
+others_changed_nothing() {
 	say "another switch-to-configuration holds the lock$(lock_holder); it is waited for"
-	lock=$root/run/nixos/switch-to-configuration.lock
-	[ ! -e "$lock" ] || flock --shared -w "$activation_limit" "$lock" true || return 1
-	[ -z "$(running_of_others)" ]
+	waiting=$((activation_limit / 2 + 1))
+	until is_switch_free; do
+		waiting=$((waiting - 1))
+		if [ "$waiting" -le 0 ] || [ "$ending" = yes ]; then return 1; fi
+	done
+	[ "$(system_at "$root/run/current-system")" = "$1" ] && [ -z "$(profile_after_persist)" ]
+}
+
+# Tells whether nobody holds the lock of switch-to-configuration; waits for that for two seconds.
+is_switch_free() {
+	switch_lock=$root/run/nixos/switch-to-configuration.lock
+	[ ! -e "$switch_lock" ] || flock --shared -w 2 "$switch_lock" true
 }
 
 # Lets the profile name the system: as a new generation, or by going to the one that was asked for,
@@ -161,6 +172,9 @@ persist_and_end() {
 	end_if_superseded keep
 	if ! persist; then
 		others=$(running_of_others)
+		# A system that runs no more was not kept by whoever switched the host back meanwhile.
+		[ -n "$others" ] || [ -z "$ran" ] || [ "$(system_at "$root/run/current-system")" = "$ran" ] ||
+			others="it was switched back to $(system_at "$root/run/current-system")"
 		[ -z "$others" ] || end superseded superseded "somebody else deployed while the new system was made permanent: $others; $reason"
 		case $4 in
 		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;

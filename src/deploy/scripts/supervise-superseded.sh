@@ -64,6 +64,7 @@ newest_generation() {
 leave_profile_to_others() {
 	[ -n "$(running_of_others)" ] || return 1
 	here=$(system_at "$root/run/current-system")
+	[ -n "$here" ] || return 1
 	boots=$(next_boot)
 	[ "${boots%%	*}" = "$here" ] || return 1
 	theirs=$(newest_generation "$here")
@@ -83,11 +84,11 @@ end_if_set_over() {
 		theirs=$((theirs - 1))
 	done
 	[ "$theirs" -gt "$1" ] || return 0
-	others="its profile is $their_system again, which they set a moment before this deploy set it"
 	if set_profile --switch-generation "$theirs"; then
 		rm -f "$intents/intent"
+		others="its profile is $their_system again, which they set a moment before this deploy set its own"
 	else
-		others="its profile was set to $their_system, and could not be put back"
+		others="they set its profile to $their_system a moment before this deploy set its own, and it could not be set to theirs again"
 	fi
 	end superseded superseded "somebody else deployed while the new system was made permanent: $others; look at what boots next"
 }

@@ -34,13 +34,13 @@ main() {
 		esac
 		if [ -n "$kept" ]; then mv -T "$root" "$kept"; else rm -f "$root"; fi
 	done
-	# What other runs left behind: a power cut, or a machine that never came back to it. A run that waits
-	# for a laptop may take days.
-	find "$roots" -maxdepth 1 -type l -name '*.run-*' -mmin +20160 -exec rm -f {} +
 	# What is remembered of systems that are gone.
 	find /nix/var/nixdash/built-from -maxdepth 1 -type f -mmin +20160 2>/dev/null | while IFS= read -r note; do
 		[ -e "/nix/store/${note##*/}" ] || rm -f "$note"
 	done
+	# What other runs left behind: a power cut, or a machine that never came back to it. A run that waits
+	# for a laptop may take days.
+	find "$roots" -maxdepth 1 -type l -name '*.run-*' -mmin +20160 -exec rm -f {} +
 }
 
 main "$@"

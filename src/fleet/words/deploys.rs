@@ -95,7 +95,7 @@ pub fn not_contained(
     let subject = Subject::host(host);
     let Some(ancestry) = ancestry else {
         let cause = format!(
-            "{host} runs {runs}, which git does not know here: whether {to_deploy} contains it is not known"
+            "{host} runs {runs}, and git does not know here whether {to_deploy} contains that: it lacks one of them"
         );
         let fix = "run `git fetch` in the flake's repository to see it";
         return Some(Finding::new(subject, Code::RevisionUnknown, &cause, fix));

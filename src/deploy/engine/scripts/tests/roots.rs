@@ -1,7 +1,7 @@
 //! Roots that a run leaves on the host that builds.
 
 use super::host::FolderHost;
-use crate::deploy::engine::scripts::{BUILT_FROM, ROOT_DRV, TIDY};
+use crate::deploy::engine::scripts::{BUILT_FROM, CLOSURE_SIZE, COMPARE, ROOT_DRV, TIDY};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -23,6 +23,42 @@ fn only_a_system_becomes_the_next_one_of_its_host() {
         .collect();
     left.sort_unstable();
     assert_eq!(left, ["fetched", "samsung.next", "samsung.run-7-ab"]);
+}
+
+#[test]
+fn a_system_that_is_not_there_has_no_size() {
+    let host = FolderHost::new();
+    let (there, gone) = (host.path("nix/store/new"), host.path("nix/store/gone"));
+    let text = host.run(CLOSURE_SIZE, &[there.to_str().unwrap(), "", "17"]);
+    assert_eq!(text, "switch\tyes\nsize\t17\n");
+    let size = format!("{{ {CLOSURE_SIZE} }} || echo failed $?");
+    let asked = format!("( set -- '{}' '' 17; {size} ); echo \"code $?\"", gone.display());
+    assert_eq!(host.run(&asked, &[]), "code 1\n");
+}
+
+#[test]
+fn a_derivation_that_is_not_valid_any_more_is_told_though_its_file_is_left() {
+    let host = FolderHost::new();
+    let drv = host.path("nix/store/x.drv");
+    let gone = host.path("nix/store/y.drv");
+    for (says, exits, is_valid, invalid) in [
+        ("these derivations will be built:", 0, true, false),
+        ("don\'t know how to build these paths:", 0, false, true),
+        ("don\'t know how to build these paths:", 0, true, false),
+        ("error: path is not valid", 1, false, true),
+    ] {
+        let valid = i32::from(!is_valid);
+        host.program(
+            "bin/nix-store",
+            &format!("#!/bin/sh\ncase $1 in --check-validity) exit {valid} ;; esac\necho \"{}\" >&2\nexit {exits}\n", says.replace("\\'", "'")),
+        );
+        host.write("nix/store/x.drv", "");
+        let asked = format!("( set -- '{}'; {COMPARE} ) || :", drv.display());
+        let text = host.run(&asked, &[]);
+        assert_eq!(text.contains("invalid"), invalid, "{says} {text}");
+    }
+    let text = host.run(COMPARE, &[gone.to_str().unwrap()]);
+    assert!(text.contains("invalid"), "{text}");
 }
 
 #[test]

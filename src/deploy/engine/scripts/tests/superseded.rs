@@ -1,6 +1,6 @@
 //! Somebody else deploys while a deploy is under way: what they made of the host is left alone.
 
-use super::host::{FolderHost, Supervisor, WELL};
+use super::host::{BOOT, FolderHost, Supervisor, WELL};
 use crate::deploy::engine::decision::Decision;
 use crate::fleet::{Code, Outcome};
 
@@ -194,22 +194,56 @@ fn a_generation_that_somebody_else_went_back_to_a_moment_before_is_theirs_again(
     }
 }
 
-#[test]
-fn another_switch_that_holds_the_lock_is_waited_for() {
-    let host = FolderHost::new();
-    let busy = "if [ ! -e \"$root/was-busy\" ]; then
+/// What the new system's boot menu does where another switch-to-configuration holds the lock at its first try,
+/// and does this until it lets go.
+fn busy(theirs: &str) -> String {
+    format!(
+        "if [ ! -e \"$root/was-busy\" ]; then
             : >\"$root/was-busy\"
             : >\"$root/run/nixos/switch-to-configuration.lock\"
-            (exec 3<&- 9<&-; exec flock \"$root/run/nixos/switch-to-configuration.lock\" sleep 1) >/dev/null 2>&1 &
+            (exec 3<&- 9<&-; exec flock \"$root/run/nixos/switch-to-configuration.lock\" sh -c '{theirs}; sleep 1') >/dev/null 2>&1 &
             sleep 0.2
             echo 'Could not acquire lock'
             exit 1
         fi
-        flock -n \"$root/run/nixos/switch-to-configuration.lock\" true || exit 1";
-    host.switch_to_configuration("new", WELL, &format!("{busy}\n{}", super::host::BOOT));
+        flock -n \"$root/run/nixos/switch-to-configuration.lock\" true || exit 1
+        {BOOT}"
+    )
+}
+
+#[test]
+fn another_switch_that_holds_the_lock_is_waited_for() {
+    let host = FolderHost::new();
+    host.switch_to_configuration("new", WELL, &busy(":"));
     assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
     assert_eq!(host.called(), ["new test", "new boot", "new boot"]);
     assert_eq!(host.systems(), ["new", "new", "new"]);
+}
+
+#[test]
+fn what_another_switch_changed_while_it_was_waited_for_is_not_written_over() {
+    // It went back to the system before.
+    let host = FolderHost::new();
+    let back = "ln -sfn \"$root/nix/store/old\" \"$root/run/current-system\"";
+    host.switch_to_configuration("new", WELL, &busy(back));
+    let (word, reason) = host.deploy("commit");
+    assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
+    assert!(reason.contains("it was switched back to"), "{reason}");
+    assert_eq!(host.systems(), ["old", "old", "old"], "{}", host.log());
+    assert_eq!(host.called(), ["new test", "new boot", "old boot"]);
+    host.assert_tidy();
+    // It made another system permanent for the next boot.
+    let host = FolderHost::new();
+    host.add_system("third");
+    let boot = "profiles=$root/nix/var/nix/profiles; ln -sfn \"$root/nix/store/third\" $profiles/system-7-link; \
+                ln -sfn system-7-link $profiles/system";
+    host.switch_to_configuration("new", WELL, &busy(boot));
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded", "{}", host.log());
+    assert!(reason.contains("their profile and the boot menu were left"), "{reason}");
+    assert_eq!(host.systems()[..2], ["new", "third"], "{}", host.log());
+    assert_eq!(host.called(), ["new test", "new boot"], "the boot menu is theirs");
+    host.assert_tidy();
 }
 
 #[test]

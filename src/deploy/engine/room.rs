@@ -26,7 +26,7 @@ pub(super) async fn before_fetch(step: &Step) -> Result<(), Failure> {
     let toplevel = step.toplevel()?;
     let changes = step.known.changes.as_ref().and_then(|changes| changes.system.as_ref());
     let known = changes.filter(|changes| !changes.partial).and_then(|changes| changes.bytes_after);
-    let size = closure_size(step, toplevel, Asked::Size { known });
+    let size = closure_size(step, toplevel, SizeAsked::Size { known });
     let (size, free) = tokio::join!(size, store(step, String::new()));
     let (Some(closure), Some(store_now)) = (size, free) else {
         step.log(&format!("how much room {name} needs could not be asked from {builder}")).await;
@@ -39,7 +39,7 @@ pub(super) async fn before_fetch(step: &Step) -> Result<(), Failure> {
         return Ok(());
     }
     // Only part of it may have to be copied.
-    let Some(paths) = closure_size(step, toplevel, Asked::Paths).await else { return Ok(()) };
+    let Some(paths) = closure_size(step, toplevel, SizeAsked::Paths).await else { return Ok(()) };
     let Some(found) = store(step, paths.lines).await else { return Ok(()) };
     judge_store(name, &found)
 }
@@ -74,7 +74,7 @@ struct ClosureSize {
 
 /// What is asked about a closure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum SizeAsked {
     /// Its size in bytes, unless compare found that out already, and whether it can be activated.
     Size { known: Option<u64> },
     /// The size of each of its paths too.
@@ -82,10 +82,10 @@ enum Asked {
 }
 
 /// Asks the host that has the system how big it is.
-async fn closure_size(step: &Step, toplevel: &StorePath, asked: Asked) -> Option<ClosureSize> {
+async fn closure_size(step: &Step, toplevel: &StorePath, asked: SizeAsked) -> Option<ClosureSize> {
     let (paths, known) = match asked {
-        Asked::Size { known } => ("", known.map(|size| size.to_string())),
-        Asked::Paths => ("paths", None),
+        SizeAsked::Size { known } => ("", known.map(|size| size.to_string())),
+        SizeAsked::Paths => ("paths", None),
     };
     let script = Script::new(CLOSURE_SIZE).arg(toplevel.as_str()).arg(paths);
     let script = script.arg(known.unwrap_or_default()).limit(LIMIT);

@@ -98,16 +98,17 @@ pub(super) struct BuiltOf {
 
 /// Returns what a host's system is built from: what the flake is at or, of a system that was built earlier,
 /// what its builder remembers. Nothing where nobody knows, for a host with a flake of its own, and for a
-/// generation that the host has.
+/// generation that the host has: that was not built from what the flake says now.
 pub(super) async fn source_of(step: &Step) -> Option<BuiltOf> {
-    if step.config().is_ok_and(|host| host.flake.is_some()) {
+    let has_its_own = step.config().is_ok_and(|host| host.flake.is_some());
+    if has_its_own || step.host.goal == Goal::Rollback {
         return None;
     }
     let Some(given) = &step.host.given else {
         let source = step.shared.source.as_ref()?;
         return Some(BuiltOf { revision: source.revision(), flake: source.flake.clone() });
     };
-    if step.host.goal == Goal::Rollback || given.place == GivenPlace::Kept {
+    if given.place == GivenPlace::Kept {
         return None;
     }
     let asked = (step.host.build_on().to_owned(), given.toplevel.clone());
@@ -125,10 +126,7 @@ pub(super) async fn source_of(step: &Step) -> Option<BuiltOf> {
 /// Says that what runs on a host is not contained in what is deployed, or that nobody knows.
 async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
     // What the host has already ran there before: whoever names it goes back on purpose.
-    let place = step.host.given.as_ref().map(|given| &given.place);
-    if step.host.goal == Goal::Rollback
-        || matches!(place, Some(GivenPlace::Host | GivenPlace::Kept))
-    {
+    if step.host.given.as_ref().is_some_and(|given| given.place == GivenPlace::Host) {
         return None;
     }
     let (from, source) = (found.deploys.built_from.as_ref()?, source_of(step).await?);

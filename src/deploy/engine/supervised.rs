@@ -49,7 +49,7 @@ impl Supervised {
     /// Starts the supervisor of a host. A start that got no answer is asked for again.
     pub(super) async fn start(step: &Step, goal: Goal) -> Result<Self, Failure> {
         let mut job = step.job_to_start(&step.host.name, "activate").await;
-        let args = arguments(step, &job, goal, source_of(step).await)?;
+        let args = arguments(step, &job, goal, source_of(step).await.as_ref())?;
         let timeout = step.host.activation.timeout();
         // What still runs may end, and the way back may take as long again, after a held lock.
         let kind = JobKind::Supervisor(3 * timeout + Duration::from_secs(120));
@@ -149,7 +149,7 @@ fn arguments(
     step: &Step,
     job: &Job,
     goal: Goal,
-    source: Option<BuiltOf>,
+    source: Option<&BuiltOf>,
 ) -> Result<Vec<String>, Failure> {
     let host = &step.host;
     let checks = check::limit(step.config()?.check.len());
@@ -184,20 +184,18 @@ fn action(goal: Goal) -> &'static str {
 }
 
 /// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
-fn seen_before(step: &Step, source: Option<BuiltOf>) -> impl Iterator<Item = String> {
+fn seen_before(step: &Step, source: Option<&BuiltOf>) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
     let generation = step.host.given.as_ref().and_then(|given| given.generation);
     let special =
         seen.deploys.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
-    // A generation that the host has was not built from what the flake says now.
-    let source = source.filter(|_| step.host.goal != Goal::Rollback);
     [
         generation.map(|number| format!("generation={number}")),
         special.map(|special| format!("specialisation={}", special.name)),
         seen.running.as_ref().map(|running| format!("seen_running={running}")),
         seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),
-        source.as_ref().map(|source| format!("revision={}", source.revision)),
-        source.as_ref().map(|source| format!("flake={}", source.flake)),
+        source.map(|source| format!("revision={}", source.revision)),
+        source.map(|source| format!("flake={}", source.flake)),
     ]
     .into_iter()
     .flatten()

@@ -59,7 +59,7 @@ main() {
 	exec 8>>"$folder/budget.lock"
 	flock -w 10 8 || return 1
 	for budget; do one "$budget"; done
-	unit=$(sed -n 's/.*unit=\([^ ]*\).*/\1/p' "$folder/owner" 2>/dev/null)
+	unit=$(unit_of "$(cat "$folder/owner" 2>/dev/null)")
 	if [ -n "$unit" ] && is_there "$unit"; then
 		printf 'busy\t\t%s\n' "$(head -n 1 "$folder/owner")"
 	fi

@@ -9,14 +9,9 @@ say() { printf '%s\t%s\n' "$1" "$2"; }
 look_at_the_lock() {
 	mkdir -p /run/nixdash && chmod 700 /run/nixdash
 	(umask 077 && : >>/run/nixdash/lock) && chmod 600 /run/nixdash/lock
-	owner='' unit=''
+	owner=''
 	if [ -e /run/nixdash/owner ]; then owner=$(cat /run/nixdash/owner 2>/dev/null); fi
-	case $owner in
-	*unit=*)
-		unit=${owner##*unit=}
-		unit=${unit%%[[:space:]]*}
-		;;
-	esac
+	unit=$(unit_of "$owner")
 	exec 9>>/run/nixdash/lock
 	# Another look holds it for a moment.
 	if flock -w 2 9 && ! is_there "$unit"; then

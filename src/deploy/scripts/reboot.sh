@@ -10,7 +10,7 @@ take_lock() {
 	mkdir -p /run/nixdash && chmod 700 /run/nixdash && exec 9>>/run/nixdash/lock || return 1
 	# Our own supervisor may hold it for a moment.
 	flock -w 5 9 || return 1
-	unit=$(sed -n 's/.*unit=\([^ ]*\).*/\1/p' /run/nixdash/owner 2>/dev/null)
+	unit=$(unit_of "$(cat /run/nixdash/owner 2>/dev/null)")
 	! is_there "$unit"
 }
 

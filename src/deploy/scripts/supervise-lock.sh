@@ -50,13 +50,7 @@ read_holder() {
 	read_now=''
 	if [ -e "$root/run/nixdash/owner" ]; then read_now=$(cat "$root/run/nixdash/owner" 2>/dev/null); fi
 	holder=${read_now:-$holder}
-	held=''
-	case $holder in
-	*unit=*)
-		held=${holder##*unit=}
-		held=${held%%[[:space:]]*}
-		;;
-	esac
+	held=$(unit_of "$holder")
 }
 
 # Ends since somebody else has the lock, and says who.

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Whether a unit is there. Put before the scripts that need it when nixdash is compiled.
+# Whether a unit is there, and which one holds a host's lock. Put before the scripts that need it when nixdash is compiled.
 
 # Tells whether a unit runs, or is being ended. $1 its name. A systemd that does not answer (it is
 # executed again by many an activation) says nothing of the unit: then it counts as there.
@@ -9,6 +9,16 @@ is_there() {
 	case $state in
 	inactive | failed | '') return 1 ;;
 	*) return 0 ;;
+	esac
+}
+
+# Prints the unit that a note of who holds a host's lock names. $1 the note.
+unit_of() {
+	case $1 in
+	*unit=*)
+		named_unit=${1##*unit=}
+		printf '%s\n' "${named_unit%%[[:space:]]*}"
+		;;
 	esac
 }
 

@@ -14,6 +14,10 @@
 # has nix-serve's five workers, which wait a second for each connection that is kept open, and with
 # many hosts nothing else would be measured.
 #
+# All ways exchange keys of ssh in the same way, KEX: the client here and the one of p620 may be of
+# versions that differ in what they do by themselves, and the post-quantum exchange of clients before
+# OpenSSH 9.9 takes some 0.15 s of processor for each login.
+#
 # It prints a table of milliseconds, the median of the rounds: one column for each way, what nixdash takes
 # beyond the raw commands, its share of what deploy-rs takes, and the processor time of its own process,
 # without that of the ssh processes that it starts. The last lines are of hosts that are unchanged (a clean
@@ -27,6 +31,7 @@ nixdash=${NIXDASH:-target/release/nixdash}
 counts=${COUNTS:-1 2 4 12}
 trips=${TRIPS:-0 20}
 ways=${WAYS:-nixdash ${BEFORE:+before }raw deploy_rs}
+kex=${KEX:-curve25519-sha256}
 nixos=/nix/var/nix/profiles/system
 
 status=$("$nixdash" lab status --json)
@@ -49,16 +54,19 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 ours() { env XDG_STATE_HOME="$dir/state" "$nixdash" --hosts "$dir/hosts.toml" "$@"; }
-at() { ssh -F "$lab/ssh_config" -o BatchMode=yes "$@"; }
+at() { ssh -F "$dir/ssh_config" -o BatchMode=yes "$@"; }
 git() { command git -C "$lab/flake" -c user.name=bench -c user.email=bench@localhost "$@"; }
 now() { date +%s%N; }
 since() { echo "$((($(now) - $1) / 1000000))"; }
 first_of() { printf '%s\n' "$targets" | head -n "$1"; }
 
+{ printf 'KexAlgorithms %s\n' "$kex" && cat "$lab/ssh_config"; } >"$dir/ssh_config"
+
 # The fleet as it is measured. $1: how many hosts.
 configure() {
 	{
-		sed 's/^evaluate = .*/evaluate = "builder"\nsettle = "0s"/' "$lab/hosts.toml"
+		sed -e 's/^evaluate = .*/evaluate = "builder"\nsettle = "0s"/' \
+			-e "s|^ssh_config = .*|ssh_config = \"$dir/ssh_config\"|" "$lab/hosts.toml"
 		printf '\n[rollout]\nparallel = %s\n' "$1"
 		if "$nixdash" config keys | grep -q 'canary'; then echo 'canary = 0'; fi
 	} >"$dir/hosts.toml"
@@ -147,7 +155,7 @@ prepare_deploy_rs() {
 			<"$(command -v "$program")"
 	done
 	at "$(address p620)" 'umask 077; cat >/root/.ssh/id_ed25519' <"$lab/id"
-	at "$(address p620)" 'printf "Host 10.213.*\nStrictHostKeyChecking no\n" >/root/.ssh/config'
+	at "$(address p620)" "printf 'Host 10.213.*\nStrictHostKeyChecking no\nKexAlgorithms $kex\n' >/root/.ssh/config"
 	for host in $targets; do printf '"%s": "%s"\n' "$host" "$(address "$host" | cut -d@ -f2)"; done |
 		paste -sd, | sed 's/.*/{&}/' >"$dir/addresses.json"
 	at "$(address p620)" 'cat >/root/bench/addresses.json' <"$dir/addresses.json"

@@ -11,6 +11,7 @@ type FakeReply = Box<dyn Fn(&str, &Script) -> Result<Output, RemoteError> + Send
 pub struct FakeRunner {
     reply: FakeReply,
     asked: Mutex<Vec<(String, Script)>>,
+    fresh: Mutex<Vec<&'static str>>,
 }
 
 impl FakeRunner {
@@ -18,7 +19,7 @@ impl FakeRunner {
     pub fn new(
         reply: impl Fn(&str, &Script) -> Result<Output, RemoteError> + Send + Sync + 'static,
     ) -> Self {
-        Self { reply: Box::new(reply), asked: Mutex::new(Vec::new()) }
+        Self { reply: Box::new(reply), asked: Mutex::default(), fresh: Mutex::default() }
     }
 
     /// Makes a runner for hosts that never answer.
@@ -29,6 +30,11 @@ impl FakeRunner {
     /// Returns the scripts that were run so far, each with its host.
     pub fn asked(&self) -> Vec<(String, Script)> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns what was asked of connections that are begun before their script: `begin` and `forget`.
+    pub fn fresh(&self) -> Vec<&'static str> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps a script and answers it.
@@ -58,6 +64,14 @@ impl ScriptRunner for FakeRunner {
             drop(pieces.send(printed.into_bytes()).await);
             Ok(output)
         })
+    }
+
+    fn begin_fresh(&self, _host: &str) {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).push("begin");
+    }
+
+    fn forget_fresh(&self, _host: &str) {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).push("forget");
     }
 
     fn address(&self, _host: &str) -> Option<String> {

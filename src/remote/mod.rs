@@ -80,6 +80,13 @@ pub trait ScriptRunner: Send + Sync {
         pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, Output>;
 
+    /// Begins to make the connection that the next [`Way::Fresh`] script of a host takes, in the place of one
+    /// that was begun before. Returns at once; a connection that cannot be made is tried again by the script.
+    fn begin_fresh(&self, _host: &str) {}
+
+    /// Gives up the connection that was begun for the next [`Way::Fresh`] script of a host.
+    fn forget_fresh(&self, _host: &str) {}
+
     /// Returns the address that answered last, for display.
     fn address(&self, host: &str) -> Option<String>;
 

@@ -13,9 +13,11 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
     if let Some(ending) = resumed::look_again(step).await? {
         return Ok(Report::Activated(Activation::Decided(ending)));
     }
+    // One that an earlier attempt left is no proof for this one.
+    step.runner.forget_fresh(&step.host.name);
     let mut supervised = Supervised::start(step, step.host.goal).await?;
     let state = loop {
-        let state = supervised.follow(step, "activated").await?;
+        let state = supervised.follow_activation(step).await?;
         if !state.is_dead || state.activated.is_some() || state.outcome.is_some() {
             break state;
         }
@@ -34,11 +36,11 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
         }
         // It goes back, or persists for a reboot: that takes another moment.
         Some(_) | None => {
+            step.runner.forget_fresh(&step.host.name);
             let ending = supervised.decided(step).await?;
             // One that was not activated, but boots the system of this run, is kept like one that was.
             if ending.outcome.is_permanent() || ending.outcome == Outcome::Unchanged {
-                let kept = step.clone();
-                step.shared.beside.go_on(async move { persist::keep_root(&kept).await });
+                persist::begin_to_keep_root(step);
             }
             Ok(Report::Activated(Activation::Decided(ending)))
         }

@@ -78,6 +78,8 @@ pub(super) struct RunContext {
     pub(super) settings: ReadSettings,
     /// The hosts that have something of this run: jobs or roots.
     used: std::sync::Mutex<BTreeSet<String>>,
+    /// The hosts on which roots of this run become lasting ones behind the phases.
+    keeping: std::sync::Mutex<BTreeSet<String>>,
     /// The hosts that answered in this run.
     answered: std::sync::Mutex<BTreeSet<String>>,
     /// The hosts whose systems compare found built and rooted, with the attempt.
@@ -125,6 +127,11 @@ impl RunContext {
     /// Notes that a host has something of this run, to be removed at the end.
     pub(super) fn note_use(&self, host: &str) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
+    }
+
+    /// Notes that roots of this run become lasting ones on a host, which is tidied up when that is done.
+    pub(super) fn note_keeping(&self, host: &str) {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
     }
 
     /// Notes that a host answered.
@@ -231,6 +238,7 @@ impl RunContext {
             built_from: OnceEach::default(),
             settings: ReadSettings::default(),
             used: std::sync::Mutex::default(),
+            keeping: std::sync::Mutex::default(),
             answered: std::sync::Mutex::default(),
             rooted: std::sync::Mutex::default(),
             source: None,
@@ -307,10 +315,20 @@ impl RunContext {
         let runner = self.runner.as_ref();
         let discard =
             discard.iter().map(|(host, source)| evaluate::discard(runner, host, &source.folder));
-        self.beside.settle().await;
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let tidied = tidy(self.runner.as_ref(), &self.tag, used.into_iter().collect());
-        tokio::join!(join_all(discard), tidied).1
+        // One that was stopped in between has not taken it.
+        for host in &used {
+            runner.forget_fresh(host);
+        }
+        let keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (later, now) = used.into_iter().partition(|host| keeping.contains(host));
+        let after_what_goes_on = async {
+            self.beside.settle().await;
+            tidy(runner, &self.tag, later).await
+        };
+        let tidied =
+            tokio::join!(join_all(discard), tidy(runner, &self.tag, now), after_what_goes_on);
+        tidied.1.into_iter().chain(tidied.2).collect()
     }
 }
 

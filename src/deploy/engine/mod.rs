@@ -7,6 +7,7 @@
 mod account;
 mod acknowledge;
 mod activate;
+mod activation_log;
 mod ahead;
 mod ancestry;
 mod budget;

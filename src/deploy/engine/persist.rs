@@ -27,8 +27,7 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
     }
     let ending = supervised.decided(step).await?;
     if ending.outcome.is_good() {
-        let kept = step.clone();
-        step.shared.beside.go_on(async move { keep_root(&kept).await });
+        begin_to_keep_root(step);
     }
     Ok(Report::Persisted(ending))
 }
@@ -42,9 +41,16 @@ async fn send_abort(step: &Step, why: &Reason) {
     }
 }
 
+/// Begins to make the root of the build the host's lasting one, behind the phases.
+pub(super) fn begin_to_keep_root(step: &Step) {
+    step.shared.note_keeping(step.host.build_on());
+    let kept = step.clone();
+    step.shared.beside.go_on(async move { keep_root(&kept).await });
+}
+
 /// Makes the root of the build the host's lasting one, and lets go of the one that another machine
 /// kept when it built this host. What cannot be reached now is put right by the next deploy.
-pub(super) async fn keep_root(step: &Step) {
+async fn keep_root(step: &Step) {
     if step.host.given.as_ref().is_some_and(|given| given.place == GivenPlace::Kept) {
         // Its own generations keep it; who built it is not known any more.
         return;

@@ -5,6 +5,7 @@
 //! its decision in a file; the phases only read it.
 
 use super::account;
+use super::activation_log::ActivationLog;
 use super::ancestry::{BuiltOf, source_of};
 use super::check;
 use super::decision::Decision;
@@ -76,6 +77,14 @@ impl Supervised {
     /// Follows the supervisor until it leaves a result, or ends.
     pub(super) async fn follow(&mut self, step: &Step, awaited: &str) -> Result<JobState, Failure> {
         let followed = self.job.follow(awaited, patience(step), &mut PlainLog::new(step)).await;
+        followed.map_err(|error| self.not_seen(step, &error))
+    }
+
+    /// Follows the supervisor until the system runs, or it ends; begins the connection of the acknowledgement
+    /// as soon as the activation has ended.
+    pub(super) async fn follow_activation(&mut self, step: &Step) -> Result<JobState, Failure> {
+        let mut log = ActivationLog::new(step);
+        let followed = self.job.follow("activated", patience(step), &mut log).await;
         followed.map_err(|error| self.not_seen(step, &error))
     }
 

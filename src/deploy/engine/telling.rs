@@ -90,6 +90,14 @@ impl ScriptRunner for TellingRunner {
         self.inner.follow(host, script, pieces)
     }
 
+    fn begin_fresh(&self, host: &str) {
+        self.inner.begin_fresh(host);
+    }
+
+    fn forget_fresh(&self, host: &str) {
+        self.inner.forget_fresh(host);
+    }
+
     fn address(&self, host: &str) -> Option<String> {
         self.inner.address(host)
     }

@@ -1,6 +1,7 @@
 //! The kept connection of a host, and the scripts that share it: each in a shell that stays open for the
 //! next one, or on a channel of its own.
 
+use super::begun::BegunConnection;
 use super::{Elevated, Inner};
 use crate::fleet::{Address, Host};
 use crate::remote::channel::{self, Channel, Ran, Sink};
@@ -38,6 +39,8 @@ pub(super) struct HostConnection {
     pub(super) in_turn: tokio::sync::Mutex<()>,
     channels: Arc<Semaphore>,
     pub(super) past: LoginPast,
+    /// The connection that was begun for the next script that takes a new one.
+    pub(super) begun: BegunConnection,
     shown: Mutex<ConnectionStatus>,
     pub(super) root: RootPast,
 }
@@ -56,6 +59,7 @@ impl HostConnection {
             in_turn: tokio::sync::Mutex::new(()),
             channels: Arc::new(Semaphore::new(CHANNELS)),
             past: LoginPast::default(),
+            begun: BegunConnection::default(),
             shown: Mutex::default(),
             root: RootPast::default(),
         }

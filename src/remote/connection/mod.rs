@@ -5,6 +5,7 @@
 //! a connection of its own, which takes the place of the kept one when the script succeeded. How
 //! connections are made is in `login`.
 
+mod begun;
 mod kept;
 
 use crate::fleet::{Address, Fleet, Host, Secret, SudoPassword};
@@ -99,6 +100,7 @@ impl Remote {
             let mut link = place.link.lock().await;
             link.shells.clear();
             link.master = None;
+            place.begun.forget();
         });
         let all = futures_util::future::join_all(all);
         drop(tokio::time::timeout(CLOSE_LIMIT, all).await);
@@ -145,8 +147,13 @@ impl Inner {
         (script, sink): (Elevated<'_>, Sink),
         turn: &Turn,
     ) -> Result<Ran, RemoteError> {
-        let last = turn.wait(place.link.lock()).await.address.clone();
-        let (master, address) = self.logins.connect(host, &place.past, last.as_ref(), turn).await?;
+        let begun = turn.wait(place.begun.take()).await;
+        let (master, address) = if let Some(made) = begun {
+            made?
+        } else {
+            let last = turn.wait(place.link.lock()).await.address.clone();
+            self.logins.connect(host, &place.past, last.as_ref(), turn).await?
+        };
         let (ran, shell) = self.run_on(host, place, &master, (script, sink), turn).await?;
         if ran.0.is_ok() {
             let mut link = place.link.lock().await;
@@ -322,6 +329,16 @@ impl ScriptRunner for Remote {
         pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, Output> {
         Box::pin(self.inner.run(host, script, Sink::Pieces(pieces)))
+    }
+
+    fn begin_fresh(&self, host: &str) {
+        self.inner.begin_connection(host);
+    }
+
+    fn forget_fresh(&self, host: &str) {
+        if let Ok((_, place)) = self.inner.find(host) {
+            place.begun.forget();
+        }
     }
 
     fn address(&self, host: &str) -> Option<String> {

@@ -193,13 +193,14 @@ impl Job {
             self.is_late = true;
             let opened = started.unwrap_or_else(|| self.open(awaited));
             match self.read(opened, is_late, lines).await {
-                Ok(Some(state)) => {
+                Ok(ReadEnd::Whole(state)) => {
                     self.seen_at = Some(Timestamp::now());
                     self.is_late = false;
                     return Ok(state);
                 }
-                Ok(None) if is_of_start => {}
-                Ok(None) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Ok(ReadEnd::Short) => self.is_late = is_late,
+                Ok(ReadEnd::Broken) if is_of_start => {}
+                Ok(ReadEnd::Broken) => tokio::time::sleep(Duration::from_millis(500)).await,
                 Err(error) => {
                     if self.offset > before || began.elapsed() > CONNECTED {
                         patience.answered();
@@ -232,13 +233,13 @@ impl Job {
         OpenLog::open(&self.runner, &self.host, script, (mark, awaited, from))
     }
 
-    /// Reads an open log to its end; nothing when it ended without its last line.
+    /// Reads an open log to its end.
     async fn read(
         &mut self,
         mut opened: OpenLog,
         is_late: bool,
         sink: &mut impl LineSink,
-    ) -> Result<Option<JobState>, RemoteError> {
+    ) -> Result<ReadEnd, RemoteError> {
         let (mut head, mut end) = (LogHead::new(&opened.mark), LogEnd::new(&opened.mark));
         let mut unproven = self.unproven.clone();
         let mut piece = std::mem::take(&mut opened.first);
@@ -253,7 +254,7 @@ impl Job {
             };
             let Some(log) = prove(&mut unproven, &log) else {
                 self.begin_anew(sink).await;
-                return Ok(None);
+                return Ok(ReadEnd::Broken);
             };
             if unproven.is_empty() {
                 self.unproven.clear();
@@ -263,18 +264,22 @@ impl Job {
                 self.cut(log, sink).await;
             }
             if let Some(last) = end.last() {
-                let state = parse_last_line(&last);
+                let (state, length) = parse_last_line(&last);
+                if self.offset.saturating_sub(unproven.len() as u64) < length {
+                    opened.leave().await;
+                    return Ok(ReadEnd::Short);
+                }
                 if last == SHORTER || !(unproven.is_empty() || state.is_gone) {
                     self.begin_anew(sink).await;
-                    return Ok(None);
+                    return Ok(ReadEnd::Broken);
                 }
                 if let Some(line) = self.lines.rest() {
                     sink.written_at(self.times.at(line.end()));
                     sink.take(&line).await;
                     sink.read_to(&self.name, line.end());
                 }
-                // What the script does to end is not waited for.
-                return Ok(Some(state));
+                opened.leave().await;
+                return Ok(ReadEnd::Whole(state));
             }
             let Some(next) = opened.pieces.recv().await else { break };
             self.seen_at = Some(Timestamp::now());
@@ -282,7 +287,7 @@ impl Job {
         }
         let output = opened.end().await?;
         if output.is_ok() {
-            return Ok(None);
+            return Ok(ReadEnd::Broken);
         }
         Err(RemoteError::new(&self.host, Trouble::Lost, &output.complaint()))
     }
@@ -325,6 +330,16 @@ impl Job {
     }
 }
 
+/// How the reading of an open log ended.
+enum ReadEnd {
+    /// With the job's state, all of the log read that was written before it.
+    Whole(JobState),
+    /// Before all of that was printed, which can be read at once.
+    Short,
+    /// Without its last line, or with another log than the one that was read before.
+    Broken,
+}
+
 /// How `follow.sh` ends when the log is shorter than where it was to be read from.
 const SHORTER: &str = "shorter";
 
@@ -340,15 +355,17 @@ fn prove<'a>(unproven: &mut Vec<u8>, read: &'a [u8]) -> Option<&'a [u8]> {
     Some(rest)
 }
 
-/// Reads the line with which `follow.sh` ends, behind its mark.
-fn parse_last_line(text: &str) -> JobState {
-    let mut fields = text.splitn(4, '\t');
+/// Reads the line with which `follow.sh` ends, behind its mark; returns with the state how many bytes the log
+/// had at least when that was looked at.
+fn parse_last_line(text: &str) -> (JobState, u64) {
+    let mut fields = text.splitn(5, '\t');
     let state = fields.next();
+    let length = fields.next().and_then(|length| length.trim().parse().ok());
     let exit = fields.next().and_then(|code| code.parse().ok());
     let activated = fields.next().filter(|text| !text.is_empty()).map(printable_line);
     let outcome = fields.next().filter(|text| !text.is_empty()).map(str::to_owned);
     let (is_dead, is_gone) = (state != Some("over"), state == Some("gone"));
-    JobState { exit, activated, outcome, is_dead, is_gone }
+    (JobState { exit, activated, outcome, is_dead, is_gone }, length.unwrap_or_default())
 }
 
 #[cfg(test)]

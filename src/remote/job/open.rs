@@ -4,11 +4,15 @@ use crate::remote::wire::{overlap, position};
 use crate::remote::words::TASK_STOPPED;
 use crate::remote::{LineSplitter, Output, ReadLine, RemoteError, Script, ScriptRunner, Trouble};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Pieces of a log, of some 32 KiB at most, that may wait between the connection and the parser.
 const QUEUE: usize = 16;
+
+/// How long a script that has printed everything may take to end: to open another shell takes as long.
+const LEAVING: Duration = Duration::from_millis(30);
 
 /// The log of a job, which a script prints while it is read. Dropping it ends the script.
 pub(super) struct OpenLog {
@@ -62,6 +66,16 @@ impl OpenLog {
             }
         }
         false
+    }
+
+    /// Lets the script end, which has printed all that it had to, so that its shell can serve the next
+    /// one. It is not waited for long.
+    pub(super) async fn leave(mut self) {
+        let ended = async {
+            while self.pieces.recv().await.is_some() {}
+            drop((&mut self.script).await);
+        };
+        drop(tokio::time::timeout(LEAVING, ended).await);
     }
 
     /// Returns how the script ended.

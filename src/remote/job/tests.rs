@@ -13,6 +13,8 @@ struct BreakingHost {
     size: usize,
     /// What it noted of when the log was written.
     marks: &'static str,
+    /// How many bytes of the log's end it does not come to print, the first time.
+    unprinted: Mutex<usize>,
 }
 
 impl ScriptRunner for BreakingHost {
@@ -32,9 +34,12 @@ impl ScriptRunner for BreakingHost {
             let (marks, length) = (self.marks, log.len());
             let now = Timestamp::now().as_second();
             let head = format!("{mark}\tmarks\t{now}\t{length}\t{marks}\n");
+            let unprinted = std::mem::take(&mut *self.unprinted.lock().unwrap());
             let mut printed = match log.get(offset..) {
                 Some(rest) => {
-                    [head.as_bytes(), rest, format!("\n{mark}\tover\t0\t\t\n").as_bytes()].concat()
+                    let rest = &rest[..rest.len().saturating_sub(unprinted)];
+                    let end = format!("\n{mark}\tover\t{length}\t0\t\t\n");
+                    [head.as_bytes(), rest, end.as_bytes()].concat()
                 }
                 None => format!("\n{mark}\tshorter\n").into_bytes(),
             };
@@ -150,11 +155,12 @@ proptest! {
         breaks in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         before in any::<prop::sample::Index>(),
         size in prop_oneof![1_usize..50, Just(32 * 1024), Just(1 << 22)],
+        unprinted in prop_oneof![Just(0_usize), 1_usize..2000],
     ) {
         let size = size.max(log.len() / 5000);
         let breaks = breaks.iter().map(|at| at.index(log.len() + 40)).collect();
         let before = log[..before.index(log.len() + 1)].to_vec();
-        let host = BreakingHost { log: Mutex::new(log.clone()), breaks: Mutex::new(breaks), size, marks: "" };
+        let host = BreakingHost { log: Mutex::new(log.clone()), breaks: Mutex::new(breaks), size, marks: "", unprinted: Mutex::new(unprinted) };
         let heard = follow(host, &before);
         assert_eq!(heard.began_anew, 0);
         assert_whole(&heard, &log);
@@ -169,8 +175,16 @@ fn a_log_that_is_not_the_one_that_was_heard_before_is_read_from_its_beginning() 
     let longer = [&log[..], b"and more\n"].concat();
     for before in [torn, longer, vec![b'x'; 100_000]] {
         let (breaks, size) = (Mutex::default(), 100);
-        let heard =
-            follow(BreakingHost { log: Mutex::new(log.clone()), breaks, size, marks: "" }, &before);
+        let heard = follow(
+            BreakingHost {
+                log: Mutex::new(log.clone()),
+                breaks,
+                size,
+                marks: "",
+                unprinted: Mutex::default(),
+            },
+            &before,
+        );
         assert_eq!(heard.began_anew, 1);
         assert_whole(&heard, &log);
     }
@@ -181,7 +195,7 @@ fn lines_that_were_written_while_nobody_read_have_the_times_of_their_host() {
     let lines = Mutex::new(b"one\ntwo\nthree\n".to_vec());
     let host = |marks| {
         let log = Mutex::new(lines.lock().unwrap().clone());
-        BreakingHost { log, breaks: Mutex::default(), size: 5, marks }
+        BreakingHost { log, breaks: Mutex::default(), size: 5, marks, unprinted: Mutex::default() }
     };
     let heard = follow(host("4 600,8 900,14 3000,"), b"one\n");
     // The first one was heard by another process, which noted nothing.
@@ -194,13 +208,16 @@ fn lines_that_were_written_while_nobody_read_have_the_times_of_their_host() {
 
 #[test]
 fn the_last_line_tells_how_the_job_stands() {
-    assert_eq!(parse_last_line("over\t0\t\t"), JobState { exit: Some(0), ..JobState::default() });
     assert_eq!(
-        parse_last_line("over\t\t4 ok network\t"),
+        parse_last_line("over\t17\t0\t\t"),
+        (JobState { exit: Some(0), ..JobState::default() }, 17)
+    );
+    assert_eq!(
+        parse_last_line("over\t\t\t4 ok network\t").0,
         JobState { activated: Some("4 ok network".to_owned()), ..JobState::default() }
     );
     assert_eq!(
-        parse_last_line("over\t0\t2 failed\trolled-back\tsnippet-failed\tits script failed"),
+        parse_last_line("over\t90\t0\t2 failed\trolled-back\tsnippet-failed\tits script failed").0,
         JobState {
             exit: Some(0),
             activated: Some("2 failed".to_owned()),
@@ -209,10 +226,10 @@ fn the_last_line_tells_how_the_job_stands() {
             is_gone: false,
         }
     );
-    let (gone, dead) = (parse_last_line("gone"), parse_last_line("dead\t\t\t"));
+    let (gone, dead) = (parse_last_line("gone").0, parse_last_line("dead\t0\t\t\t").0);
     assert!(gone.is_dead && gone.is_gone);
     assert!(dead.is_dead && !dead.is_gone);
-    assert_eq!(parse_last_line("dead\t\t\t").outcome, None);
-    let older = parse_last_line("over\t0\t0 ok\tswitched\t");
+    assert_eq!(dead.outcome, None);
+    let older = parse_last_line("over\t9\t0\t0 ok\tswitched\t").0;
     assert_eq!(older.outcome.as_deref(), Some("switched\t"));
 }

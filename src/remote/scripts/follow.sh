@@ -6,7 +6,8 @@
 # tabs: the time here, how long the log is, and what the job noted behind the offset, as `OFFSET TIME,` with a
 # dot behind the last one.
 # $1 the job's name, $2 offset in bytes, $3 the result that is waited for (or exit), $4 the mark.
-# The last line says: mark, then gone | shorter | dead | over, then exit code, activated, outcome.
+# The last line says: mark, then gone | shorter | dead | over, then how long the log was at least, exit code,
+# activated, outcome. All of the log up to that length may not have been printed before it.
 # `shorter` is a log that ends before the offset: it is not the one that was read before.
 
 over() { has "$awaited" || has 'exit'; }
@@ -54,10 +55,26 @@ follow() {
 	fi
 	: >"$dir/heard"
 	print_marks
-	wait_for_end &
-	tail -c "+$((offset + 1))" -s 0.02 -f --pid="$!" "$dir/log"
+	# tail hears of what is written at once, but not where it is given a link.
+	log=$dir/log
+	[ ! -L "$log" ] || log=$(readlink "$log")
+	if over; then
+		length=$(wc -c <"$log")
+		tail -c "+$((offset + 1))" "$log"
+	else
+		wait_for_end &
+		waiter=$!
+		# Where no file system tells it what is written, it looks that often.
+		tail -c "+$((offset + 1))" -s 0.005 -f "$log" &
+		printer=$!
+		wait "$waiter"
+		length=$(wc -c <"$log")
+		# Whoever reads this asks again for what it did not come to print, by the length.
+		kill "$printer" 2>/dev/null
+		wait "$printer" 2>/dev/null
+	fi
 	state=dead
 	over && state=over
-	printf '\n%s\t%s\t%s\t%s\t%s\n' "$mark" "$state" \
+	printf '\n%s\t%s\t%s\t%s\t%s\t%s\n' "$mark" "$state" "$length" \
 		"$(result 'exit')" "$(result activated)" "$(result outcome)"
 }

@@ -118,6 +118,31 @@ async fn the_word_travels_over_a_second_fresh_connection_after_the_time_to_settl
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_acknowledging_connection_begins_when_the_activation_has_ended_and_not_before() {
+    let ended = "switch-to-configuration test ended with exit code 0 (step 1)\n";
+    let again = "activating the previous system again, to see whether users fails there too\n";
+    let failed = "switch-to-configuration test ended with exit code 2 (step 1)\n";
+    for (log, activated, fresh) in [
+        (ended.to_owned(), "0 ok", vec!["forget", "begin", "forget"]),
+        (format!("{ended}{again}"), "0 ok", vec!["forget", "begin", "forget", "forget"]),
+        (format!("{failed}{again}{ended}"), "0 ok", vec!["forget", "begin", "forget"]),
+        (failed.to_owned(), "0 ok", vec!["forget", "forget"]),
+        (ended.to_owned(), "0 back", vec!["forget", "begin", "forget", "forget"]),
+    ] {
+        let outcome = if activated == "0 ok" { Outcome::Switched } else { Outcome::RolledBack };
+        let decides = (activated != "0 ok").then_some("rolled-back\tactivation-failed\tit failed");
+        let target = Target { log: log.clone(), activated, decides, ..Target::default() };
+        let story = assert_ends("", target, outcome).await;
+        // The last one is at the end of the run.
+        assert_eq!(story.fresh, fresh, "{log}");
+    }
+    let decides = Some("switched\t\t");
+    let target = Target { log: ended.to_owned(), decides, ..Target::default() };
+    let story = assert_ends("magic_rollback = false", target, Outcome::Switched).await;
+    assert!(!story.fresh.contains(&"begin"), "{:?}", story.fresh);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_time_to_settle_the_word_travels_over_the_acknowledging_connection() {
     let story = assert_ends("settle = \"0s\"", Target::default(), Outcome::Switched).await;
     assert_eq!(story.scripts("word")[0].args.len(), 5, "it goes on with the supervisor's log");

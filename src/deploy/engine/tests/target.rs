@@ -215,7 +215,7 @@ impl Target {
             let (now, length) = (Timestamp::now().as_second(), self.log.len());
             let head = |marks| format!("{mark}\tmarks\t{now}\t{length}\t{marks}\n");
             let head = self.marks.map(head).unwrap_or_default();
-            return format!("{head}{log}\n{mark}\tover\t{}\t\t\n", self.exit);
+            return format!("{head}{log}\n{mark}\tover\t\t{}\t\t\n", self.exit);
         }
         if self.dead {
             return format!("\n{mark}\tgone\n");
@@ -231,7 +231,7 @@ impl Target {
             (None, None) => "rolled-back\tnetwork-lost\tnobody could reach it".to_owned(),
         };
         let (exit, outcome) = if awaited == "exit" { ("0", outcome) } else { ("", String::new()) };
-        format!("{log}\n{mark}\tover\t{exit}\t{}\t{outcome}\n", self.activated)
+        format!("{log}\n{mark}\tover\t\t{exit}\t{}\t{outcome}\n", self.activated)
     }
 }
 
@@ -240,6 +240,8 @@ pub(super) struct Story {
     pub(super) result: HostResult,
     pub(super) events: Vec<RunEvent>,
     pub(super) asked: Vec<(String, Script)>,
+    /// What was asked of connections that are begun before their script.
+    pub(super) fresh: Vec<&'static str>,
     pub(super) target: Target,
     /// How long it took by the paused clock.
     pub(super) took: std::time::Duration,
@@ -380,7 +382,7 @@ pub(super) async fn carry_out(
     let result = result.unwrap();
     assert_eq!(ended.outcomes, [("samsung".to_owned(), result.outcome)]);
     let target = std::mem::take(&mut *target.lock().unwrap());
-    Story { result, events, asked: runner.asked(), target, took }
+    Story { result, events, asked: runner.asked(), fresh: runner.fresh(), target, took }
 }
 
 /// Deploys and checks the outcome.

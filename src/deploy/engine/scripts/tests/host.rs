@@ -231,8 +231,9 @@ impl FolderHost {
         let size = body.len().to_string();
         let asked = [&["started", "disk", &size, "0", "exit", "the-mark", body], args].concat();
         let said = self.run_as_is(&start, &asked);
-        assert!(said.contains("the-mark\tover\t0"), "{said}");
-        fs::read_to_string(self.path("var/lib/nixdash/jobs/started.log")).unwrap()
+        let log = fs::read_to_string(self.path("var/lib/nixdash/jobs/started.log")).unwrap();
+        assert!(said.contains(&format!("the-mark\tover\t{}\t0\t", log.len())), "{said}");
+        log
     }
 
     /// Returns a path on the host.

@@ -33,7 +33,7 @@ fn a_job_notes_when_its_log_grew_and_who_follows_it_is_told() {
     assert_eq!((fields[0], fields[1], fields[3]), ("the-mark", "marks", "19"));
     // What stands before the offset is not told.
     assert!(fields[4].starts_with("14 ") && fields[4].ends_with(",."), "{head}");
-    assert_eq!(log, "two\nthree\nfour\n\nthe-mark\tover\t0\t\t\n");
+    assert_eq!(log, "two\nthree\nfour\n\nthe-mark\tover\t19\t0\t\t\n");
     // A job of an older nixdash noted nothing.
     fs::remove_file(host.path("run/nixdash/jobs/started/marks")).unwrap();
     let said = host.run(FOLLOW, &["started", "4", "exit", "the-mark"]);

@@ -200,6 +200,27 @@ mod tests {
     }
 
     #[test]
+    fn progress_that_says_nothing_new_is_left_out_and_the_exit_code_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let progress = |id: u32, done: u32| {
+            format!(
+                "@nix {{\"action\":\"result\",\"fields\":[{done},9,0,0],\"id\":{id},\"type\":105}}"
+            )
+        };
+        let other = "@nix {\"action\":\"result\",\"fields\":[1,2],\"id\":1,\"type\":106}";
+        let (one, two) = (progress(1, 5), progress(2, 5));
+        let said = [&one, &two, &one, &two, &progress(1, 9), other, other, "plain", "plain"];
+        let lines = said.map(|line| format!("echo '{line}' >&2\n")).concat();
+        let (is_ok, heard) = fetched(folder.path(), &format!("{lines}exit 0"), &[]);
+        let left = [&one, &two, &progress(1, 9), other, other, "plain", "plain"];
+        assert!(is_ok);
+        assert_eq!(heard.lines().collect::<Vec<_>>(), left);
+        let (is_ok, heard) = fetched(folder.path(), "echo \"$1\"; exit 1", &[]);
+        assert!(!is_ok);
+        assert_eq!(heard.lines().filter(|line| *line == "--realise").count(), 2, "{heard}");
+    }
+
+    #[test]
     fn the_nix_of_this_machine_knows_these_options_and_leaves_a_cache_that_hangs() {
         let Ok(found) = Command::new("sh").args(["-c", "command -v nix-store"]).output() else {
             return;

@@ -16,7 +16,7 @@ const OF_PHASES: &[(&str, &str)] = &named![
     "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "room.sh", "root-drv.sh", "root.sh",
     "sign.sh", "stuck.sh", "supervise-back.sh", "supervise-lock.sh", "supervise-persist.sh", "supervise-superseded.sh",
     "supervise-switch.sh", "supervise.sh", "systems.sh", "tidy.sh", "unpack.sh", "unroot.sh",
-    "verify.sh", "well.sh", "word.sh"
+    "verify.sh", "well.sh", "without-repeats.sh", "word.sh"
 ];
 
 /// The scripts of jobs.

@@ -22,7 +22,7 @@ pub(super) const ACKNOWLEDGE: &str = script!("../../remote/scripts/results.sh", 
 /// A host's part in budgets.
 pub(super) const BUDGET: &str = script!("../../remote/scripts/units.sh", "budget.sh");
 /// Realises a derivation.
-pub(super) const BUILD: &str = script!("stuck.sh", "build.sh");
+pub(super) const BUILD: &str = script!("without-repeats.sh", "stuck.sh", "build.sh");
 /// Prints the log of a derivation.
 pub(super) const BUILD_LOG: &str = script!("build-log.sh");
 /// Looks at a freshly activated host.
@@ -38,7 +38,7 @@ pub(super) const EVALUATE: &str = script!("evaluate.sh");
 /// Says what evaluates on a machine.
 pub(super) const EVALUATOR: &str = script!("evaluator.sh");
 /// Gets a system from the target's own substituters.
-pub(super) const FETCH: &str = script!("fetch.sh");
+pub(super) const FETCH: &str = script!("without-repeats.sh", "fetch.sh");
 /// Runs the command of a gate.
 pub(super) const GATE: &str = script!("gate.sh");
 /// Runs a hook.
@@ -50,7 +50,7 @@ pub(super) const KEEP: &str = script!("keep.sh");
 /// Asks whether one cache holds a whole system.
 pub(super) const HOLDS: &str = script!("holds.sh");
 /// Copies a system from the builder to its target.
-pub(super) const PUSH: &str = script!("push.sh");
+pub(super) const PUSH: &str = script!("without-repeats.sh", "push.sh");
 /// Says what a target asks of whoever copies to it.
 pub(super) const PUSH_TARGET: &str = script!("push-target.sh");
 /// Tries how a builder can log in to a target.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A job on the builder: realises a derivation and roots its output. $1 derivation, $2 root; $3 and $4, where
-# no cache is asked, the stores to take paths from instead and the options of ssh to them. `stuck.sh` is
-# put before it when nixdash is compiled.
+# no cache is asked, the stores to take paths from instead and the options of ssh to them. `without-repeats.sh`
+# and `stuck.sh` are put before it when nixdash is compiled.
 main() {
 	mkdir -p "${2%/*}"
 	drv=$1 root=$2
@@ -11,7 +11,7 @@ main() {
 		export NIX_REMOTE=local NIX_SSHOPTS="$2"
 		set -- --option substituters "$1" --option extra-substituters ''
 	fi
-	unstuck nix-store --realise "$drv" --add-root "$root" --log-format internal-json -v "$@"
+	without_repeats unstuck nix-store --realise "$drv" --add-root "$root" --log-format internal-json -v "$@"
 }
 
 main "$@"

@@ -5,10 +5,11 @@
 # What a cache said was missing a moment ago is asked again; a retry doubts what it said was there.
 # A cache that takes a connection and then says nothing is given up after 15 seconds, twice in each of
 # the two tries: with Nix's own limits (300 seconds, five times) another cache would come after an hour.
+# `without-repeats.sh` is put before it when nixdash is compiled.
 mkdir -p "${2%/*}"
 
 fetch() {
-	nix-store --realise "$toplevel" --add-root "$root" --log-format internal-json -v \
+	without_repeats nix-store --realise "$toplevel" --add-root "$root" --log-format internal-json -v \
 		--option narinfo-cache-negative-ttl 0 --option max-jobs 0 --option builders '' \
 		--option connect-timeout 5 --option stalled-download-timeout 15 \
 		--option download-attempts 2 "$@"

@@ -6,6 +6,7 @@
 # in, $4 a file with the secret key to sign with, or nothing; $5 lines of known hosts to take instead of those
 # that this host has, or nothing, and $6 the name of the target in them. As a job it runs as root; in a session,
 # with the agent of the operator, as the login user. Everything that Nix says is on standard output.
+# `without-repeats.sh` is put before it when nixdash is compiled.
 
 nix_() { nix --extra-experimental-features nix-command "$@"; }
 
@@ -23,7 +24,7 @@ main() {
 		NIX_SSHOPTS="$3 -o UserKnownHostsFile=$known -o GlobalKnownHostsFile=/dev/null -o HostKeyAlias=$6"
 	fi
 	export NIX_SSHOPTS
-	nix_ copy --log-format internal-json -v --to "$2" "$1"
+	without_repeats nix_ copy --log-format internal-json -v --to "$2" "$1"
 }
 
 main "$@"

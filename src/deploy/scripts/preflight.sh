@@ -7,8 +7,9 @@ say() { printf '%s\t%s\n' "$1" "$2"; }
 
 # Says who deploys now: the lock is held, or its unit is still there.
 look_at_the_lock() {
-	mkdir -p /run/nixdash && chmod 700 /run/nixdash
-	(umask 077 && : >>/run/nixdash/lock) && chmod 600 /run/nixdash/lock
+	[ -d /run/nixdash ] || mkdir -p /run/nixdash
+	# The folder becomes 700, and the file 600.
+	(umask 077 && : >>/run/nixdash/lock) && chmod u=rwX,go= /run/nixdash /run/nixdash/lock
 	owner=''
 	if [ -e /run/nixdash/owner ]; then owner=$(cat /run/nixdash/owner 2>/dev/null); fi
 	unit=$(unit_of "$owner")
@@ -29,10 +30,22 @@ look_at_the_lock() {
 
 # Says which systems were confirmed here: those of the newest generations.
 say_confirmed() {
-	find /nix/var/nix/profiles -maxdepth 1 -name 'system-*-link' 2>/dev/null |
-		sed -n 's/.*system-\([0-9]*\)-link$/\1/p' | sort -rn | head -n 5 |
-		sed 's|.*|/nix/var/nix/profiles/system-&-link|' | xargs -r readlink -f |
-		while read -r system; do say confirmed "$system"; done
+	newest=0
+	for link in /nix/var/nix/profiles/system-*-link; do
+		number=${link##*/system-}
+		number=${number%-link}
+		case $number in
+		'' | *[!0-9]*) ;;
+		*) [ "$number" -le "$newest" ] || newest=$number ;;
+		esac
+	done
+	set --
+	while [ "$newest" -gt 0 ] && [ "$#" -lt 5 ]; do
+		link=/nix/var/nix/profiles/system-$newest-link
+		[ ! -L "$link" ] || set -- "$@" "$link"
+		newest=$((newest - 1))
+	done
+	[ "$#" = 0 ] || readlink -f "$@" | while read -r system; do say confirmed "$system"; done
 }
 
 # Says how many bytes are free at some places. $1 what the places are called, $2 … the places.

@@ -7,9 +7,9 @@
 # when that died, for as long as its unit is there: something may still be going back.
 take_lock() {
 	mkdir -p "$root/run/nixdash" "$roots" "$intents" || return 1
-	chmod 700 "$root/run/nixdash" || return 1
 	(umask 077 && : >>"$root/run/nixdash/lock") || return 1
-	chmod 600 "$root/run/nixdash/lock" || return 1
+	# The folder becomes 700, and the file 600.
+	chmod u=rwX,go= "$root/run/nixdash" "$root/run/nixdash/lock" || return 1
 	command exec 9>>"$root/run/nixdash/lock" || return 1
 	holder=''
 	read_holder

@@ -80,7 +80,9 @@ next_of_systemd_boot() {
 		[ -z "$wanted" ] || pinned="the entry $wanted (bootctl set-default)"
 	fi
 	for key in preferred default; do
-		[ -n "$wanted" ] || wanted=$(sed -n "s/^${key}[[:space:]]\{1,\}//p" "$1/loader/loader.conf" | head -n 1)
+		[ -z "$wanted" ] || break
+		wanted=$(values_of "$key" "$1/loader/loader.conf")
+		wanted=${wanted%%"$new_line"*}
 	done
 	if [ "$wanted" = @saved ]; then
 		wanted=$(loader_variable LoaderEntryLastBooted)
@@ -89,7 +91,7 @@ next_of_systemd_boot() {
 	[ -n "$wanted" ] || return
 	entry=$(entry_of_systemd_boot "$1/loader/entries" "${wanted%.conf}")
 	system=''
-	[ -z "$entry" ] || system=$(sed -n 's/^options.*init=\([^ ]*\)\/init.*/\1/p' "$entry" | head -n 1)
+	[ -z "$entry" ] || system=$(system_of_options "$(values_of options "$entry")")
 	if [ -z "$system" ]; then
 		# A unified kernel image: its name says the generation.
 		number=${wanted#nixos-generation-}
@@ -102,13 +104,43 @@ next_of_systemd_boot() {
 	[ -z "$system" ] || printf '%s\t%s\n' "$system" "$pinned"
 }
 
+# Prints the values of a key in a file of systemd-boot, one per line: what follows it in the lines that begin
+# with it. $1 the key, $2 the file.
+values_of() {
+	while read -r word rest || [ -n "$word" ]; do
+		rest=${rest%"$carriage_return"}
+		[ "$word" != "$1" ] || [ -z "$rest" ] || printf '%s\n' "$rest"
+	done <"$2"
+}
+
+# What ends a line before its end, in files that were written elsewhere.
+carriage_return=$(printf '\r')
+new_line='
+'
+
+# Prints the system that options of a kernel start: it takes the last one that is named. $1 the options.
+system_of_options() (
+	set -f
+	named=''
+	for word in $1; do
+		case $word in
+		init=*/init) named=${word#init=} ;;
+		esac
+	done
+	printf '%s' "${named%/init}"
+)
+
 # Prints the file of an entry. $1 the folder of entries, $2 a name or pattern without `.conf`. Of
 # several that a pattern fits systemd-boot takes one by what stands in them: prints nothing then.
 entry_of_systemd_boot() {
+	fits=''
 	# shellcheck disable=SC2086,SC2231 # a pattern, on purpose
 	for file in "$1"/$2.conf "$1"/$2+*.conf; do
-		[ -e "$file" ] && printf '%s\n' "$file"
-	done | sort -u | awk '{ file = $0 } END { if (NR == 1) print file }'
+		if [ ! -e "$file" ] || [ "$file" = "$fits" ]; then continue; fi
+		[ -z "$fits" ] || return 0
+		fits=$file
+	done
+	[ -z "$fits" ] || printf '%s\n' "$fits"
 }
 
 # $1 the folder of GRUB.

@@ -54,3 +54,18 @@ impl LineSink for ActivationLog<'_> {
         self.plain.read_to(job, offset);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::engine::scripts::SUPERVISE;
+
+    #[test]
+    fn the_supervisor_says_the_end_of_an_activation_as_it_is_read_here() {
+        let says =
+            "flush_output \"switch-to-configuration $2 ended with exit code $code (step $stage)\"";
+        assert_eq!(SUPERVISE.matches(says).count(), 1);
+        let said = says.replace("$2", "test").replace("$code", "0");
+        assert!(said.contains(ENDED), "{said}");
+    }
+}

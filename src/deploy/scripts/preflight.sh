@@ -30,22 +30,10 @@ look_at_the_lock() {
 
 # Says which systems were confirmed here: those of the newest generations.
 say_confirmed() {
-	newest=0
-	for link in /nix/var/nix/profiles/system-*-link; do
-		number=${link##*/system-}
-		number=${number%-link}
-		case $number in
-		'' | *[!0-9]*) ;;
-		*) [ "$number" -le "$newest" ] || newest=$number ;;
-		esac
-	done
-	set --
-	while [ "$newest" -gt 0 ] && [ "$#" -lt 5 ]; do
-		link=/nix/var/nix/profiles/system-$newest-link
-		[ ! -L "$link" ] || set -- "$@" "$link"
-		newest=$((newest - 1))
-	done
-	[ "$#" = 0 ] || readlink -f "$@" | while read -r system; do say confirmed "$system"; done
+	set -- /nix/var/nix/profiles/system-[0-9]*-link
+	[ -L "$1" ] || return 0
+	printf '%s\n' "$@" | sort -rV | head -n 5 | xargs readlink -f |
+		while read -r system; do say confirmed "$system"; done
 }
 
 # Says how many bytes are free at some places. $1 what the places are called, $2 … the places.

@@ -98,22 +98,29 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         streams,
         package_times,
     };
-    let Ended { outcomes, findings, untidy } = deploy.run(said, hears).await;
-    runs.note_untidy(&run, &untidy);
-    hearing.abort();
-    remote.close().await;
-    let record = written.end().await;
-    tell_gaps(&record, &notices);
-    let unwritten = shown.end().await;
-    if let Some(recorder) = recorder {
-        recorder.flush().await;
-    }
+    let Ended { outcomes, findings, tidying } = deploy.run(said, hears).await;
+    // All was told: what is left to do here and on the hosts is done at once.
+    let on_hosts = async {
+        runs.note_untidy(&run, &tidying.await);
+        hearing.abort();
+        remote.close().await;
+    };
+    let here = async {
+        let record = written.end().await;
+        tell_gaps(&record, &notices);
+        let unwritten = shown.end().await;
+        if let Some(recorder) = recorder {
+            recorder.flush().await;
+        }
+        if matches!(record, RunRecord::Written(_)) {
+            tidy(runs.clone(), run.clone(), &tidied).await;
+        }
+        unwritten
+    };
+    let ((), unwritten) = tokio::join!(on_hosts, here);
     let code = exit_code(&outcomes, &findings, stopped.load(Ordering::Acquire));
     let code = told(unwritten, &run, code, &notices);
     notices.written().await;
-    if matches!(record, RunRecord::Written(_)) {
-        tidy(runs, run, &tidied).await;
-    }
     Ok(code)
 }
 

@@ -57,8 +57,14 @@ pub(super) type BegunAhead = AbortOnDropHandle<Result<Report, Failure>>;
 #[derive(Default)]
 pub(super) struct Beside {
     ahead: Mutex<BTreeMap<AheadKey, BegunAhead>>,
-    behind: Mutex<Vec<AbortOnDropHandle<()>>>,
+    /// What may still tell something of the run.
+    telling: Mutex<Works>,
+    /// What tells nothing.
+    silent: Mutex<Works>,
 }
+
+/// Work that goes on behind its phase.
+type Works = Vec<AbortOnDropHandle<()>>;
 
 impl Beside {
     /// Begins something ahead, unless enough evaluations are begun: it is stopped when what is returned is
@@ -84,17 +90,35 @@ impl Beside {
 
     /// Lets work go on behind its phase.
     pub(super) fn go_on(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let work = AbortOnDropHandle::new(tokio::spawn(work));
-        self.behind.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+        begin(&self.telling, work);
     }
 
-    /// Waits for what goes on behind its phase, for some seconds.
-    pub(super) async fn settle(&self) {
-        let behind =
-            std::mem::take(&mut *self.behind.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = futures_util::future::join_all(behind);
-        drop(tokio::time::timeout(BEHIND_LIMIT, all).await);
+    /// Lets work go on that tells nothing of the run: only what tidies up hosts waits for it.
+    pub(super) fn go_on_silently(&self, work: impl Future<Output = ()> + Send + 'static) {
+        begin(&self.silent, work);
     }
+
+    /// Waits, for some seconds, until nothing more is told.
+    pub(super) async fn until_all_is_told(&self) {
+        until_done(&self.telling).await;
+    }
+
+    /// Waits, for some seconds, for what tells nothing.
+    pub(super) async fn until_silent_work_is_done(&self) {
+        until_done(&self.silent).await;
+    }
+}
+
+/// Begins work among others.
+fn begin(works: &Mutex<Works>, work: impl Future<Output = ()> + Send + 'static) {
+    let work = AbortOnDropHandle::new(tokio::spawn(work));
+    works.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+}
+
+/// Waits for works, for some seconds.
+async fn until_done(works: &Mutex<Works>) {
+    let begun = std::mem::take(&mut *works.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(tokio::time::timeout(BEHIND_LIMIT, futures_util::future::join_all(begun)).await);
 }
 
 /// Returns what something begun ahead is found by.

@@ -323,7 +323,7 @@ impl RunContext {
         let keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (later, now) = used.into_iter().partition(|host| keeping.contains(host));
         let after_what_goes_on = async {
-            self.beside.settle().await;
+            self.beside.until_silent_work_is_done().await;
             tidy(runner, &self.tag, later).await
         };
         let tidied =

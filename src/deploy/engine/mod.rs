@@ -83,7 +83,8 @@ use crate::fleet::{
 use crate::nix::flake_url::FlakeUrl;
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{ScriptRunner, git_revision};
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use std::future::Future;
 use std::pin::Pin;
@@ -125,14 +126,14 @@ pub type Newest = Arc<dyn Fn(&str) -> Option<NewestSystem> + Send + Sync>;
 pub type PackageTimes = Arc<dyn Fn(&str) -> UsualBuilds + Send + Sync>;
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// How each host ended.
     pub outcomes: Vec<(String, Outcome)>,
     /// What went wrong, the first first: of hosts, and of the run as a whole.
     pub findings: Vec<Finding>,
-    /// Hosts that keep something of the run (folders of jobs, roots): they did not answer.
-    pub untidy: Vec<String>,
+    /// Tidies up the hosts, when it is awaited. Returns those that keep something of the run (folders of jobs,
+    /// roots), since they did not answer. Nothing is told meanwhile.
+    pub tidying: BoxFuture<'static, Vec<String>>,
 }
 
 /// A run that can be carried out.
@@ -178,8 +179,8 @@ pub enum RunBegin {
 }
 
 impl Deploy {
-    /// Carries the run out to its end and returns how each host ended, and which hosts keep something
-    /// of the run since they did not answer when it was tidied up.
+    /// Carries the run out to its end and returns how each host ended. What it left on hosts is still to be
+    /// tidied up then.
     ///
     /// Events go to `listener`. `control` may end early.
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
@@ -236,8 +237,9 @@ impl Deploy {
             commands = step_and_keep(&mut machine, input, &journal).await;
         }
         workers.end().await;
-        let untidy = shared.clean_up().await;
-        Ended { outcomes: machine.outcomes(), findings: machine.errors().to_vec(), untidy }
+        shared.beside.until_all_is_told().await;
+        let tidying = async move { shared.clean_up().await }.boxed();
+        Ended { outcomes: machine.outcomes(), findings: machine.errors().to_vec(), tidying }
     }
 }
 

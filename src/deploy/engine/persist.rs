@@ -45,7 +45,7 @@ async fn send_abort(step: &Step, why: &Reason) {
 pub(super) fn begin_to_keep_root(step: &Step) {
     step.shared.note_keeping(step.host.build_on());
     let kept = step.clone();
-    step.shared.beside.go_on(async move { keep_root(&kept).await });
+    step.shared.beside.go_on_silently(async move { keep_root(&kept).await });
 }
 
 /// Makes the root of the build the host's lasting one, and lets go of the one that another machine

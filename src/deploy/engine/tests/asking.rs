@@ -71,7 +71,7 @@ async fn decided(order: RunOrder) -> Vec<RunEvent> {
         newest: Arc::new(|_| None),
         package_times: Arc::new(|_| crate::fleet::UsualBuilds::new()),
     };
-    deploy.run(said, Arc::new(listener)).await;
+    deploy.run(said, Arc::new(listener)).await.tidying.await;
     std::mem::take(&mut *events.lock().unwrap())
 }
 

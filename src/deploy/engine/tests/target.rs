@@ -373,6 +373,7 @@ pub(super) async fn carry_out(
     };
     let began = tokio::time::Instant::now();
     let ended = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
+    ended.tidying.await;
     let took = began.elapsed();
     let events = std::mem::take(&mut *events.lock().unwrap());
     let result = events.iter().find_map(|event: &RunEvent| match &event.what {

@@ -166,7 +166,8 @@ pub(super) async fn deploy_requested(
         newest: Arc::new(|_| None),
         package_times: Arc::new(|_| crate::fleet::UsualBuilds::new()),
     };
-    deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
+    let ended = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
+    ended.tidying.await;
     let events = std::mem::take(&mut *events.lock().unwrap());
     let result = events.iter().find_map(|event| match &event.what {
         RunWhat::Result { result, .. } => Some(result.clone()),

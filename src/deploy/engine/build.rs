@@ -1,15 +1,17 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
+use super::ancestry::source_of;
 use super::ear::NixEar;
 use super::fetch::{by_tier, why};
 use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
+use super::owner::this_person;
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
 use super::{build_log, changes, edges, evaluate, given};
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Code, RunWhat, bytes};
+use crate::fleet::{Code, RunWhat, bytes, printable_line};
 use crate::nix::activity::{ActivityLog, TreeShape, words};
 use crate::nix::dry_run;
 use crate::remote::job::{Job, JobKind, JobState};
@@ -55,36 +57,51 @@ async fn asked(step: &Step) -> Result<Compared, Failure> {
 }
 
 /// What the host that builds said.
-struct Compared {
-    output: Output,
-    /// Whether the system is there already, and rooted.
-    is_rooted: bool,
-}
+struct Compared(Output);
 
-/// Asks the host that builds, and roots the derivation there.
+/// Asks the host that builds, and roots the derivation there: from here on it takes as long as somebody thinks
+/// about the plan until it is built, and a garbage collection in between would take it. A system that is built
+/// already is rooted in the same exchange.
 async fn ask(step: &Step) -> Result<Compared, Failure> {
-    let mut script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
+    let builder = step.host.build_on();
+    step.shared.note_use(builder);
+    let mut script = Script::new(COMPARE).root().limit(Duration::from_secs(120));
+    script = script.arg(step.drv()?).arg(step.toplevel()?.as_str()).arg(step.build_root());
+    let source = source_of(step).await;
+    let [revision, flake, who] =
+        source.map(|source| [source.revision, source.flake, this_person()]).unwrap_or_default();
+    script.args.extend([revision, flake, who]);
     if step.shared.skips_caches {
-        // Only root may name other stores.
-        script = script.root();
         script.args.extend(stores::prepare(step).await?.arguments());
     }
-    // From here on it takes as long as somebody thinks about the plan until it is built.
-    let rooting = evaluate::root_derivation(step, step.drv()?);
-    let (output, is_rooted) = tokio::join!(step.run(step.host.build_on(), &script), rooting);
-    let output = output.map_err(|failure| step.about_builder(failure))?;
-    Ok(Compared { output, is_rooted })
+    let output = step.run(builder, &script).await.map_err(|failure| step.about_builder(failure))?;
+    let compared = Compared(output);
+    if let Some(why) = compared.unrooted() {
+        // The build says so too, should it matter.
+        step.log(&format!("the derivation is not rooted: {}", printable_line(why))).await;
+    }
+    Ok(compared)
 }
 
 impl Compared {
     /// Returns whether the derivation is not there.
     fn is_invalid(&self) -> bool {
-        self.output.stdout.lines().any(|line| line == "invalid")
+        self.0.stdout.lines().any(|line| line == "invalid")
+    }
+
+    /// Returns whether the system is there already, and rooted.
+    fn is_rooted(&self) -> bool {
+        self.0.stdout.lines().any(|line| line == "rooted")
+    }
+
+    /// Returns why the derivation could not be rooted; nothing where it is.
+    fn unrooted(&self) -> Option<&str> {
+        self.0.stdout.lines().find_map(|line| line.strip_prefix("unrooted\t"))
     }
 
     /// Returns what building takes.
     async fn report(&self, step: &Step, changes: changes::FoundChanges) -> Result<Report, Failure> {
-        let free = self.output.stdout.lines().find_map(|line| line.trim().parse::<u64>().ok());
+        let free = self.0.stdout.lines().find_map(|line| line.trim().parse::<u64>().ok());
         if let Some(free) = free.filter(|free| *free < FREE_NEEDED) {
             let text = format!(
                 "{}: only {} are free below /nix, too little to build {}; make room there with \
@@ -95,9 +112,9 @@ impl Compared {
             );
             return Err(Failure::failed(Code::DiskLow, text));
         }
-        let found = self.output.is_ok().then(|| dry_run::parse(&self.output.stderr));
+        let found = self.0.is_ok().then(|| dry_run::parse(&self.0.stderr));
         edges::begin(step, found.as_ref().map_or(&[], |found| &found.build));
-        if self.is_rooted {
+        if self.is_rooted() {
             step.shared.note_rooted(&step.host.name, step.known.attempt);
         }
         let changes = changes::with_dry_run(step, changes, found.as_ref()).await;

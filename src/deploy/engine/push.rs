@@ -10,7 +10,7 @@ use super::ear::NixEar;
 use super::fetch::why;
 use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::push_way::{ALIAS, PushWay, prepare};
-use super::scripts::{PUSH, ROOT_DRV};
+use super::scripts::{PUSH, ROOT_AHEAD};
 use super::step::{PlainLog, Step};
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Reason};
@@ -68,7 +68,8 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
 async fn root_on_target(step: &Step) -> Result<(), Failure> {
     let name = &step.host.name;
     step.shared.note_use(name);
-    let script = Script::new(ROOT_DRV).root().arg(step.toplevel()?.as_str()).arg(step.fetch_root());
+    let script =
+        Script::new(ROOT_AHEAD).root().arg(step.toplevel()?.as_str()).arg(step.fetch_root());
     let output = step.run(name, &script).await?;
     if output.is_ok() {
         return Ok(());

@@ -29,7 +29,7 @@ pub(super) const BUILD_LOG: &str = script!("build-log.sh");
 pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "check.sh");
 /// Says how big a system's closure is.
 pub(super) const CLOSURE_SIZE: &str = script!("closure-size.sh");
-/// Asks what realising a derivation would take.
+/// Roots a derivation, and asks what realising it would take.
 pub(super) const COMPARE: &str = script!("compare.sh");
 /// Removes a flake's source.
 pub(super) const DISCARD: &str = script!("discard.sh");
@@ -73,8 +73,8 @@ pub(super) const REBOOT: &str = script!("../../remote/scripts/units.sh", "reboot
 pub(super) const RESTARTED: &str = script!("../../probe/scripts/host-facts.sh", "restarted.sh");
 /// Roots a system that is built already.
 pub(super) const ROOT: &str = script!("root.sh");
-/// Roots a derivation.
-pub(super) const ROOT_DRV: &str = script!("root-drv.sh");
+/// Roots what is not there yet.
+pub(super) const ROOT_AHEAD: &str = script!("root-ahead.sh");
 /// Activates a system, and goes back unless it is told to keep it.
 pub(super) const SUPERVISE: &str = script!(
     "../../remote/scripts/results.sh",

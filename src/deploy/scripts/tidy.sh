@@ -1,13 +1,30 @@
 #!/bin/sh
 # Removes what a run left on a host, as root: the folders of jobs that have ended (their logs were read),
-# its claims in budgets, and its roots, of which the built and fetched systems stay for the next run.
+# its claims in budgets, and its roots, of which the built and fetched systems stay for the next run. What
+# other runs left long ago and nobody will ask for any more goes too; what runs is never touched.
 # `units.sh` is put before it when nixdash is compiled. $1 what the run's jobs and roots are called.
+
 # Prints the jobs of the run that left something, each once. $1 what they are called.
 jobs() {
 	for job in /run/nixdash/jobs/"$1"-* /var/lib/nixdash/jobs/"$1"-*; do
 		name=${job##*/}
 		if [ -e "$job" ] || [ -L "$job" ]; then printf '%s\n' "${name%.log}"; fi
 	done | sort -u
+}
+
+# Removes what jobs of other runs left: folders of jobs that ended a day ago, and logs without a folder, as
+# a restart leaves them.
+remove_leftovers() {
+	find /run/nixdash/jobs -mindepth 1 -maxdepth 1 -type d -mmin +1440 2>/dev/null | while IFS= read -r old; do
+		is_there "nixdash-${old##*/}" || rm -rf "$old"
+	done
+	for old in /var/lib/nixdash/jobs/*; do
+		job=${old##*/}
+		job=${job%.log}
+		if [ -e "$old" ] && [ ! -e "/run/nixdash/jobs/$job" ] && ! is_there "nixdash-$job"; then
+			rm -rf "$old"
+		fi
+	done
 }
 
 main() {
@@ -18,6 +35,7 @@ main() {
 	gone "$@" | while read -r name; do
 		rm -rf "/run/nixdash/jobs/$name" "/var/lib/nixdash/jobs/$name" "/var/lib/nixdash/jobs/$name.log"
 	done
+	remove_leftovers
 	rm -f "$roots"/*."$tag".drv
 	for claim in /run/nixdash/budget-*; do
 		case $(head -n 1 "$claim" 2>/dev/null) in "id=$tag-"*) rm -f "$claim" ;; esac

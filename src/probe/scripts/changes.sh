@@ -25,6 +25,11 @@ neither() {
 
 print_parts before "$1"
 print_parts after "$2"
+# What is no file there is not in the store, and Nix need not be asked.
+if [ ! -e "$1" ] || [ ! -e "$2" ]; then
+	printf 'missing\n'
+	exit 0
+fi
 # Both are asked for at once.
 closure "$2" + | {
 	closure "$1" -

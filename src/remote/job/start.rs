@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// The arguments of `start.sh` that come before those of the job; the last of them is its script.
-const START_ARGS: usize = 7;
+const START_ARGS: usize = 6;
 
 /// Longest time that a host may take to start one.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -113,7 +113,6 @@ impl Job {
             .limit(FOLLOW_LIMIT)
             .arg(&self.name)
             .arg(place)
-            .arg(body.len().to_string())
             .arg(stop_limit.to_string())
             .arg(awaited)
             .arg(mark)

@@ -27,9 +27,9 @@ wait_for_end() {
 	done
 }
 
-# Prints when the log was written. A job of an older nixdash noted nothing.
+# Prints when the log was written. A job of an older nixdash noted nothing. $1 how long the log is.
 print_marks() {
-	printf '%s\tmarks\t%s\t%s\t' "$mark" "$(date +%s)" "$(wc -c <"$dir/log")"
+	printf '%s\tmarks\t%s\t%s\t' "$mark" "$(date +%s)" "$1"
 	if [ -r "$dir/marks" ]; then
 		while read -r length at; do
 			[ "$length" -le "$offset" ] || printf '%s %s,' "$length" "$at"
@@ -49,12 +49,13 @@ follow() {
 		printf '\n%s\tgone\n' "$mark"
 		exit 0
 	fi
-	if [ "$(wc -c <"$dir/log")" -lt "$offset" ]; then
+	length=$(wc -c <"$dir/log")
+	if [ "$length" -lt "$offset" ]; then
 		printf '\n%s\tshorter\n' "$mark"
 		exit 0
 	fi
 	: >"$dir/heard"
-	print_marks
+	print_marks "$length"
 	# tail hears of what is written at once, but not where it is given a link.
 	log=$dir/log
 	[ ! -L "$log" ] || log=$(readlink "$log")

@@ -10,6 +10,9 @@
 # shellcheck disable=SC2034 # for the scripts that this is put before
 job_format=1
 
+line_end='
+'
+
 # Prints the format of the job's folder.
 format_of() {
 	if [ -r "$dir/format" ]; then head -n 1 "$dir/format"; else echo 1; fi
@@ -21,9 +24,13 @@ prepare_result() {
 	printf '%4095s\n' '' >"$dir/$1"
 }
 
-# Writes a result, and wakes who follows the job. $1 its name, $2 the text.
+# Writes a result, and wakes who follows the job. $1 its name, $2 the text, whose lines become one.
 leave() {
-	printf '%.3900s\t.\n' "$(printf '%s' "$2" | tr '\n' ' ')" 1<>"$dir/$1" || return 1
+	text=$2
+	case $text in
+	*"$line_end"*) text=$(printf '%s' "$text" | tr '\n' ' ') ;;
+	esac
+	printf '%.3900s\t.\n' "$text" 1<>"$dir/$1" || return 1
 	wake wake-follower
 	return 0
 }

@@ -4,10 +4,10 @@
 # there, and follows its log. `results.sh`, `units.sh` and `follow.sh` are put before it when nixdash
 # is compiled.
 #
-# $1 the job's name, $2 where its log lies (memory or disk), $3 the bytes of the script, $4 seconds
-# that the job may take to end when it is stopped, or 0 for a job that needs nothing done afterwards,
-# $5 the result that is waited for (or exit), $6 a mark, $7 the script, the rest its arguments. Prints
-# a line of the mark, a tab and `begun`, and then what `follow.sh` prints.
+# $1 the job's name, $2 where its log lies (memory or disk), $3 seconds that the job may take to end
+# when it is stopped, or 0 for a job that needs nothing done afterwards, $4 the result that is waited
+# for (or exit), $5 a mark, $6 the script, the rest its arguments. Prints a line of the mark, a tab and
+# `begun`, and then what `follow.sh` prints.
 #
 # The job's folder is /run/nixdash/jobs/NAME. There are: log (standard output and error), exit (the code, when it has ended), marks (how long the log was at
 # which time, a line `LENGTH TIME` at most once a second while it grows) and what the script leaves.
@@ -17,25 +17,8 @@ base=/run/nixdash/jobs
 : "${job_format:=1}"
 logs=/var/lib/nixdash/jobs
 
-# Removes what jobs left that nobody will ask for any more: folders of jobs that ended a day ago, and
-# logs without a folder, as a restart leaves them. What runs is never touched.
-remove_leftovers() {
-	find "$base" -mindepth 1 -maxdepth 1 -type d -mmin +1440 2>/dev/null | while read -r old; do
-		is_there "nixdash-${old##*/}" || rm -rf "$old"
-	done
-	find "$base" -mindepth 1 -maxdepth 1 -name '.script.*' -mmin +60 -exec rm -f {} +
-	for old in "$logs"/*; do
-		job=${old##*/}
-		job=${job%.log}
-		if [ -e "$old" ] && [ ! -e "$base/$job" ] && ! is_there "nixdash-$job"; then
-			rm -rf "$old"
-		fi
-	done
-}
-
 # $1 what could not be done.
 give_up() {
-	rm -f "$arriving"
 	# A folder that another start made is not ours to remove.
 	[ -z "$made" ] || rm -rf "$dir"
 	echo "$1" >&2
@@ -47,15 +30,20 @@ make_log() {
 	case $1 in
 	memory) : >"$dir/log" ;;
 	disk)
-		mkdir -p "$logs" && chmod 700 "$logs" && : >"$logs/$name.log" &&
+		{ [ -d "$logs" ] || mkdir -p "$logs" && chmod 700 "$logs"; } && : >"$logs/$name.log" &&
 			ln -s "$logs/$name.log" "$dir/log"
 		;;
 	esac
 }
 
+# Copies lines without a process of its own.
+copy() {
+	while IFS= read -r copied; do printf '%s\n' "$copied"; done
+}
+
 # Writes what the unit runs, and what it runs afterwards.
 write_wrappers() {
-	cat >"$dir/run" <<'RUN' && cat >"$dir/after" <<'AFTER'
+	copy >"$dir/run" <<'RUN' && copy >"$dir/after" <<'AFTER'
 dir=$1
 shift
 : >"$dir/started"
@@ -126,33 +114,29 @@ begin() {
 }
 
 start() {
-	name=$1 place=$2 size=$3 stop_limit=$4 body=$7 arriving='' made=''
-	shift 7
+	name=$1 place=$2 stop_limit=$3 body=$6 made=''
+	shift 6
 	umask 077
 	dir=$base/$name
 	unit=nixdash-$name
-	if ! mkdir -p "$base" || ! chmod 700 /run/nixdash; then
+	if [ ! -d "$base" ] && ! { mkdir -p "$base" && chmod 700 /run/nixdash; }; then
 		echo "nothing can be made below /run/nixdash; is /run full?" >&2
 		exit 1
 	fi
-	arriving=$(mktemp "$base/.script.XXXXXX") || give_up "$base/.script cannot be made; is /run full?"
-	printf '%s' "$body" >"$arriving"
-	[ "$(wc -c <"$arriving")" -eq "$size" ] || give_up "the script did not arrive whole; is /run full?"
 	# A second start of the same job waits for the first one, and then finds it.
-	exec 8>>"$base/.starting"
+	command exec 8>>"$base/.starting" || give_up "$base/.starting cannot be made; is /run full?"
 	flock -w 20 8 || give_up "another start is under way"
 	# The folder is made before the unit is started: without it there is none.
 	if [ -e "$dir" ]; then
 		if [ -e "$dir/started" ] || is_there "$unit"; then
-			rm -f "$arriving"
 			echo there
 			exit 0
 		fi
 		rm -rf "$dir"
 	fi
 	mkdir "$dir" || give_up "$dir cannot be made; is /run full?"
-	mv "$arriving" "$dir/script" || give_up "$dir/script cannot be made; is /run full?"
 	made=yes
+	printf '%s' "$body" >"$dir/script" || give_up "$dir/script cannot be written; is /run full?"
 	for result in exit facts activated outcome word; do
 		prepare_result "$result" || give_up "$dir/$result cannot be written; is /run full?"
 	done
@@ -166,14 +150,13 @@ start() {
 	path=$(readlink -f /run/current-system)/sw/bin
 	[ -d "$path" ] || path=$PATH
 	begin "$@" || is_there "$unit" || [ -e "$dir/started" ] || give_up "systemd did not start $unit"
-	remove_leftovers </dev/null >/dev/null 2>&1 8>&- &
 }
 
 main() {
 	# In a shell of its own: it ends where it has nothing more to do, and lets go of its lock.
 	(start "$@") || exit
-	printf '%s\tbegun\n' "$6"
-	follow "$1" 0 "$5" "$6"
+	printf '%s\tbegun\n' "$5"
+	follow "$1" 0 "$4" "$5"
 }
 
 main "$@"

@@ -17,10 +17,8 @@ pub(super) use evaluator::Evaluating;
 pub(super) use jobs::Batch;
 pub(super) use source::{Arrived, Packed};
 
-use super::ancestry::source_of;
 use super::flake::LocalFlake;
-use super::owner::this_person;
-use super::scripts::{DISCARD, ROOT_DRV};
+use super::scripts::DISCARD;
 use super::step::Step;
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Evaluate, StorePath};
@@ -236,29 +234,6 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
         "the derivation of {} could not be copied from this machine to {builder}: {why}",
         step.host.name,
     )))
-}
-
-/// Roots the derivation where it is built: a garbage collection between its evaluation and its build
-/// would take it. A system that is built already is rooted in the same exchange: says whether it is. A root
-/// that cannot be made is no failure: the build says so, should it matter.
-pub(super) async fn root_derivation(step: &Step, drv: &str) -> bool {
-    let builder = step.host.build_on();
-    step.shared.note_use(builder);
-    let root = step.build_root();
-    let mut script = Script::new(ROOT_DRV).root().arg(drv).arg(format!("{root}.drv"));
-    if let Ok(toplevel) = step.toplevel() {
-        script = script.arg(toplevel.as_str()).arg(root);
-        if let Some(source) = source_of(step).await {
-            script = script.arg(source.revision).arg(source.flake).arg(this_person());
-        }
-    }
-    let why = match step.runner.run(builder, &script).await {
-        Ok(output) if output.is_ok() => return output.stdout.lines().any(|line| line == "rooted"),
-        Ok(output) => output.complaint(),
-        Err(error) => error.cause,
-    };
-    step.log(&format!("the derivation is not rooted: {why}")).await;
-    false
 }
 
 /// Removes a source folder; what stays behind after a failure is removed by the next run.

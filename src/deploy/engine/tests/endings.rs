@@ -81,15 +81,14 @@ async fn actions_do_what_they_say() {
 
 #[tokio::test(start_paused = true)]
 async fn a_system_that_is_built_already_is_rooted_and_no_job_begins() {
-    // Compare roots it in the exchange that roots its derivation; where that fails, build does it.
-    for roots_fail in [false, true] {
-        let mut target = Target { built: true, ..Target::default() };
-        if roots_fail {
-            target.always.insert("root-drv", Trouble::Lost);
-        }
+    // Compare roots it; where it could not, build does it.
+    for cannot_root in [false, true] {
+        let target = Target { built: true, cannot_root, ..Target::default() };
         let story = assert_ends("", target, Outcome::Switched).await;
-        assert_eq!(story.scripts("root").len(), usize::from(roots_fail));
-        assert_eq!(story.scripts("root-drv")[0].args[2], NEW);
+        assert_eq!(story.scripts("root").len(), usize::from(cannot_root));
+        assert_eq!(story.scripts("compare")[0].args[1], NEW);
+        let said = "the derivation is not rooted: ln: the disk is full";
+        assert_eq!(story.logged(Phase::Compare).contains(&said), cannot_root);
         assert!(
             !story.target.begun.keys().any(|job| job.contains("-build-")),
             "{:?}",
@@ -216,6 +215,6 @@ async fn a_confirmed_deploy_keeps_its_own_root_and_frees_that_of_another_builder
     let story = assert_ends("", target, Outcome::Switched).await;
     assert_eq!(story.scripts("keep").len(), 1);
     assert!(story.scripts("unroot").is_empty(), "it is built where it was built before");
-    let root = &story.scripts("root-drv")[0].args[1];
+    let root = &story.scripts("compare")[0].args[2];
     assert!(root.contains("samsung.run-7-"), "a root belongs to its run: {root}");
 }

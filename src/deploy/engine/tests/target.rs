@@ -36,7 +36,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::PUSH_WAY, "push-way"),
         (scripts::RECOVER, "recover"),
         (scripts::ROOT, "root"),
-        (scripts::ROOT_DRV, "root-drv"),
+        (scripts::ROOT_AHEAD, "root-ahead"),
         (job::scripts::START, "start"),
         (job::scripts::STOP, "stop"),
         (scripts::SYSTEMS, "systems"),
@@ -83,6 +83,8 @@ pub(super) struct Target {
     pub(super) derivations: String,
     /// Whether the system is built already.
     pub(super) built: bool,
+    /// Whether no root can be made where it is built.
+    pub(super) cannot_root: bool,
     /// Whether the supervisor's job is neither running nor ended.
     pub(super) dead: bool,
     /// How often nothing is left of a build or fetch, since the host restarts.
@@ -119,6 +121,7 @@ impl Default for Target {
             build_log: String::new(),
             derivations: String::new(),
             built: false,
+            cannot_root: false,
             dead: false,
             restarts: 0,
             check: "",
@@ -171,7 +174,7 @@ impl Target {
                 let was_there = if self.is_there || *begun > 0 { "there\n" } else { "" };
                 *begun = 1;
                 // The exchange ends here, so that what is told is told by the one that follows.
-                format!("{was_there}{}\tbegun\n", args[5])
+                format!("{was_there}{}\tbegun\n", args[4])
             }
             "follow" => self.follow(args),
             "acknowledge" => format!("boot_id\t{}\nrunning\t{NEW}\n{}", self.boot, self.decided()),
@@ -185,7 +188,8 @@ impl Target {
                 format!("boot_id\t{}\nword\t{word}\n{}", self.boot, begun.unwrap_or_default())
             }
             "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
-            "root-drv" if self.built => "rooted\n".to_owned(),
+            "compare" if self.cannot_root => "unrooted\tln: the disk is full\n".to_owned(),
+            "compare" if self.built => "rooted\n".to_owned(),
             "check" => self.check.to_owned(),
             "build-log" => self.build_log.clone(),
             "derivations" => self.derivations.clone(),

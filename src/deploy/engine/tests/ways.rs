@@ -235,7 +235,7 @@ async fn a_push_is_a_job_of_the_builder_that_signs_and_lets_the_target_check() {
     let taken = story.result.taken.unwrap();
     assert_eq!(taken.route, Route::Push { builder: "p620".to_owned() });
     let root = story.asked.iter().position(|(host, script)| {
-        host == "samsung" && name_of(script) == "root-drv" && script.args[0] == NEW
+        host == "samsung" && name_of(script) == "root-ahead" && script.args[0] == NEW
     });
     let copy = story.asked.iter().position(|(host, script)| {
         host == "p620" && script.args.contains(&"ssh-ng://me@samsung.lan".to_owned())
@@ -269,7 +269,7 @@ async fn a_builder_that_restarts_in_the_middle_copies_again() {
             "start" if of_copy => {
                 *begun += 1;
                 // Nothing is left of the first one: this one is not there either.
-                prints(&format!("{}\tbegun\n", script.args[5]))
+                prints(&format!("{}\tbegun\n", script.args[4]))
             }
             "follow" if of_copy && *followed < 2 => {
                 *followed += 1;

@@ -1,7 +1,7 @@
 //! Roots that a run leaves on the host that builds.
 
 use super::host::FolderHost;
-use crate::deploy::engine::scripts::{BUILT_FROM, CLOSURE_SIZE, COMPARE, ROOT_DRV, TIDY};
+use crate::deploy::engine::scripts::{BUILT_FROM, CLOSURE_SIZE, COMPARE, TIDY};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -23,6 +23,41 @@ fn only_a_system_becomes_the_next_one_of_its_host() {
         .collect();
     left.sort_unstable();
     assert_eq!(left, ["fetched", "samsung.next", "samsung.run-7-ab"]);
+}
+
+#[test]
+fn what_jobs_of_other_runs_left_long_ago_goes_and_what_runs_stays() {
+    let host = FolderHost::new();
+    host.program(
+        "bin/systemctl",
+        "#!/bin/sh\ncase $* in *run-1-ab-build-runs*) echo active ;; *) echo inactive ;; esac\n",
+    );
+    let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 3600);
+    for (job, is_old) in
+        [("run-1-ab-build-runs", true), ("run-2-ab-old", true), ("run-3-ab-new", false)]
+    {
+        let folder = host.path("run/nixdash/jobs").join(job);
+        fs::create_dir_all(&folder).unwrap();
+        if is_old {
+            fs::File::open(&folder).unwrap().set_modified(two_days_ago).unwrap();
+        }
+    }
+    fs::create_dir_all(host.path("var/lib/nixdash/jobs")).unwrap();
+    fs::create_dir_all(host.path("nix/var/nix/gcroots/nixdash")).unwrap();
+    for log in ["run-3-ab-new.log", "run-2-ab-old.log", "run-0-ab-restarted.log"] {
+        host.write(&format!("var/lib/nixdash/jobs/{log}"), "");
+    }
+    host.run(TIDY, &["run-6-ab"]);
+    let names = |folder: &str| {
+        let names = fs::read_dir(host.path(folder)).unwrap();
+        let mut names: Vec<String> =
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name.starts_with("run-"));
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(names("run/nixdash/jobs"), ["run-1-ab-build-runs", "run-3-ab-new"]);
+    assert_eq!(names("var/lib/nixdash/jobs"), ["run-3-ab-new.log"]);
 }
 
 #[test]
@@ -53,23 +88,56 @@ fn a_derivation_that_is_not_valid_any_more_is_told_though_its_file_is_left() {
             &format!("#!/bin/sh\ncase $1 in --check-validity) exit {valid} ;; esac\necho \"{}\" >&2\nexit {exits}\n", says.replace("\\'", "'")),
         );
         host.write("nix/store/x.drv", "");
-        let asked = format!("( set -- '{}'; {COMPARE} ) || :", drv.display());
+        let asked = format!(
+            "( set -- '{}' /nix/store/x '{}' '' '' ''; {COMPARE} ) || :",
+            drv.display(),
+            root(&host, "samsung")
+        );
         let text = host.run(&asked, &[]);
         assert_eq!(text.contains("invalid"), invalid, "{says} {text}");
     }
-    let text = host.run(COMPARE, &[gone.to_str().unwrap()]);
+    let text = host.run(COMPARE, &[gone.to_str().unwrap(), "x", &root(&host, "gone"), "", "", ""]);
     assert!(text.contains("invalid"), "{text}");
+    assert!(!host.path("nix/var/nix/gcroots/nixdash/gone.drv").is_symlink(), "nothing to keep");
+}
+
+/// Returns where a root of that name lies.
+fn root(host: &FolderHost, name: &str) -> String {
+    host.path("nix/var/nix/gcroots/nixdash").join(name).display().to_string()
+}
+
+#[test]
+fn a_system_that_is_there_is_kept_and_nothing_is_asked() {
+    let host = FolderHost::new();
+    host.write("nix/store/x.drv", "");
+    let (drv, system) = (host.path("nix/store/x.drv"), host.path("nix/store/new"));
+    let root = root(&host, "samsung");
+    let args = [drv.to_str().unwrap(), system.to_str().unwrap(), &root, "", "", ""];
+    let nix = "#!/bin/sh\ncase $1 in --check-validity) exit $valid ;; esac\necho asked >&2\n";
+    for (valid, is_rooted) in [("0", true), ("1", false)] {
+        host.program("bin/nix-store", &nix.replace("$valid", valid));
+        let text = host.run(&format!("( {COMPARE} ) 2>&1"), &args);
+        assert_eq!((text.contains("rooted\n"), text.contains("asked\n")), (is_rooted, !is_rooted));
+        assert_eq!(fs::read_link(&root).ok(), is_rooted.then(|| system.clone()), "{text}");
+        assert_eq!(fs::read_link(format!("{root}.drv")).unwrap(), drv);
+    }
+    host.write("nix/var/nix/gcroots/full", "no folder");
+    let nowhere = host.path("nix/var/nix/gcroots/full/samsung").display().to_string();
+    let args = [args[0], args[1], &nowhere, "", "", ""];
+    let text = host.run(&format!("( {COMPARE} ) 2>&1"), &args);
+    assert!(text.contains("unrooted\tmkdir: ") && text.contains("asked\n"), "{text}");
 }
 
 #[test]
 fn what_a_system_is_built_from_is_remembered_until_it_is_gone() {
     let host = FolderHost::new();
-    let (system, root) = ("/nix/store/m0z-new", host.path("nix/var/nix/gcroots/nixdash/samsung.x"));
-    let (root, drv_root) = (root.to_str().unwrap(), format!("{}.drv", root.display()));
-    let rooting = ["/nix/store/m0z-new.drv", &drv_root, system, root];
-    host.run(ROOT_DRV, &rooting);
+    host.program("bin/nix-store", "#!/bin/sh\necho 'this derivation will be built:' >&2\n");
+    host.write("nix/store/m0z-new.drv", "");
+    let (drv, system) = (host.path("nix/store/m0z-new.drv"), "/nix/store/m0z-new");
+    let (drv, root) = (drv.to_str().unwrap(), root(&host, "samsung.x"));
+    host.run(COMPARE, &[drv, system, &root, "", "", ""]);
     assert_eq!(host.run(BUILT_FROM, &[system]), "", "nobody knew");
-    host.run(ROOT_DRV, &[rooting.as_slice(), &["abc1234-dirty", "", "me@desk"]].concat());
+    host.run(COMPARE, &[drv, system, &root, "abc1234-dirty", "", "me@desk"]);
     let said = host.run(BUILT_FROM, &[system]);
     let fields: Vec<&str> = said.trim_end().split('\t').collect();
     assert_eq!(fields[..3], ["abc1234-dirty", "unknown", "me@desk"]);

@@ -3,6 +3,7 @@
 use crate::cli::status::{interrupted, or_unknown, table};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, wait};
 use crate::fleet::words::changes as words;
+use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{
     Fleet, Generation, Generations, RestartReason, StorePath, SystemChanges, bytes, select,
 };
@@ -260,7 +261,7 @@ fn list_text(found: &Generations, zone: &TimeZone) -> String {
     let head = ["GENERATION", "MADE", "NIXOS", "KERNEL", "REVISION", "SIZE", "IN USE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(found.all.iter().map(|one| {
-        let revision = one.revision.as_ref().map(|text| text.chars().take(12).collect());
+        let revision = one.revision.as_deref().map(short_revision);
         let mut uses = words::in_use(found, one.number);
         if !one.specialisations.is_empty() {
             let names: Vec<&str> = one.specialisations.keys().map(String::as_str).collect();

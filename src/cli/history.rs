@@ -7,6 +7,7 @@ use crate::cli::left::{self, Ends};
 use crate::cli::status::{or_unknown, table};
 use crate::cli::words::{GOES_ON, LEFT, NO_END, NO_RUNS};
 use crate::cli::{CliError, complete, print, selectors};
+use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostBuilds, HostResult, Outcome, RunEvent, RunWhat, StorePath,
     duration, percent, select,
@@ -255,7 +256,7 @@ fn text(runs: &[RunRow], zone: &TimeZone, stand: impl Fn(&RunRow) -> &'static st
     let mut notes = Vec::new();
     for run in runs {
         let began = run.began_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-        let revision = run.revision.as_deref().map(short);
+        let revision = run.revision.as_deref().map(short_revision);
         let mut first = vec![run.run.to_string(), began, run.title.clone(), or_unknown(revision)];
         let gaps = run.gaps.iter().map(|(why, lines, events)| why.sentence(*lines, *events));
         notes.extend(gaps.map(|gap| format!("run {}: {gap}", run.run)));
@@ -284,15 +285,6 @@ fn text(runs: &[RunRow], zone: &TimeZone, stand: impl Fn(&RunRow) -> &'static st
         text.push('\n');
     }
     text
-}
-
-/// Returns a revision as people know it: of a hash the first twelve characters.
-fn short(revision: &str) -> String {
-    let (hash, dirty) = match revision.strip_suffix("-dirty") {
-        Some(hash) => (hash, "-dirty"),
-        None => (revision, ""),
-    };
-    format!("{}{dirty}", hash.chars().take(12).collect::<String>())
 }
 
 fn host_cells(result: &HostResult) -> [String; 4] {

@@ -329,6 +329,29 @@ pub enum Report {
     Done,
 }
 
+impl Report {
+    /// Returns whether the phase found nothing wrong with the host.
+    pub fn went_well(&self) -> bool {
+        match self {
+            Self::Activated(Activation::Runs(remarks)) => remarks.blemish().is_none(),
+            Self::Checked { new_failed_units, broken } => {
+                new_failed_units.is_empty() && broken.is_empty()
+            }
+            Self::AddressesLost(_) => false,
+            // How a host ended is judged by its outcome.
+            Self::Preflight(_)
+            | Self::Evaluated { .. }
+            | Self::Compared { .. }
+            | Self::Built { .. }
+            | Self::Fetched { .. }
+            | Self::Activated(Activation::Decided(_))
+            | Self::Persisted(_)
+            | Self::Rebooted(_)
+            | Self::Done => true,
+        }
+    }
+}
+
 /// What is known of a host's run; grows from phase to phase and goes with every command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFacts {

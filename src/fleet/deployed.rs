@@ -55,6 +55,13 @@ pub fn commit_of(revision: &str) -> &str {
     revision.strip_suffix("-dirty").unwrap_or(revision)
 }
 
+/// Returns whether two revisions are the same, dirty or not, where either may be cut short.
+pub fn is_same_revision(one: &str, other: &str) -> bool {
+    let is_dirty = |revision: &str| commit_of(revision) != revision;
+    let (short, long) = (commit_of(one), commit_of(other));
+    is_dirty(one) == is_dirty(other) && (long.starts_with(short) || short.starts_with(long))
+}
+
 /// Returns whether a text may be a revision of git, dirty or not: what a host says is passed on to git.
 fn is_revision(text: &str) -> bool {
     let commit = commit_of(text);

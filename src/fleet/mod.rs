@@ -60,7 +60,9 @@ pub use changes::{
 };
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use colours::{LineColours, TextStyle};
-pub use deployed::{Ancestry, DeployFacts, DeployedFrom, FlakeSource, Specialisation, commit_of};
+pub use deployed::{
+    Ancestry, DeployFacts, DeployedFrom, FlakeSource, Specialisation, commit_of, is_same_revision,
+};
 pub use event::{DropReason, Event, LogFrom, RunEvent, RunWhat};
 pub use expiry::{Validity, ValidityState};
 pub use facts::{

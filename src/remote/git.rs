@@ -72,13 +72,13 @@ async fn git_says(dir: &Path, args: &[&str]) -> Option<String> {
     output.is_ok().then_some(output.stdout)
 }
 
-/// Returns a work tree's short revision, with `-dirty` when tracked files have changes; none when
+/// Returns a work tree's revision, with `-dirty` when tracked files have changes; none when
 /// the folder is in no git repository, or git is not there.
 pub async fn git_revision(dir: &Path) -> Option<String> {
     if !dir.is_dir() {
         return None;
     }
-    let head = git_says(dir, &["rev-parse", "--short", "HEAD"]).await?;
+    let head = git_says(dir, &["rev-parse", "HEAD"]).await?;
     let changes = git_says(dir, &["status", "--porcelain", "--untracked-files=no"]).await?;
     let dirty = if changes.trim().is_empty() { "" } else { "-dirty" };
     Some(format!("{}{dirty}", head.trim()))

@@ -22,6 +22,7 @@ use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, severity_role, state_counts};
 use crate::dash::world::{MeanCoverage, RunSign, coverage_tier};
 use crate::fleet::words::counted;
+use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{Severity, number_of};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -80,7 +81,7 @@ fn revision(paint: &Paint<'_>) -> Vec<Span<'static>> {
         Some((hash, dirty)) => (hash, Some(dirty)),
         None => (revision.as_str(), None),
     };
-    let hash: String = hash.chars().take(8).collect();
+    let hash = short_revision(hash);
     let state = match dirty {
         Some(dirty) => Span::raw(dirty.to_owned()),
         None => paint.span(Role::Dim, "clean"),

@@ -9,6 +9,7 @@ use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::WAITING;
+use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{
     Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent,
 };
@@ -243,8 +244,8 @@ pub(in crate::dash) fn run_name(paint: &Paint<'_>, run: &RunView) -> String {
 /// Returns a revision short enough for a line.
 pub(in crate::dash) fn revision_words(revision: &str) -> String {
     match revision.split_once('-') {
-        Some((hash, rest)) => format!("{} {rest}", cut_hash(hash)),
-        None => cut_hash(revision),
+        Some((hash, rest)) => format!("{} {rest}", short_revision(hash)),
+        None => short_revision(revision),
     }
 }
 
@@ -276,10 +277,6 @@ pub(in crate::dash) fn behind_words(counted: Option<Ancestry>) -> (Role, String)
             (Role::Warn, format!("▲ {behind} behind the flake, {lacks}"))
         }
     }
-}
-
-fn cut_hash(hash: &str) -> String {
-    hash.chars().take(8).collect()
 }
 
 /// Returns what an action means.

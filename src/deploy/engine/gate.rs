@@ -39,8 +39,8 @@ pub(super) async fn ask(
                 let limit = check::limit(commands.len());
                 let toplevel = known.toplevel.as_ref().map_or("", StorePath::as_str);
                 let mut script = Script::new(WELL).root().limit(limit).arg(toplevel);
-                script.args.extend(commands);
-                judge_well(host, known, shared.runner.run(host, &script).await)
+                script.args.extend(commands.iter().cloned());
+                judge_well(host, known, &commands, shared.runner.run(host, &script).await)
             })))
             .await
         }
@@ -96,8 +96,13 @@ fn judge_command(host: &str, limit: Duration, done: Result<Output, RemoteError>)
     }
 }
 
-/// Judges whether a host is still well.
-fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -> GateAnswer {
+/// Judges whether a host is still well. `commands` are its checks.
+fn judge_well(
+    host: &str,
+    known: &RunFacts,
+    commands: &[String],
+    done: Result<Output, RemoteError>,
+) -> GateAnswer {
     let output = match done {
         Ok(output) if output.is_ok() => output,
         Ok(output) => return GateAnswer::NotMade(format!("{host}: {}", output.complaint())),
@@ -122,7 +127,8 @@ fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -
     let failed: Vec<String> = values(&output, "failed")
         .filter(|unit| !already.contains(&unit) && !noted.contains(unit.as_str()))
         .collect();
-    let broken: Vec<String> = values(&output, "broken").collect();
+    let numbers = values(&output, "broken");
+    let broken: Vec<String> = numbers.map(|number| check::command(commands, &number)).collect();
     if !failed.is_empty() {
         return GateAnswer::Failed(format!(
             "{host}: {} failed after its deploy",
@@ -217,13 +223,17 @@ mod tests {
         let new = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
         let mut known = RunFacts { toplevel: StorePath::parse(new).ok(), ..RunFacts::default() };
         known.preflight.failed_units.insert("old.service".to_owned());
-        let judged = |text: &str| judge_well("a", &known, output(text));
+        let judged = |text: &str| judge_well("a", &known, &["curl -f x".to_owned()], output(text));
         assert_eq!(judged(&format!("running\t{new}\nfailed\told.service\n")), GateAnswer::Passed);
         assert!(matches!(
             judged(&format!("running\t{new}\nfailed\tx.service\n")),
             GateAnswer::Failed(_)
         ));
         assert!(matches!(judged("running\t/nix/store/other\n"), GateAnswer::Failed(_)));
+        assert_eq!(
+            judged(&format!("running\t{new}\nbroken\t0\n")),
+            GateAnswer::Failed("a: a check failed: curl -f x".to_owned())
+        );
         assert!(matches!(judged("nothing"), GateAnswer::NotMade(_)));
     }
 

@@ -89,12 +89,12 @@ async fn look_again(step: &Step, found: &Preflight) -> Result<Option<Reason>, Fa
         let text = format!("{name} could not be looked at again: {}", output.complaint());
         return Ok(Some(Reason::new(Code::CheckFailed, text)));
     }
-    Ok(still_wrong(name, before, &output.stdout))
+    Ok(still_wrong(name, before, commands, &output.stdout))
 }
 
 /// Says what is still wrong, where something is: units that the earlier run named, and checks. `text` is
-/// what the host said.
-fn still_wrong(host: &str, before: &str, text: &str) -> Option<Reason> {
+/// what the host said, of its checks by their numbers.
+fn still_wrong(host: &str, before: &str, commands: &[String], text: &str) -> Option<Reason> {
     let said = |wanted: &str| {
         let lines = text.lines().filter_map(|line| line.split_once('\t'));
         let values = lines.filter(|(key, _)| *key == wanted);
@@ -102,7 +102,8 @@ fn still_wrong(host: &str, before: &str, text: &str) -> Option<Reason> {
     };
     let mut units = said("failed");
     units.retain(|unit| names_unit(before, unit));
-    let broken = said("broken");
+    let broken: Vec<String> =
+        said("broken").iter().map(|number| check::command(commands, number)).collect();
     if !broken.is_empty() {
         let text =
             format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
@@ -353,13 +354,16 @@ mod tests {
     #[test]
     fn a_host_that_was_left_degraded_is_well_when_its_units_and_checks_are() {
         let before = "fleet-migrate.service failed; see `systemctl status` there";
-        let look = |text: &str| still_wrong("razer", before, text);
+        let checks = ["curl -f localhost".to_owned()];
+        let look = |text: &str| still_wrong("razer", before, &checks, text);
         let units =
             look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\n").unwrap();
         assert_eq!(units.code, Code::UnitsFailed);
         assert!(units.text.contains("fleet-migrate.service still failed"), "{units}");
         assert!(!units.text.contains("old.service"), "it had failed before that run: {units}");
-        assert_eq!(look("broken\tcurl -f localhost\n").unwrap().code, Code::CheckFailed);
+        let check = look("broken\t0\n").unwrap();
+        assert_eq!(check.code, Code::CheckFailed);
+        assert!(check.text.ends_with("a check still fails: curl -f localhost"), "{check}");
         assert_eq!(look("running\t/x\nfailed\told.service\n"), None);
         assert_eq!(look("failed\tmigrate.service\n"), None, "its name only ends so");
     }

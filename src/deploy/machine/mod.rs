@@ -195,9 +195,11 @@ impl Machine {
             Err(failure) => return self.fail(index, phase, failure, now, out),
         };
         self.choose_way(index, &report, out);
+        let went_well = report.went_well();
         match self.hosts[index].take(report) {
             None => {
-                tell_phase(out, name, phase, PhaseState::Finished);
+                let state = if went_well { PhaseState::Finished } else { PhaseState::Failed };
+                tell_phase(out, name, phase, state);
                 self.hosts[index].done.insert(phase);
                 let out_of_run = self.hosts[index].leaves.take();
                 match out_of_run {
@@ -349,8 +351,11 @@ impl Machine {
             Phase::Fetch => setup.route.travels(),
             Phase::Activate => goal != Goal::Boot,
             // Without magic rollback the host waits for nobody: there is nothing to acknowledge.
-            Phase::Acknowledge | Phase::Check | Phase::Settle => {
-                goal.activates() && self.hosts[index].setup.activation.magic_rollback()
+            Phase::Acknowledge => goal.activates() && setup.activation.magic_rollback(),
+            // What goes back need not be looked at, and does not settle.
+            Phase::Check | Phase::Settle => {
+                let goes_back = self.hosts[index].known.abort.is_some();
+                goal.activates() && setup.activation.magic_rollback() && !goes_back
             }
             Phase::Persist => goal != Goal::DryActivate,
             // It follows only a system that was made permanent.

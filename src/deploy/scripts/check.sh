@@ -2,8 +2,9 @@
 # Looks at a freshly activated host, as root: which units failed, and whether each configured
 # command ($2, $3 …) succeeds, up to the first that does not: the host goes back then, and the others would
 # only keep it up. $1 is the supervisor's job, which is told when the checks have ended.
-# `results.sh` is put before it when nixdash is compiled. Prints key<TAB>value lines; of a failed unit its
-# name and, after another tab, the last line that it wrote itself in this run of it.
+# `results.sh` is put before it when nixdash is compiled. Prints lines of a key and values with tabs between: `held`
+# or `broken` with the number of the command, the first is 0, and of one that failed how it ended and the last line
+# that it printed; `failed` with a unit and the last line that it wrote itself in this run of it.
 
 # How long a command may take, in seconds.
 limit=60
@@ -14,18 +15,19 @@ main() {
 	# Through a file: a child that a command leaves behind would hold a pipe open.
 	printed=$(mktemp) || printed=/dev/null
 	trap '[ "$printed" = /dev/null ] || rm -f "$printed"' EXIT
+	number=0
 	for command; do
 		began=$(uptime_s)
 		if timeout -k 5 "$limit" /bin/sh -c "$command" >"$printed" 2>&1 </dev/null; then
-			printf 'held\t%s\n' "$command"
+			printf 'held\t%s\n' "$number"
 		else
 			how="exit code $?"
 			# Many a command exits with 124 itself.
 			[ $(($(uptime_s) - began)) -lt "$limit" ] || how="did not end within $limit s"
-			said=$(tail -c 4096 "$printed" | tail -n 1)
-			printf 'broken\t%s (%s%s)\n' "$command" "$how" "${said:+: $said}"
+			printf 'broken\t%s\t%s\t%s\n' "$number" "$how" "$(tail -c 4096 "$printed" | tail -n 1)"
 			break
 		fi
+		number=$((number + 1))
 	done
 	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
 		while read -r unit _; do

@@ -11,8 +11,10 @@ main() {
 	if [ -n "$toplevel" ] && name_of_specialisation "$toplevel" "$running" >/dev/null; then
 		printf 'system\t%s\n' "$toplevel"
 	fi
+	number=0
 	for command; do
-		timeout -k 5 60 /bin/sh -c "$command" >/dev/null 2>&1 </dev/null || printf 'broken\t%s\n' "$command"
+		timeout -k 5 60 /bin/sh -c "$command" >/dev/null 2>&1 </dev/null || printf 'broken\t%s\n' "$number"
+		number=$((number + 1))
 	done
 	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
 		while read -r unit _; do printf 'failed\t%s\n' "$unit"; done

@@ -118,7 +118,7 @@ pub enum PhaseState {
     Started,
     /// It ended well.
     Finished,
-    /// It ended the host's run.
+    /// It ended the host's run, or found that the host is not well: that one may stay as it is or go back.
     Failed,
     /// It does not apply to this strategy or action.
     Skipped,

@@ -12,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// How many finished runs are read when the watch begins.
-const PAST: usize = 20;
+/// How many finished runs of the fleet are read when the watch begins.
+const PAST: usize = 100;
 
 /// The biggest file that says how far a run is, in bytes.
 const BIGGEST_LIVE: u64 = 16 << 20;
@@ -61,8 +61,7 @@ pub struct RunWatch {
 }
 
 impl RunWatch {
-    /// Begins to watch the runs of the fleet in that file; the first look brings the last twenty
-    /// too.
+    /// Begins to watch the runs of the fleet in that file; the first look brings the last hundred too.
     pub fn new(runs: Runs, fleet: Option<PathBuf>) -> Self {
         Self { runs, fleet, places: HashMap::new(), listed: None }
     }
@@ -77,7 +76,8 @@ impl RunWatch {
             Some((_, all)) => all,
             None => self.runs.list().unwrap_or_default(),
         };
-        let skip = if first { all.len().saturating_sub(PAST) } else { 0 };
+        // Of the runs of this fleet: those of other files in between take none of their places.
+        let skip = if first { self.first_of_the_past(&all) } else { 0 };
         for (index, run) in all.iter().enumerate() {
             // Whose it is, is noted before its process.
             if !self.places.contains_key(run) && self.runs.is_reserved(run) {
@@ -101,6 +101,15 @@ impl RunWatch {
         }
         self.listed = Some((changed.unwrap_or(SystemTime::UNIX_EPOCH), all));
         news
+    }
+}
+
+impl RunWatch {
+    /// Returns the index of the oldest run that is read when the watch begins.
+    fn first_of_the_past(&self, all: &[RunId]) -> usize {
+        let is_own = |(_, run): &(usize, &RunId)| self.runs.belongs_to(run, self.fleet.as_deref());
+        let own = all.iter().enumerate().rev().filter(is_own);
+        own.take(PAST).last().map_or(all.len(), |(index, _)| index)
     }
 }
 
@@ -175,6 +184,35 @@ mod tests {
         writer.flush().unwrap();
         assert_eq!(watch.look(), [RunNews::Event(end)]);
         assert_eq!(watch.look(), []);
+    }
+
+    #[test]
+    fn runs_of_other_fleets_take_no_place_of_what_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let ended = |fleet: Option<&Path>| {
+            let mut writer = runs.begin(fleet).unwrap();
+            let run = writer.run().clone();
+            writer.write(&event(&run, RunWhat::begin(vec!["a".into()], "x".into())));
+            writer.finish();
+            fs::write(runs.folder(&run).join("process"), "1 12345\n").unwrap();
+            run
+        };
+        let (oldest, own) = (ended(None), ended(None));
+        let practice = Path::new("/lab/hosts.toml");
+        (0..PAST).for_each(|_| drop(ended(Some(practice))));
+        let told = |fleet: Option<&Path>| {
+            let news = RunWatch::new(runs.clone(), fleet.map(Path::to_owned)).look();
+            news.into_iter().filter_map(|news| match news {
+                RunNews::Event(event) => Some(event.run),
+                RunNews::Live(..) | RunNews::Gone(_) => None,
+            })
+        };
+        assert_eq!(told(None).collect::<Vec<_>>(), [oldest.clone(), own]);
+        assert_eq!(told(Some(practice)).count(), PAST);
+        (0..PAST - 1).for_each(|_| drop(ended(None)));
+        assert!(!told(None).any(|run| run == oldest));
+        assert_eq!(told(None).count(), PAST);
     }
 
     #[test]

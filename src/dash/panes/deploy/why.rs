@@ -16,6 +16,7 @@ use crate::dash::widgets::text::{wrap, wrap_to};
 use crate::dash::words::reasons::{ToldReason, reason};
 use crate::dash::words::ways::{self, NextStep};
 use crate::dash::world::HostRun;
+use crate::fleet::is_same_revision;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -46,7 +47,8 @@ const WAYS_TO_THE_FLAKE: [NextStep; 7] = [
 fn ways_of(model: &Model) -> &'static [NextStep] {
     let deployed = model.shown_run().and_then(|run| run.plan.as_ref()?.revision.as_deref());
     let is = model.world.revision.as_deref();
-    let has_changed = deployed.zip(is).is_some_and(|(deployed, is)| deployed != is);
+    let has_changed =
+        deployed.zip(is).is_some_and(|(deployed, is)| !is_same_revision(deployed, is));
     if has_changed { &WAYS_TO_THE_FLAKE } else { &WAYS }
 }
 

@@ -200,6 +200,8 @@ impl LogPane {
         self.alone = None;
         self.leave_comparison();
         self.shown = None;
+        // The same rows are asked for once more, where another choice of hosts comes to the same.
+        self.asked = None;
         self.counted = None;
         self.activity = None;
         self.build = None;

@@ -8,6 +8,7 @@ use super::commit::{FlakeCommit, NoCommit, commit_of};
 use super::evaluator::Evaluator;
 use super::place::Place;
 use crate::deploy::engine::step::Step;
+use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{StorePath, ago};
 use crate::nix::argv;
 use crate::nix::flake_lock::content_hashes;
@@ -68,7 +69,7 @@ async fn commit(step: &Step) -> Result<Arc<FlakeCommit>, NoCommit> {
 /// Returns the answer that was kept.
 pub(super) async fn look_up(step: &Step, known: &EvaluationKey) -> Option<KeptEvaluation> {
     let found = step.shared.kept.as_ref()?.get(&known.inputs)?;
-    let short: String = known.commit.commit.chars().take(8).collect();
+    let short = short_revision(&known.commit.commit);
     step.log(&format!(
         "not evaluated again: commit {short} was evaluated before (age of the answer: {}), and flake.lock \
          pins all of its inputs",

@@ -1,7 +1,7 @@
 //! How a host's run ends: every word of the supervisor, exit codes, lost jobs, restarts.
 
 use super::target::{NEW, OLD, Target, assert_ends, deploy, deploy_and_say};
-use crate::fleet::{Code, Goal, Outcome, Phase};
+use crate::fleet::{Code, Goal, Outcome, Phase, PhaseState};
 use crate::remote::Trouble;
 
 #[tokio::test(start_paused = true)]
@@ -116,9 +116,12 @@ async fn a_build_that_fails_activates_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_does_not_hold_sends_the_host_back() {
-    let target =
-        Target { check: "broken\tsystemctl is-active sshd (exit code 3)\n", ..Target::default() };
-    let story = assert_ends("", target, Outcome::RolledBack).await;
+    let target = Target { check: "broken\t0\texit code 3\t\n", ..Target::default() };
+    let check = "check = [\"systemctl is-active sshd\"]";
+    let story = assert_ends(check, target, Outcome::RolledBack).await;
+    assert!(story.error().contains("systemctl is-active sshd (exit code 3)"), "{}", story.error());
+    let ends = [PhaseState::Failed, PhaseState::Skipped, PhaseState::Failed];
+    assert_eq!([Phase::Check, Phase::Settle, Phase::Persist].map(|of| story.ended(of)), ends);
     let word = story.target.word.as_deref().unwrap();
     assert!(word.starts_with("abort check-failed a check failed"), "{word}");
     assert_eq!(story.code(), Some(Code::CheckFailed));
@@ -141,6 +144,9 @@ async fn a_failed_unit_is_named_with_its_own_last_line() {
     assert!(!story.error().contains("old.service"));
     let fix = "read its journal there with `journalctl --unit bluetooth.service`";
     assert_eq!(story.result.findings[0].fix, fix);
+    // It stays, and nothing says that all was well.
+    let ends = [PhaseState::Failed, PhaseState::Finished, PhaseState::Finished];
+    assert_eq!([Phase::Check, Phase::Settle, Phase::Persist].map(|of| story.ended(of)), ends);
     assert_eq!(story.code(), Some(Code::UnitsFailed));
 }
 

@@ -3,7 +3,7 @@
 use crate::deploy::engine::scripts;
 use crate::deploy::{Control, Deploy, Request, RunBegin, RunJournal, Setup, setup};
 use crate::fleet::{
-    Code, Fleet, Goal, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject,
+    Code, Fleet, Goal, HostResult, Outcome, Phase, PhaseState, RunEvent, RunId, RunWhat, Subject,
 };
 use crate::record::RunStreams;
 use crate::remote::job;
@@ -278,6 +278,15 @@ impl Story {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Returns how a phase ended.
+    pub(super) fn ended(&self, wanted: Phase) -> PhaseState {
+        let states = self.events.iter().filter_map(|event| match &event.what {
+            RunWhat::Phase { phase, state, .. } if *phase == wanted => Some(*state),
+            _ => None,
+        });
+        states.last().unwrap()
     }
 
     /// Returns the scripts of a name that were run, in order.

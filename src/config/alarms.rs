@@ -99,7 +99,8 @@ fn silences(
             continue;
         };
         let title = format!("entry {} of [[alarms.silence]]", index + 1);
-        let entry = Section::new(title, table, item.span().start);
+        let entry =
+            Section::new(title, table, item.span().start).requiring(&["code", "reason", "until"]);
         all.extend(silence(report, &entry, hosts, tiers));
     }
     all

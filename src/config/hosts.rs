@@ -22,20 +22,31 @@ pub(super) type SeenAddresses = HashMap<(String, u16), String>;
 pub(super) struct HostNames<'a> {
     /// None where `[hosts]` itself is no table: that is reported, and no name is judged.
     names: Option<Vec<&'a str>>,
+    /// The tags of the hosts, as they are written.
+    tags: Vec<&'a str>,
 }
 
 impl<'a> HostNames<'a> {
     /// Takes every name in `[hosts]`, also of hosts with mistakes: they are meant to be there.
     pub(super) fn of(root: &Section<'a>) -> Self {
-        let names = match root.raw("hosts").map(|hosts| hosts.get_ref().as_table()) {
-            None => Some(Vec::new()),
-            Some(None) => None,
-            Some(Some(table)) => {
-                let hosts = Section::new("[hosts]", table, 0);
-                Some(hosts.entries().into_iter().map(|(name, _)| name.value).collect())
-            }
+        let table = match root.raw("hosts").map(|hosts| hosts.get_ref().as_table()) {
+            None => return Self { names: Some(Vec::new()), tags: Vec::new() },
+            Some(None) => return Self { names: None, tags: Vec::new() },
+            Some(Some(table)) => table,
         };
-        Self { names }
+        let hosts = Section::new("[hosts]", table, 0).entries();
+        let tags = hosts.iter().flat_map(|(_, host)| tags_written(host)).collect();
+        Self { names: Some(hosts.into_iter().map(|(name, _)| name.value).collect()), tags }
+    }
+
+    /// Returns whether a host has this name.
+    pub(super) fn has_host(&self, name: &str) -> bool {
+        self.names.as_ref().is_some_and(|names| names.contains(&name))
+    }
+
+    /// Returns whether a host has this tag.
+    pub(super) fn has_tag(&self, tag: &str) -> bool {
+        self.tags.contains(&tag)
     }
 
     /// Reads the name of a host, and reports one that no host has.
@@ -45,21 +56,47 @@ impl<'a> HostNames<'a> {
         section: &Section<'_>,
         key: &str,
     ) -> Option<String> {
+        let one_host = |_: &str| "this key takes the name of one host".to_owned();
+        self.named_beside_tags(report, section, key, one_host)
+    }
+
+    /// Does the same where a tag may be named too; `as_tag` says how that is written.
+    pub(super) fn named_beside_tags(
+        &self,
+        report: &mut MistakeReport<'_>,
+        section: &Section<'_>,
+        key: &str,
+        as_tag: impl FnOnce(&str) -> String,
+    ) -> Option<String> {
         let name = section.text(report, key)?;
         if let Some(names) = &self.names
             && !names.contains(&name.value)
         {
-            let hint = match nearest(name.value, names) {
-                Some(near) => did_you_mean(near),
-                None if names.is_empty() => "the file has no hosts; add [hosts.NAME]".to_owned(),
-                None => format!("the hosts are: {}", names.join(", ")),
+            let tag = name.value.strip_prefix('@').unwrap_or(name.value);
+            let (fault, hint) = if self.has_tag(tag) {
+                (format!("{:?} is a tag, not a host", name.value), as_tag(tag))
+            } else {
+                (format!("there is no host {:?}", name.value), Self::advice(name.value, names))
             };
-            let message =
-                format!("`{key}` in {}: there is no host {:?}", section.name(), name.value);
-            report.error(name.at, message, hint);
+            report.error(name.at, format!("`{key}` in {}: {fault}", section.name()), hint);
         }
         Some(name.value.to_owned())
     }
+
+    /// Says which host may be meant by a name that none has.
+    fn advice(name: &str, names: &[&str]) -> String {
+        match nearest(name, names) {
+            Some(near) => did_you_mean(near),
+            None if names.is_empty() => "the file has no hosts; add [hosts.NAME]".to_owned(),
+            None => format!("the hosts are: {}", names.join(", ")),
+        }
+    }
+}
+
+/// Returns the tags in the table of a host, as they are written; its mistakes are reported elsewhere.
+fn tags_written<'a>(host: &'a Spanned<DeValue<'a>>) -> Vec<&'a str> {
+    let tags = host.get_ref().get("tags").and_then(|tags| tags.get_ref().as_array());
+    tags.into_iter().flatten().filter_map(|tag| tag.get_ref().as_str()).collect()
 }
 
 /// Reads a strategy.

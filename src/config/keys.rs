@@ -585,7 +585,12 @@ const ROLLOUT: &[KnownKey] = &[
 ];
 
 const GATES: &[KnownKey] = &[
-    key("name", "a name", "required", "What it is called."),
+    key(
+        "name",
+        "a name",
+        "required",
+        "What it is called. `soak` and `proof` are the names of nixdash's own checks.",
+    ),
     key(
         "command",
         "a list: a program and its arguments",

@@ -3,7 +3,7 @@
 use crate::config::error::MistakeReport;
 use crate::config::hosts::HostNames;
 use crate::config::keys::KeyTable;
-use crate::config::section::{At, Section, nearest};
+use crate::config::section::{At, Section, ValuePlace, nearest};
 use crate::config::server::{self, RawServer};
 use crate::config::value::{self, Meaning, fail};
 use crate::config::words::{did_you_mean, out_of_bounds};
@@ -45,14 +45,16 @@ pub(super) fn read(
     let actions = [("halt", OnFailure::Halt), ("rollback", OnFailure::Rollback)];
     Rollout {
         parallel: number(report, "parallel", 1).unwrap_or(usual.parallel),
-        waves: waves(report, section, fleet),
+        waves: waves(report, section, hosts, fleet),
         canary: canary.unwrap_or(usual.canary),
         canary_is_written: canary.is_some(),
         soak: section.parsed(report, "soak", soak).map_or(usual.soak, |time| time.value),
         gates: gates(report, section),
         max_failed: section
             .raw("max_failed")
-            .and_then(|value| quota(report, section, "max_failed", value, 0..=1000))
+            .and_then(|value| {
+                quota(report, section, ("max_failed", ValuePlace::Value), value, 0..=1000)
+            })
             .unwrap_or(usual.max_failed),
         on_failure: section
             .word(report, "on_failure", &actions)
@@ -80,7 +82,8 @@ pub(super) fn budgets(
             report.error(value.span().start, message, hint);
             continue;
         };
-        let entry = Section::new(format!("[budget.{}]", name.value), table, name.at);
+        let title = format!("[budget.{}]", name.value);
+        let entry = Section::new(title, table, name.at).requiring(&["tag"]);
         entry.check_keys(report, &KeyTable::Budget.names());
         if entry.key("tag").is_none() {
             let message = format!("{} has no `tag`", entry.name());
@@ -122,7 +125,7 @@ fn percent(text: &str) -> Option<u8> {
 fn quota(
     report: &mut MistakeReport<'_>,
     section: &Section<'_>,
-    key: &str,
+    (key, place): (&str, ValuePlace),
     value: &Spanned<DeValue<'_>>,
     bounds: std::ops::RangeInclusive<usize>,
 ) -> Option<Quota> {
@@ -151,14 +154,19 @@ fn quota(
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
             | DeValue::Array(_)
-            | DeValue::Table(_) => section.wrong(report, key, value, &expected),
+            | DeValue::Table(_) => section.wrong_number(report, key, value, place, &expected),
         }
     }
     found
 }
 
 /// Reads `waves`.
-fn waves(report: &mut MistakeReport<'_>, section: &Section<'_>, fleet: &[Host]) -> Vec<WaveRule> {
+fn waves(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    hosts: &HostNames<'_>,
+    fleet: &[Host],
+) -> Vec<WaveRule> {
     let Some(value) = section.raw("waves") else { return Vec::new() };
     let Some(array) = value.get_ref().as_array() else {
         let expected = format!("a list of waves, each {WAVE}");
@@ -184,15 +192,30 @@ fn waves(report: &mut MistakeReport<'_>, section: &Section<'_>, fleet: &[Host]) 
                 }
             },
             Some(text) if percent(text).is_none_or(|percent| percent == 0) => {
-                let message = format!("`waves` in {}: {text:?} is not a wave", section.name());
-                report.error(at, message, format!("write {WAVE}"));
+                let (message, hint) = no_wave(text, hosts);
+                report.error(at, format!("`waves` in {}: {message}", section.name()), hint);
                 None
             }
-            Some(_) | None => quota(report, section, "waves", item, 1..=1000).map(WaveRule::Some),
+            Some(_) | None => {
+                let key = ("waves", ValuePlace::Item);
+                quota(report, section, key, item, 1..=1000).map(WaveRule::Some)
+            }
         };
         waves.extend(rule);
     }
     waves
+}
+
+/// Says why a text is not a wave, and what to write instead.
+fn no_wave(text: &str, hosts: &HostNames<'_>) -> (String, String) {
+    if hosts.has_tag(text) {
+        return (format!("{text:?} is a tag"), format!("write {:?}", format!("@{text}")));
+    }
+    if hosts.has_host(text) {
+        let hint = format!("waves name tags: give {text} a tag of its own, and write \"@TAG\"");
+        return (format!("{text:?} is a host"), hint);
+    }
+    (format!("{text:?} is not a wave"), format!("write {WAVE}"))
 }
 
 /// Checks a tag: a host must have it.
@@ -241,10 +264,14 @@ fn entries<'a>(
 fn gates(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Vec<Gate> {
     let mut gates: Vec<Gate> = Vec::new();
     for entry in entries(report, section, "gates", GATE) {
+        let required = keys_of_gate(entry.key("command"), entry.key("url"));
+        let entry = entry.requiring(required);
         if let Some(gate) = gate(report, &entry) {
             if gates.iter().any(|other| other.name == gate.name) {
-                let message = format!("two gates are called {:?}", gate.name);
-                report.error(entry.at(), message, "give one of them another name");
+                let at = entry.raw("name").map_or(entry.at(), |value| value.span().start);
+                let name = entry.name();
+                let message = format!("`name` in {name}: two gates are called {:?}", gate.name);
+                report.error(at, message, "give one of them another name");
             }
             gates.push(gate);
         }
@@ -252,10 +279,31 @@ fn gates(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Vec<Gate> {
     gates
 }
 
+/// Returns the keys that a gate must have, when it has a command, an address, or both.
+fn keys_of_gate(command: Option<usize>, url: Option<usize>) -> &'static [&'static str] {
+    match (command, url) {
+        (Some(_), None) => &["name", "command"],
+        (None, Some(_)) => &["name", "url"],
+        (Some(_), Some(_)) | (None, None) => &["name"],
+    }
+}
+
+/// Checks the name of a gate: the answers and orders of a run name gates, so the checks that nixdash makes
+/// itself keep their names.
+fn gate_name(text: &str) -> Meaning<String> {
+    if Gate::BUILT_IN.contains(&text) {
+        return fail(
+            format!("{text:?} is the name of a check that nixdash makes itself"),
+            format!("choose another name, such as \"my-{text}\""),
+        );
+    }
+    value::name(text)
+}
+
 /// Reads one gate.
 fn gate(report: &mut MistakeReport<'_>, entry: &Section<'_>) -> Option<Gate> {
     entry.check_keys(report, &KeyTable::Gates.names());
-    let name = entry.parsed(report, "name", value::name);
+    let name = entry.parsed(report, "name", gate_name);
     if entry.key("name").is_none() {
         report.error(
             entry.at(),
@@ -315,6 +363,8 @@ fn order(
 ) -> Vec<OrderRule> {
     let mut rules: Vec<(OrderRule, Section<'_>)> = Vec::new();
     for entry in entries(report, section, "order", ORDER) {
+        let required = keys_of_order(entry.key("host"), entry.key("tag"));
+        let entry = entry.requiring(required);
         entry.check_keys(report, &KeyTable::Order.names());
         for key in ["after", "reason"] {
             if entry.key(key).is_none() {
@@ -327,7 +377,8 @@ fn order(
             let message = format!("{} has {has} of `host` and `tag`", entry.name());
             report.error(entry.at(), message, format!("write {ORDER}"));
         }
-        let host = hosts.named(report, &entry, "host").map(HostOrTag::Host);
+        let as_tag = |tag: &str| format!("write tag = {tag:?} in place of host");
+        let host = hosts.named_beside_tags(report, &entry, "host", as_tag).map(HostOrTag::Host);
         let tag = entry.parsed(report, "tag", |text| tag_of(text, fleet));
         let after = after(report, &entry, hosts, fleet);
         let reason = entry.text(report, "reason");
@@ -339,6 +390,15 @@ fn order(
     }
     report_circle(report, &rules, fleet);
     rules.into_iter().map(|(rule, _)| rule).collect()
+}
+
+/// Returns the keys that an entry of the order must have, when it names a host, a tag, or both.
+fn keys_of_order(host: Option<usize>, tag: Option<usize>) -> &'static [&'static str] {
+    match (host, tag) {
+        (Some(_), None) => &["host", "after", "reason"],
+        (None, Some(_)) => &["tag", "after", "reason"],
+        (Some(_), Some(_)) | (None, None) => &["after", "reason"],
+    }
 }
 
 /// Reads for whom is waited: the name of a host, or a tag behind an `@`.
@@ -353,7 +413,8 @@ fn after(
         let tag = entry.parsed(report, "after", |text| tag_of(&text[1..], fleet));
         return tag.map(|tag| HostOrTag::Tag(tag.value));
     }
-    hosts.named(report, entry, "after").map(HostOrTag::Host)
+    let as_tag = |tag: &str| format!("write {:?}", format!("@{tag}"));
+    hosts.named_beside_tags(report, entry, "after", as_tag).map(HostOrTag::Host)
 }
 
 /// Reports the first circle of an order, with the places of its entries.
@@ -454,6 +515,104 @@ mod tests {
         assert_eq!((gates[0].successes_in_a_row, gates[0].failures), (3, 1));
         assert_eq!(gates[1].asks, GateQuestion::Url("https://example.org/health".to_owned()));
         assert_eq!((gates[1].successes_in_a_row, gates[1].interval.as_secs()), (1, 10));
+    }
+
+    #[test]
+    fn a_gate_has_a_name_of_its_own_and_none_of_nixdashs_own_checks() {
+        let gate = |name: &str| format!("[[rollout.gates]]\nname = {name:?}\nurl = \"http://x\"\n");
+        for name in ["soak", "proof"] {
+            let error = fleet(&gate(name)).unwrap_err().to_string();
+            let said = format!(
+                "hosts.toml:7:8: `name` in entry 1 of [[rollout.gates]]: {name:?} is the name of a check \
+                 that nixdash makes itself\n  hint: choose another name, such as \"my-{name}\""
+            );
+            assert_eq!(error, said);
+        }
+        assert!(fleet(&gate("my-soak")).is_ok());
+        let error = fleet(&format!("{}{}", gate("a"), gate("a"))).unwrap_err().to_string();
+        assert!(error.contains("hosts.toml:10:8: `name` in entry 2"), "{error}");
+        assert!(error.contains("two gates are called \"a\""), "{error}");
+    }
+
+    #[test]
+    fn a_number_that_is_wrong_is_out_of_bounds_or_not_whole() {
+        let gate = "[[rollout.gates]]\nname = \"x\"\nurl = \"http://x\"\n";
+        for (text, fault, hint) in [
+            ("[rollout]\ncanary = -1", "is -1, which is out of bounds", "from 0 to 1000"),
+            ("[rollout]\ncanary = 2.5", "is 2.5, which is not a whole number", "from 0 to 1000"),
+            ("[rollout]\nparallel = 0", "is 0, which is out of bounds", "from 1 to 1000"),
+            ("[rollout]\nmax_failed = -1", "is -1, which is out of bounds", "from 0 to 1000"),
+            (
+                "[rollout]\nmax_failed = 2.5",
+                "is 2.5, which is not a whole number",
+                "from 0 to 1000",
+            ),
+            (
+                "[rollout]\nwaves = [1001]",
+                "has 1001 in its list, which is out of bounds",
+                "1 to 1000",
+            ),
+            ("[rollout]\nwaves = [-5]", "has -5 in its list, which is out of bounds", "1 to 1000"),
+            ("[rollout]\nwaves = [true]", "has true or false in its list", "1 to 1000"),
+            ("[budget.x]\ntag = \"etcd\"\nin_flight = 1001", "is 1001, which is out", "1 to 1000"),
+            (
+                &*format!("{gate}successes_in_a_row = 0"),
+                "is 0, which is out of bounds",
+                "1 to 1000",
+            ),
+            (&*format!("{gate}failures = -1"), "is -1, which is out of bounds", "0 to 1000"),
+        ] {
+            let error = fleet(text).unwrap_err().to_string();
+            assert!(error.contains(fault) && error.contains(hint), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_tag_in_place_of_a_host_or_a_wave_is_told_with_how_it_is_written() {
+        let order = |host: &str, after: &str| {
+            format!("[[rollout.order]]\nhost = {host:?}\nafter = {after:?}\nreason = \"x\"\n")
+        };
+        for (text, fault, hint) in [
+            (
+                order("etcd", "c"),
+                "\"etcd\" is a tag, not a host",
+                "tag = \"etcd\" in place of host",
+            ),
+            (
+                order("@etcd", "c"),
+                "\"@etcd\" is a tag, not a host",
+                "tag = \"etcd\" in place of host",
+            ),
+            (order("c", "etcd"), "\"etcd\" is a tag, not a host", "write \"@etcd\""),
+            ("[rollout]\nwaves = [\"etcd\"]\n".to_owned(), "\"etcd\" is a tag", "write \"@etcd\""),
+            ("[rollout]\nwaves = [\"c\"]\n".to_owned(), "\"c\" is a host", "waves name tags"),
+            (
+                "[fleet]\nbuilder = \"etcd\"\n".to_owned(),
+                "is a tag, not a host",
+                "the name of one host",
+            ),
+        ] {
+            let error = fleet(&text).unwrap_err().to_string();
+            assert!(error.contains(fault) && error.contains(hint), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_must_be_there_is_to_be_filled_and_not_removed() {
+        let order = "[[rollout.order]]\nhost = \"c\"\nafter = \"a\"\nreason = \"\"\n";
+        let gate = "[[rollout.gates]]\nname = \"\"\nurl = \"\"\n";
+        let budget = "[budget.x]\ntag = \"\"\n";
+        for (text, mistakes) in [(order, 1), (gate, 2), (budget, 1)] {
+            let error = fleet(text).unwrap_err().to_string();
+            assert_eq!(
+                error.matches("fill it: this key must have a value").count(),
+                mistakes,
+                "{error}"
+            );
+            assert!(!error.contains("remove"), "{error}");
+        }
+        let optional = fleet("[fleet]\nflake = \"\"\n").unwrap_err().to_string();
+        assert!(optional.contains("remove it or fill it"), "{optional}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn read(
     match value.get_ref() {
         DeValue::Table(table) => {
             let source = Section::new(format!("`{key}` of {}", section.name()), table, at);
-            one_source(report, &source, sources, paths)
+            one_source(report, source, sources, paths)
         }
         DeValue::String(_) => {
             report.error(
@@ -87,13 +87,15 @@ pub(super) fn read(
 /// Reads the table of a secret.
 fn one_source(
     report: &mut MistakeReport<'_>,
-    source: &Section<'_>,
+    source: Section<'_>,
     sources: Sources,
     paths: Paths<'_>,
 ) -> Option<SecretSource> {
     let words = sources.words();
     source.check_keys(report, words);
     let given = words.iter().filter(|word| source.key(word).is_some()).count();
+    // The only one cannot be removed.
+    let source = if given == 1 { source.requiring(words) } else { source };
     let all_known = source.entries().iter().all(|(key, _)| words.contains(&key.value));
     if given != 1 && all_known {
         report.error(

@@ -7,7 +7,7 @@ use crate::config::advice::advice;
 use crate::config::error::MistakeReport;
 use crate::config::words::{did_you_mean, one_of};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 /// A value with the byte offset where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +22,19 @@ pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     at: usize,
     hidden: Vec<String>,
+    required: &'static [&'static str],
 }
 
 impl<'a> Section<'a> {
     /// Names a table that stands at a byte offset.
     pub(super) fn new(name: impl Into<String>, table: &'a DeTable<'a>, at: usize) -> Self {
-        Self { name: name.into(), table, at, hidden: Vec::new() }
+        Self { name: name.into(), table, at, hidden: Vec::new(), required: &[] }
+    }
+
+    /// Names the keys that must be there: a hint about one of them never says to remove it.
+    #[must_use]
+    pub(super) fn requiring(self, keys: &'static [&'static str]) -> Self {
+        Self { required: keys, ..self }
     }
 
     /// Leaves keys out from here on: those that were reported as such need no look at their values.
@@ -90,10 +97,30 @@ impl<'a> Section<'a> {
         };
         let at = value.span().start;
         if text.trim().is_empty() {
-            report.error(at, format!("`{key}` in {} is empty", self.name), "remove it or fill it");
+            let hint = if self.required.contains(&key) {
+                "fill it: this key must have a value"
+            } else {
+                "remove it or fill it"
+            };
+            report.error(at, format!("`{key}` in {} is empty", self.name), hint);
             return None;
         }
-        Some(At { value: text, at })
+        self.without_nul(report, key, At { value: text, at })
+    }
+
+    /// Returns a text, or reports a NUL character in it: nothing that is given one can read on behind it.
+    fn without_nul<'t>(
+        &self,
+        report: &mut MistakeReport<'_>,
+        key: &str,
+        text: At<&'t str>,
+    ) -> Option<At<&'t str>> {
+        if text.value.contains('\0') {
+            let message = format!("`{key}` in {} has a NUL character in it", self.name);
+            report.error(text.at, message, "remove the \\u0000: no program can be given one");
+            return None;
+        }
+        Some(text)
     }
 
     /// Reads a text and gives it a meaning; the function returns what is wrong and a hint.
@@ -151,19 +178,35 @@ impl<'a> Section<'a> {
         bounds: std::ops::RangeInclusive<i64>,
     ) -> Option<i64> {
         let value = self.raw(key)?;
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
-        match number {
-            Some(number) if bounds.contains(&number) => Some(number),
-            Some(_) | None => {
-                let expected =
-                    format!("a whole number from {} to {}", bounds.start(), bounds.end());
-                self.wrong(report, key, value, &expected);
-                None
-            }
+        let number = value.get_ref().as_integer().and_then(whole).filter(|n| bounds.contains(n));
+        if number.is_none() {
+            let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+            self.wrong_number(report, key, value, ValuePlace::Value, &expected);
         }
+        number
+    }
+
+    /// Reports a value that is not the whole number which is wanted: one that is out of bounds, one that is
+    /// not whole, or a value of another type.
+    pub(super) fn wrong_number(
+        &self,
+        report: &mut MistakeReport<'_>,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        place: ValuePlace,
+        expected: &str,
+    ) {
+        let (found, fault) = match value.get_ref() {
+            DeValue::Integer(number) => (number.to_string(), ", which is out of bounds"),
+            DeValue::Float(number) => (number.to_string(), ", which is not a whole number"),
+            DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => (type_of(value.get_ref()).to_owned(), ""),
+        };
+        let message = format!("`{key}` in {} {}{fault}", self.name, place.holds(&found));
+        report.error(value.span().start, message, format!("write {expected}"));
     }
 
     /// Reads a share from 0 to 1.
@@ -226,11 +269,21 @@ impl<'a> Section<'a> {
         };
         let mut texts = Vec::new();
         for item in array {
+            let at = item.span().start;
             match item.get_ref().as_str() {
                 Some(text) if !text.trim().is_empty() => {
-                    texts.push(At { value: text, at: item.span().start });
+                    texts.extend(self.without_nul(report, key, At { value: text, at }));
                 }
-                Some(_) | None => self.wrong(report, key, item, "texts that are not empty"),
+                Some(_) => {
+                    let holds = ValuePlace::Item.holds("an empty text");
+                    let message = format!("`{key}` in {} {holds}", self.name);
+                    report.error(at, message, "remove the empty text or fill it");
+                }
+                None => {
+                    let holds = ValuePlace::Item.holds(type_of(item.get_ref()));
+                    let message = format!("`{key}` in {} {holds}", self.name);
+                    report.error(at, message, "write only texts in quotes in this list");
+                }
             }
         }
         Some(texts)
@@ -269,17 +322,45 @@ impl<'a> Section<'a> {
         value: &Spanned<DeValue<'_>>,
         expected: &str,
     ) {
-        let found = match value.get_ref() {
-            DeValue::String(_) => "a text",
-            DeValue::Integer(_) => "a whole number",
-            DeValue::Float(_) => "a number",
-            DeValue::Boolean(_) => "true or false",
-            DeValue::Datetime(_) => "a time",
-            DeValue::Array(_) => "a list",
-            DeValue::Table(_) => "a table",
-        };
-        let message = format!("`{key}` in {} is {found}", self.name);
+        let message = format!("`{key}` in {} is {}", self.name, type_of(value.get_ref()));
         report.error(value.span().start, message, format!("write {expected}"));
+    }
+}
+
+/// Where a wrong value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ValuePlace {
+    /// It is the value of the key.
+    Value,
+    /// It is one of those in the list that is the value of the key.
+    Item,
+}
+
+impl ValuePlace {
+    /// Says behind the name of a key that such a value stands there.
+    fn holds(self, value: &str) -> String {
+        match self {
+            Self::Value => format!("is {value}"),
+            Self::Item => format!("has {value} in its list"),
+        }
+    }
+}
+
+/// Returns the whole number that is written; none where it does not fit into 64 bits.
+fn whole(number: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// Says of which type a value is.
+fn type_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
     }
 }
 

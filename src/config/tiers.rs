@@ -27,10 +27,11 @@ pub(super) fn read(
     hosts: &HostNames<'_>,
     before: &mut Before,
 ) -> Option<Tier> {
+    let section = section.requiring(&["name", "kind"]);
     let name = name(report, &section, before);
     let kind = kind(report, &section);
     let foreign = tier_keys::check(report, &section, kind);
-    let section = section.without(foreign);
+    let section = section.without(foreign).requiring(required_keys(kind));
     let is_github = kind == Some(KindName::GithubActions);
     let repo = if is_github { repository(report, &section) } else { None };
     let url = url(report, &section, kind, repo.as_deref());
@@ -62,6 +63,25 @@ pub(super) fn read(
         before.tiers.push((section.name().to_owned(), tier.clone()));
     }
     name.map(|_| tier)
+}
+
+/// Returns the keys that a tier of a kind must have.
+fn required_keys(kind: Option<KindName>) -> &'static [&'static str] {
+    match kind {
+        Some(
+            KindName::NixServe
+            | KindName::Harmonia
+            | KindName::Http
+            | KindName::Cachix
+            | KindName::Attic
+            | KindName::Ncps
+            | KindName::Niks3
+            | KindName::S3,
+        ) => &["name", "kind", "url"],
+        Some(KindName::Seaweedfs) => &["name", "kind", "s3", "masters"],
+        Some(KindName::GithubActions) => &["name", "kind", "repo"],
+        Some(KindName::Local) | None => &["name", "kind"],
+    }
 }
 
 /// Reads the name, which no tier before may have.

@@ -132,6 +132,17 @@ pub struct Gate {
     pub limit: Duration,
 }
 
+impl Gate {
+    /// The name of the check that nixdash makes itself at the end of `soak`.
+    pub const SOAK: &'static str = "soak";
+
+    /// The name under which nixdash asks a person whether to go on, where no host can be looked at.
+    pub const PROOF: &'static str = "proof";
+
+    /// The names that no gate of a `hosts.toml` may have, since a run tells gates apart by their names.
+    pub const BUILT_IN: [&'static str; 2] = [Self::SOAK, Self::PROOF];
+}
+
 /// What a gate asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GateQuestion {

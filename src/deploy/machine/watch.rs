@@ -6,9 +6,6 @@ use crate::fleet::{Gate, GateQuestion, Rollout};
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// The name of the check that comes at the end of `soak`.
-const WELL: &str = "soak";
-
 /// How long the check at the end of `soak` may take on a host.
 const WELL_LIMIT: Duration = Duration::from_secs(25);
 
@@ -88,7 +85,7 @@ impl Watch {
     pub(super) fn begin(rollout: &Rollout, soaks: bool, now: Timestamp) -> Self {
         let soak = if soaks { rollout.soak } else { Duration::ZERO };
         let well = Gate {
-            name: WELL.to_owned(),
+            name: Gate::SOAK.to_owned(),
             asks: GateQuestion::Well,
             delay: soak,
             interval: Duration::from_secs(5),
@@ -116,7 +113,7 @@ impl Watch {
 
     /// Lets somebody decide, since nothing can be looked at.
     pub(super) fn ask_for_proof(&mut self, why: String) {
-        self.question = Some(Question { gate: "proof".to_owned(), why, needs_proof: true });
+        self.question = Some(Question { gate: Gate::PROOF.to_owned(), why, needs_proof: true });
     }
 
     /// Returns what somebody has to decide.

@@ -1,6 +1,6 @@
 //! Why the login user of a host did not become root, and what to do about it.
 
-use crate::fleet::Code;
+use crate::fleet::{Code, SecretSource};
 
 /// Why the login user of a host did not become root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,4 +65,22 @@ impl NotRoot {
         };
         text.to_owned()
     }
+}
+
+/// Says what to do about a password that sudo refused and that `hosts.toml` names a source of: nobody is
+/// asked for it.
+pub(super) fn mend_source(source: &SecretSource) -> String {
+    let mend = match source {
+        SecretSource::Env(variable) => format!("set the right password in the variable {variable}"),
+        SecretSource::File(file) => {
+            format!("write the right password into the file {}", file.display())
+        }
+        SecretSource::Command { words, .. } => {
+            format!("let `{}` print the right password", words.join(" "))
+        }
+    };
+    format!(
+        "{mend}, which `sudo_password` in hosts.toml names, and begin again; the wrong one was tried once and is \
+         not tried again, because a host may lock an account after a few wrong ones"
+    )
 }

@@ -417,7 +417,7 @@ codes! {
         "Say with `sudo_password` in hosts.toml where it is, deploy with `--ask-sudo-password`, or allow the login user sudo without one.";
     SudoPasswordWrong "sudo-password-wrong" Error "wrong password"
         "sudo on the host refused the password. It is not tried again, because a host may lock an account after a few wrong ones."
-        "Deploy again to be asked for the password once more.";
+        "Set the right password where `sudo_password` in hosts.toml says that it is, or deploy again to be asked for it once more.";
     RootNotAllowed "root-not-allowed" Error "not root"
         "sudo, doas or polkit of the host does not allow the login user to be root."
         "Add the login user to those who may, or name another user in the address of the host.";

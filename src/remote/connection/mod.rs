@@ -61,7 +61,7 @@ impl Remote {
     /// Gives the password that a person typed for sudo on a host; it is kept in memory only.
     pub fn give_sudo_password(&self, host: &str, password: Secret) {
         if let Some(place) = self.inner.places.get(host) {
-            place.root.give(host, password);
+            place.root.give(host, password, None);
         }
     }
 
@@ -263,7 +263,7 @@ impl Inner {
             }
             Err(error) => {
                 if matches!(error.trouble, Trouble::NotRoot(_)) {
-                    place.root.note_refusal(way, &error);
+                    return Err(place.root.note_refusal(way, error));
                 }
                 Err(error)
             }
@@ -285,7 +285,7 @@ impl Inner {
                 return Err(needed);
             };
             match turn.wait(resolve(source)).await {
-                Ok(secret) => place.root.give(&host.name, secret),
+                Ok(secret) => place.root.give(&host.name, secret, Some(source)),
                 Err(error) => {
                     let cause = format!("the password for sudo could not be read: {error}");
                     let hint = error.hint().to_owned();

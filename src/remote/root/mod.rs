@@ -10,7 +10,8 @@ mod refused;
 
 pub(super) use refused::refusal;
 
-use crate::fleet::{Elevate, Secret};
+use crate::fleet::{Elevate, Secret, SecretSource};
+use crate::remote::not_root::mend_source;
 use crate::remote::{NotRoot, RemoteError, Trouble};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -139,6 +140,20 @@ pub(super) struct RootPast {
 struct RootState {
     way: Option<RootWay>,
     password: PasswordPast,
+    /// Where `hosts.toml` says that the password is; none where a person typed it.
+    source: Option<SecretSource>,
+}
+
+impl RootState {
+    /// Says of a password that was refused where it must be mended.
+    fn with_source(&self, error: RemoteError) -> RemoteError {
+        match &self.source {
+            Some(source) if error.trouble == Trouble::NotRoot(NotRoot::PasswordWrong) => {
+                RemoteError { hint: mend_source(source), ..error }
+            }
+            Some(_) | None => error,
+        }
+    }
 }
 
 /// What to do about a host whose sudo wants a password.
@@ -172,10 +187,12 @@ impl RootPast {
         }
     }
 
-    /// Forgets the way: the next script looks again. A password that was refused is not used again.
-    pub(super) fn note_refusal(&self, way: &RootWay, error: &RemoteError) {
+    /// Forgets the way: the next script looks again. A password that was refused is not used again. Returns
+    /// the error with what to do about the password, which depends on where it came from.
+    pub(super) fn note_refusal(&self, way: &RootWay, error: RemoteError) -> RemoteError {
         let mut state = self.state();
         state.way = None;
+        let error = state.with_source(error);
         let is_wrong = error.trouble == Trouble::NotRoot(NotRoot::PasswordWrong);
         if let (true, RootWay::Password(secret) | RootWay::Prove(secret)) = (is_wrong, way) {
             state.password = match &state.password {
@@ -186,15 +203,17 @@ impl RootPast {
                 }
             };
         }
+        error
     }
 
-    /// Keeps a password that a person gave, instead of one that was refused.
-    pub(super) fn give(&self, host: &str, secret: Secret) {
+    /// Keeps a password that a person gave, or that was read from a source, instead of one that was refused.
+    pub(super) fn give(&self, host: &str, secret: Secret, source: Option<&SecretSource>) {
         let mut state = self.state();
         state.way = None;
+        state.source = source.cloned();
         state.password = match check(host, &secret) {
             Ok(()) => PasswordPast::Given(Arc::new(secret)),
-            Err(error) => PasswordPast::Refused(error),
+            Err(error) => PasswordPast::Refused(state.with_source(error)),
         };
     }
 
@@ -202,8 +221,9 @@ impl RootPast {
     /// that it counts as refused until something else is noted.
     pub(super) fn begin_try(&self, host: &str) {
         let cause = "the password for sudo was tried, and the answer did not arrive";
-        self.state().password =
-            PasswordPast::Refused(RemoteError::not_root(host, NotRoot::PasswordWrong, cause));
+        let mut state = self.state();
+        let error = RemoteError::not_root(host, NotRoot::PasswordWrong, cause);
+        state.password = PasswordPast::Refused(state.with_source(error));
     }
 
     /// Notes that a password never reached sudo: it may be tried later.
@@ -259,7 +279,7 @@ mod past_tests {
         assert_eq!(past.way(Elevate::Auto), RootWay::Doas);
         past.note_refusal(
             &RootWay::Doas,
-            &RemoteError::not_root("razer", NotRoot::WouldAsk, "doas: no"),
+            RemoteError::not_root("razer", NotRoot::WouldAsk, "doas: no"),
         );
         assert_eq!(past.way(Elevate::Auto), RootWay::Auto);
         past.note(&RootWay::Auto, Some(ToldWay::Root));
@@ -277,22 +297,57 @@ mod past_tests {
         };
         let wrong = RemoteError::not_root("razer", NotRoot::PasswordWrong, "sudo: no");
         assert!(matches!(past.password(), Ok(PasswordStep::Missing)));
-        past.give("razer", Secret::new("hunter2"));
-        past.note_refusal(&prove(&past), &wrong);
+        past.give("razer", Secret::new("hunter2"), None);
+        past.note_refusal(&prove(&past), wrong.clone());
         assert_eq!(past.password().err(), Some(wrong.clone()));
-        past.give("razer", Secret::new("right"));
+        past.give("razer", Secret::new("right"), None);
         past.note(&prove(&past), Some(ToldWay::Proven));
         let way = past.way(Elevate::Auto);
         assert!(matches!(past.password(), Ok(PasswordStep::Use(known)) if known == way));
-        past.note_refusal(&way, &wrong);
-        past.note_refusal(&prove(&past), &wrong);
+        past.note_refusal(&way, wrong.clone());
+        past.note_refusal(&prove(&past), wrong.clone());
         assert_eq!(past.password().err(), Some(wrong), "one that was right is tried once more");
+    }
+
+    #[test]
+    fn a_wrong_password_that_was_read_is_mended_at_its_source_and_one_that_was_typed_is_typed_again()
+     {
+        let command = SecretSource::Command {
+            words: vec!["pass".to_owned(), "show".to_owned()],
+            folder: "/f".into(),
+        };
+        for (source, mend) in [
+            (
+                SecretSource::Env("SUDO_PW".to_owned()),
+                "set the right password in the variable SUDO_PW,",
+            ),
+            (
+                SecretSource::File("/run/pw".into()),
+                "write the right password into the file /run/pw,",
+            ),
+            (command, "let `pass show` print the right password,"),
+        ] {
+            let past = RootPast::default();
+            past.give("razer", Secret::new("hunter2"), Some(&source));
+            past.begin_try("razer");
+            assert!(past.password().err().unwrap().hint.starts_with(mend), "while it is tried");
+            let wrong = RemoteError::not_root("razer", NotRoot::PasswordWrong, "sudo: no");
+            let way = RootWay::Prove(Arc::new(Secret::new("hunter2")));
+            let told = past.note_refusal(&way, wrong);
+            assert!(told.hint.starts_with(mend) && !told.hint.contains("asked"), "{told}");
+            assert_eq!(past.password().err(), Some(told), "whoever comes later is told the same");
+            past.give("razer", Secret::new(""), Some(&source));
+            assert!(past.password().err().unwrap().hint.starts_with(mend), "an empty one");
+            past.give("razer", Secret::new(""), None);
+            let typed = past.password().err().unwrap();
+            assert!(typed.hint.contains("begin again to be asked"), "{typed}");
+        }
     }
 
     #[test]
     fn a_try_that_was_given_up_counts_as_a_refusal() {
         let past = RootPast::default();
-        past.give("razer", Secret::new("hunter2"));
+        past.give("razer", Secret::new("hunter2"), None);
         past.begin_try("razer");
         assert!(past.password().is_err());
         past.not_tried(&Arc::new(Secret::new("hunter2")));
@@ -303,7 +358,7 @@ mod past_tests {
     fn what_sudo_could_not_read_as_one_line_is_no_password() {
         for text in ["", "a\nb", "a\0b", &"x".repeat(1001)] {
             let past = RootPast::default();
-            past.give("razer", Secret::new(text));
+            past.give("razer", Secret::new(text), None);
             assert!(past.password().is_err(), "{text:?}");
         }
     }

@@ -55,6 +55,12 @@ pub enum CliError {
     /// One host is wanted and several were named.
     #[error("this command works on one host, and several are selected: {0}; name one of them")]
     SeveralHosts(String),
+    /// A generation of one host is wanted and several were named.
+    #[error(
+        "--to names a generation of one host, and several hosts are selected: {0}; name one of them, or leave \
+         --to out, and each goes back to the generation before its running one"
+    )]
+    GenerationOfSeveral(String),
     /// It is not known which system is meant.
     #[error(
         "{host} did not say which system is {name}, or no longer has it in its store; name a \
@@ -216,6 +222,7 @@ impl CliError {
             | Self::NoSelectors
             | Self::ReadSelectors(_)
             | Self::SeveralHosts(_)
+            | Self::GenerationOfSeveral(_)
             | Self::GenerationUnknown { .. }
             | Self::Rollback(_)
             | Self::Silence(_)

@@ -6,7 +6,9 @@ use crate::cli::deploy::{ConsentArgs, FaceArgs, RebootArgs, run as carry_out};
 use crate::cli::{CliError, complete, selectors};
 use crate::deploy::engine::lost;
 use crate::deploy::{Failure, GivenPlace, GivenSystem, Request, setup};
-use crate::fleet::{Code, Fleet, Goal, RollbackError, RollbackTarget, RunOptions, select};
+use crate::fleet::{
+    Code, Fleet, Goal, RollbackError, RollbackTarget, RunOptions, in_a_list, select,
+};
 use crate::probe::generations;
 use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
@@ -39,9 +41,7 @@ pub(super) struct RollbackArgs {
 pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.consent.allow_protected)?;
     let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
-    if args.to.is_some() && hosts.len() > 1 {
-        return Err(CliError::SeveralHosts(hosts.join(", ")));
-    }
+    check_generation(args.to, &hosts)?;
     let fleet = Arc::new(fleet);
     let mut request = Request {
         set_aside: BTreeMap::new(),
@@ -73,6 +73,14 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     request.given = goes.into_iter().map(|(host, target)| (host, given(target))).collect();
     setup(&fleet, &request)?;
     carry_out(fleet, remote, &request, &args.face).await
+}
+
+/// Refuses a generation for several hosts: each has numbers of its own.
+fn check_generation(wanted: Option<u64>, hosts: &[String]) -> Result<(), CliError> {
+    if wanted.is_some() && hosts.len() > 1 {
+        return Err(CliError::GenerationOfSeveral(in_a_list(hosts)));
+    }
+    Ok(())
 }
 
 /// What hosts go to.
@@ -154,6 +162,16 @@ mod tests {
     use super::*;
     use crate::fleet::{Outcome, StorePath};
     use crate::remote::{FakeRunner, Output, RemoteError, Trouble};
+
+    #[test]
+    fn a_generation_is_named_for_one_host_and_a_rollback_may_be_of_several() {
+        let hosts = ["samsung".to_owned(), "razer".to_owned()];
+        let error = check_generation(Some(1), &hosts).unwrap_err().to_string();
+        assert!(error.starts_with("--to names a generation of one host"), "{error}");
+        assert!(error.contains("samsung and razer"), "{error}");
+        assert!(check_generation(None, &hosts).is_ok());
+        assert!(check_generation(Some(1), &hosts[..1]).is_ok());
+    }
 
     #[tokio::test]
     async fn a_host_that_is_away_or_has_nothing_older_is_set_aside() {

@@ -1,12 +1,12 @@
 //! Whether the hosts of a fleet can be deployed in the way that `hosts.toml` chooses for them.
 
 use crate::deploy::{Request, SetupError, setup};
-use crate::fleet::{Fleet, Goal};
+use crate::fleet::{Fleet, Goal, Strategy, in_a_list};
 
 /// Why a host cannot be deployed in the way that is chosen for it, and what to do about it.
 pub(super) type StrategyMistake = (String, String);
 
-/// Returns why hosts cannot be deployed via-cache, each cause once. A fleet that names neither a flake
+/// Returns why hosts cannot be deployed in the way that is chosen for them, each cause once. A fleet that names neither a flake
 /// nor a builder is only looked at and needs no cache.
 pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
     if fleet.flake.is_none() && fleet.builder.is_none() {
@@ -15,7 +15,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
     // A deploy refuses a fleet without a flake before it looks at anything else.
     let mut fleet = fleet.clone();
     fleet.flake.get_or_insert_with(|| ".".to_owned());
-    let mut mistakes: Vec<(StrategyMistake, Vec<String>)> = Vec::new();
+    let mut mistakes: Vec<((Strategy, StrategyMistake), Vec<String>)> = Vec::new();
     for host in &fleet.hosts {
         let request = Request {
             set_aside: std::collections::BTreeMap::new(),
@@ -36,30 +36,40 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
             None => mistakes.push((mistake, vec![host.name.clone()])),
         }
     }
-    let told = |((cause, hint), hosts): (StrategyMistake, Vec<String>)| {
-        let verb = if hosts.len() == 1 { "is" } else { "are" };
-        (format!("{} {verb} deployed via-cache, but {cause}", hosts.join(", ")), hint)
+    let told = |((strategy, (cause, hint)), hosts): ((Strategy, StrategyMistake), Vec<String>)| {
+        (format!("the strategy of {} is {strategy}, but {cause}", in_a_list(&hosts)), hint)
     };
     mistakes.into_iter().map(told).collect()
 }
 
-/// Says what of a refusal is a mistake of the file.
-fn mistake(error: &SetupError) -> Option<StrategyMistake> {
-    let direct = "or strategy = \"direct\", to [fleet] or to the host";
+/// Says what of a refusal is a mistake of the file, and which strategy needs what is missing.
+fn mistake(error: &SetupError) -> Option<(Strategy, StrategyMistake)> {
+    let other =
+        "or write strategy = \"push\" or strategy = \"direct\" into [fleet] or into the host";
     match error {
-        SetupError::NoBuilder { .. } => Some((
-            "[fleet] names no builder".to_owned(),
-            format!("add builder = \"NAME\" to [fleet], {direct}"),
+        SetupError::NoBuilder { strategy, .. } => Some((
+            *strategy,
+            (
+                "[fleet] names no builder".to_owned(),
+                "add builder = \"NAME\" to [fleet], or write strategy = \"direct\" into [fleet] or into the host"
+                    .to_owned(),
+            ),
         )),
         SetupError::NoTier { builder, .. } => Some((
-            format!("no tier serves the store of its builder {builder}"),
-            format!(
-                "add [[tiers]] with kind = \"nix-serve\" or \"harmonia\" and host = \"{builder}\", {direct}"
+            Strategy::ViaCache,
+            (
+                format!("no tier serves the store of the builder {builder}"),
+                format!(
+                    "add [[tiers]] with kind = \"nix-serve\" or \"harmonia\" and host = \"{builder}\", {other}"
+                ),
             ),
         )),
         SetupError::NoKey { tier } => Some((
-            format!("tier {tier} has no public_key, so nothing that it serves can be verified"),
-            format!("add the public_key of tier {tier}, {direct}"),
+            Strategy::ViaCache,
+            (
+                format!("tier {tier} has no public_key, so nothing that it serves can be verified"),
+                format!("add the public_key of tier {tier}, {other}"),
+            ),
         )),
         SetupError::SkipsCaches { .. }
         | SetupError::NoFile
@@ -87,8 +97,15 @@ mod tests {
         let fleet = format!("[fleet]\nflake = \".\"\nbuilder = \"p620\"\n{hosts}");
         let found = of(&fleet);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].0.starts_with("a, b are deployed via-cache, but no tier serves"));
+        let said = "the strategy of a and b is via-cache, but no tier serves the store of the builder p620";
+        assert_eq!(found[0].0, said);
         assert!(found[0].1.contains("host = \"p620\""), "{found:?}");
+        assert!(found[0].1.contains("strategy = \"push\" or strategy = \"direct\""), "{found:?}");
+        let one = of(&fleet.replace("[hosts.b]\n", ""));
+        assert!(one[0].0.starts_with("the strategy of a is via-cache"), "{one:?}");
+        let push = of(&format!("[fleet]\nflake = \".\"\nstrategy = \"push\"\n{hosts}"));
+        assert!(push[0].0.ends_with(" is push, but [fleet] names no builder"), "{push:?}");
+        assert!(!push[0].1.contains("\"push\""), "a copy needs a builder too: {push:?}");
         let other = "[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://x\"\n";
         assert_eq!(of(&format!("{fleet}{other}")).len(), 1, "a tier of nobody's store");
         let tier = "[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\nurl = \"http://p620\"\nhost = \"p620\"\n";

@@ -36,7 +36,8 @@ impl Reason {
 
     /// Returns the finding about a host that it is.
     pub fn finding(&self, host: &str) -> Finding {
-        Finding::new(Subject::host(host), self.code, &self.text, &self.fix())
+        let fix = self.fix.clone().unwrap_or_else(|| self.code.fix_on(host));
+        Finding::new(Subject::host(host), self.code, &self.text, &fix)
     }
 
     /// Returns what to do about it, as a clause.

@@ -168,7 +168,7 @@ pub enum SetupError {
     NoFlake,
     /// The fleet has no builder.
     #[error(
-        "{host} is to be deployed {strategy}, but hosts.toml names no builder; add builder = \"NAME\" to [fleet], or use --strategy direct"
+        "the strategy of {host} is {strategy}, but hosts.toml names no builder; add builder = \"NAME\" to [fleet], or use --strategy direct"
     )]
     NoBuilder {
         /// The host.
@@ -178,7 +178,7 @@ pub enum SetupError {
     },
     /// No tier serves the builder's store.
     #[error(
-        "{host} is to be deployed via-cache, but no tier serves the store of {builder}; add a [[tiers]] with host = \"{builder}\", or use --strategy direct"
+        "the strategy of {host} is via-cache, but no tier serves the store of the builder {builder}; add a [[tiers]] with host = \"{builder}\", or use --strategy push or --strategy direct"
     )]
     NoTier {
         /// The host.
@@ -189,7 +189,7 @@ pub enum SetupError {
     /// The tier for publishing has no key to verify with.
     #[error(
         "tier {tier} has no public_key, so nothing that it serves can be verified; add the key to \
-         hosts.toml"
+         hosts.toml, or use --strategy push or --strategy direct"
     )]
     NoKey {
         /// The tier.
@@ -197,7 +197,7 @@ pub enum SetupError {
     },
     /// Caches cannot be left out where hosts pull from one.
     #[error(
-        "{host} is to be deployed {strategy}, and --skip-caches is for hosts that build themselves; add --strategy direct"
+        "the strategy of {host} is {strategy}, and --skip-caches is only for hosts that build their own system; add --strategy direct"
     )]
     SkipsCaches {
         /// The host.

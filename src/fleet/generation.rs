@@ -1,6 +1,6 @@
 //! The generations of a host's system profile.
 
-use crate::fleet::{BootChoice, StorePath};
+use crate::fleet::{BootChoice, StorePath, in_a_list};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -200,19 +200,15 @@ impl Generations {
                 Some(_) | None => ranges.push((generation.number, generation.number)),
             }
         }
-        let mut parts: Vec<String> = ranges
+        let parts: Vec<String> = ranges
             .into_iter()
-            .map(|(first, last)| match last - first {
-                0 => first.to_string(),
-                1 => format!("{first}, {last}"),
-                _ => format!("{first} to {last}"),
+            .flat_map(|(first, last)| match last - first {
+                0 => vec![first.to_string()],
+                1 => vec![first.to_string(), last.to_string()],
+                _ => vec![format!("{first} to {last}")],
             })
             .collect();
-        match parts.pop() {
-            Some(last) if parts.is_empty() => last,
-            Some(last) => format!("{} and {last}", parts.join(", ")),
-            None => "none".to_owned(),
-        }
+        if parts.is_empty() { "none".to_owned() } else { in_a_list(&parts) }
     }
 }
 
@@ -289,6 +285,16 @@ mod tests {
         let found = generations(&[(3, "a"), (5, "b"), (6, "c"), (7, "d"), (9, "e")], 3, "a");
         let error = found.rollback_target("samsung", Some(8)).unwrap_err().to_string();
         assert_eq!(error, "samsung has no generation 8; it has 3, 5 to 7 and 9");
+        for (numbers, said) in [
+            (&[1, 2, 3, 6, 7, 8, 9, 11, 12][..], "it has 1 to 3, 6 to 9, 11 and 12"),
+            (&[1, 2], "it has 1 and 2"),
+            (&[1, 2, 4], "it has 1, 2 and 4"),
+            (&[4], "it has 4"),
+        ] {
+            let all: Vec<(u64, &str)> = numbers.iter().map(|number| (*number, "a")).collect();
+            let error = generations(&all, 1, "a").rollback_target("samsung", Some(99)).unwrap_err();
+            assert!(error.to_string().ends_with(said), "{error}");
+        }
         let error = found.rollback_target("samsung", None).unwrap_err().to_string();
         assert!(error.contains("generation 3, and no older generation"), "{error}");
         let none = Generations::default();

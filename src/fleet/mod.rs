@@ -100,6 +100,7 @@ pub use run::{
     DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan, HostResult, Outcome, Phase,
     PhaseState, Plan, PlannedChanges, Progress, RemoteCommand, RollbackScope, RolloutNews, Route,
     RunId, RunOptions, RunOrder, Strategy, TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState,
+    back_to_before,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
@@ -108,7 +109,8 @@ pub use silence::{Silence, UNTIL_IT_CHANGES, silence};
 pub use silenced::{SilenceEnd, SilenceOrigin, Silenced};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::{
-    printable_coloured, printable_continued, printable_line, printable_text, style_behind,
+    in_a_list, printable_coloured, printable_continued, printable_line, printable_text,
+    style_behind,
 };
 pub use tier::{
     Access, KindName, Login, PublicKey, Seaweed, SecretSource, SecretText, Tier, TierKind,

@@ -163,6 +163,15 @@ fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Stri
     None
 }
 
+/// Returns words as a sentence lists them: `a`, `a and b`, `a, b and c`; nothing of none.
+pub fn in_a_list<W: AsRef<str>>(words: &[W]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        Some(_) | None => words.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

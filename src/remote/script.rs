@@ -138,17 +138,20 @@ impl Output {
     }
 
     /// Returns the last line that says something, of standard error or else of standard output,
-    /// printable.
+    /// printable; the exit code where nothing was printed.
     pub fn complaint(&self) -> String {
+        self.last_line().unwrap_or_else(|| format!("exit code {}", self.code))
+    }
+
+    /// Returns the last line that says something, as [`Self::complaint`] does; none where nothing was printed.
+    pub fn last_line(&self) -> Option<String> {
         let last = |text: &str| {
             text.lines()
                 .rev()
                 .map(crate::fleet::printable_line)
                 .find(|line| !line.trim().is_empty())
         };
-        last(&self.stderr)
-            .or_else(|| last(&self.stdout))
-            .unwrap_or_else(|| format!("exit code {}", self.code))
+        last(&self.stderr).or_else(|| last(&self.stdout))
     }
 }
 

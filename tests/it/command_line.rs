@@ -99,7 +99,7 @@ fn a_fleet_that_is_deployed_via_cache_without_a_tier_is_a_mistake() {
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
     for words in [
-        "hosts.toml: samsung, p510 are deployed via-cache, but no tier serves the store of its",
+        "hosts.toml: the strategy of samsung and p510 is via-cache, but no tier serves the store of the",
         "hint: add [[tiers]]",
     ] {
         assert!(said.contains(words), "{said}");

@@ -9,7 +9,7 @@ use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::wrap;
 use crate::dash::words::some_of;
-use crate::fleet::{RollbackScope, RunId, RunOrder};
+use crate::fleet::{RollbackScope, RunId, RunOrder, back_to_before};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -31,7 +31,7 @@ pub(super) fn draw(
             let who = if hosts.is_empty() {
                 "Hosts that are being activated go back.".to_owned()
             } else {
-                format!("{} go back to what they ran before this run.", some_of(&hosts))
+                format!("{} {}.", some_of(&hosts), back_to_before(hosts.len()))
             };
             let title = match scope {
                 RollbackScope::Wave => format!("Roll the newest wave of run #{} back?", run.id),

@@ -123,10 +123,18 @@ async fn run_all(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> R
             124 if hook.on_host => {
                 return Err(failed(&format!("did not end within {}", duration(hook.limit))));
             }
-            code => return Err(failed(&format!("exited with {code}: {}", output.complaint()))),
+            _ => return Err(failed(&exited(&output))),
         }
     }
     Ok(())
+}
+
+/// Says how a hook ended that failed, and what it printed last.
+fn exited(output: &Output) -> String {
+    match output.last_line() {
+        Some(line) => format!("exited with {}: {line}", output.code),
+        None => format!("exited with {}", output.code),
+    }
 }
 
 /// Returns what a hook is told in its environment.
@@ -209,6 +217,14 @@ mod tests {
         let ending = Ending { outcome: Outcome::RolledBack, reason: Some(bad) };
         let reason = with_failed_hook(ending, failed()).reason.unwrap();
         assert_eq!(reason, Reason::new(Code::CheckFailed, "a check failed; its hook failed"));
+    }
+
+    #[test]
+    fn a_hook_that_printed_nothing_is_told_with_its_exit_code_once() {
+        let output =
+            |stderr: &str| Output { code: 1, stderr: stderr.to_owned(), ..Output::default() };
+        assert_eq!(exited(&output("\n")), "exited with 1");
+        assert_eq!(exited(&output("no network\n")), "exited with 1: no network");
     }
 
     #[test]

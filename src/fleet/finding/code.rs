@@ -625,12 +625,19 @@ impl Code {
     }
 
     /// Returns what to do about it as a clause, for a finding that knows no better.
+    ///
+    /// [`Self::fix_on`] names the host where it is known.
     pub fn fix(self) -> String {
         let advice = self.advice().trim_end_matches('.');
         let mut letters = advice.chars();
         letters.next().map_or_else(String::new, |first| {
             format!("{}{}", first.to_ascii_lowercase(), letters.as_str())
         })
+    }
+
+    /// Returns what to do about it on a host: commands in it name that host.
+    pub fn fix_on(self, host: &str) -> String {
+        self.fix().replace("HOST", host)
     }
 }
 

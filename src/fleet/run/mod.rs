@@ -20,7 +20,7 @@ pub use goal::Goal;
 pub use id::RunId;
 pub use news::{RolloutNews, WaveState};
 pub use options::RunOptions;
-pub use order::{RollbackScope, RunOrder};
+pub use order::{RollbackScope, RunOrder, back_to_before};
 pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};
 pub use plan::{HostPlan, Plan, PlannedChanges};

@@ -24,6 +24,15 @@ impl RollbackScope {
     }
 }
 
+/// Says of so many hosts, behind their names, that a run takes them back.
+pub fn back_to_before(hosts: usize) -> &'static str {
+    if hosts == 1 {
+        "goes back to what it ran before this run"
+    } else {
+        "go back to what they ran before this run"
+    }
+}
+
 /// What a person may say to a run while it goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "lowercase")]
@@ -103,6 +112,12 @@ mod tests {
         assert_eq!(RollbackScope::Run.taken_back(fresh), ["a", "b", "c"]);
         assert_eq!(RollbackScope::Wave.taken_back([("a", None), ("b", None)]), ["a", "b"]);
         assert!(RollbackScope::Wave.taken_back::<&str>([]).is_empty());
+    }
+
+    #[test]
+    fn one_host_goes_back_and_several_go_back() {
+        assert_eq!(back_to_before(1), "goes back to what it ran before this run");
+        assert_eq!(back_to_before(2), "go back to what they ran before this run");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::fleet::words::{deploys, limits};
 use crate::fleet::{
     BootChoice, Code, Finding, HostFacts, HostState, KernelPart, Limits, Severity, StorePath,
-    Subject, SystemFacts, ago,
+    Subject, SystemFacts, ago, in_a_list,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -136,11 +136,8 @@ fn other_kernel(host: &str, system: &SystemFacts) -> Option<Finding> {
         KernelPart::Modules => "modules",
     };
     let parts: Vec<&str> = system.reboot_for.iter().map(name).collect();
-    let parts = match parts.split_last() {
-        None => "kernel, initrd or modules".to_owned(),
-        Some((only, [])) => (*only).to_owned(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-    };
+    let parts =
+        if parts.is_empty() { "kernel, initrd or modules".to_owned() } else { in_a_list(&parts) };
     let cause = format!("{host} waits for a restart: it was started with another {parts}");
     let fix = "restart it when that suits";
     Some(Finding::new(Subject::host(host), Code::NeedsReboot, &cause, fix))

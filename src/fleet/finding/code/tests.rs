@@ -27,5 +27,14 @@ fn every_code_says_in_whole_sentences_what_it_means_and_what_to_do() {
         assert!(code.label().len() <= 16, "{code}: {}", code.label());
     }
     assert_eq!(Code::LockHeld.fix(), "wait for that to end");
+    let fix = Code::NoGeneration.fix_on("razer");
+    assert!(fix.contains("`nixdash generations razer`"), "{fix}");
+    for code in Code::ALL {
+        let mut words = code.advice().split(|c: char| !c.is_alphanumeric());
+        assert!(
+            words.all(|word| word == "HOST" || !word.contains("HOST")),
+            "{code}: no other word"
+        );
+    }
     assert_eq!(Code::of_word("lock"), None);
 }

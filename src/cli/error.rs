@@ -144,6 +144,12 @@ pub enum CliError {
     /// The run has ended, so that nothing can be said to it.
     #[error("run {0} has ended, so it takes no orders any more")]
     RunIsOver(crate::fleet::RunId),
+    /// The nixdash of the run is gone, and the run has no end: nobody hears what is said to it.
+    #[error(
+        "run {0} takes no orders now, because its nixdash ended before the run did; `nixdash reattach {0}` \
+         goes on with the run"
+    )]
+    RunWasLeft(crate::fleet::RunId),
     /// What was to be said to a run makes no sense.
     #[error("{0}")]
     NotSaid(String),
@@ -249,6 +255,7 @@ impl CliError {
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::RunIsOver(_)
+            | Self::RunWasLeft(_)
             | Self::NoRunGoesOn
             | Self::Reattach(_)
             | Self::NotAsked(_)

@@ -1,8 +1,10 @@
 //! `nixdash say`: says something to a run that goes on, as the keys of the dashboard do.
 
 use crate::cli::{CliError, EXIT_FAILED, EXIT_USAGE, complete};
-use crate::fleet::{RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat};
-use crate::record::{Runs, Word, state_home};
+use crate::fleet::{
+    RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat, back_to_before, in_a_list,
+};
+use crate::record::{RunStands, Runs, Word, state_home};
 use clap::{Args, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
@@ -102,16 +104,7 @@ impl SayWords {
 /// Says it, after asking where hosts are changed by it.
 pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
     let runs = Runs::open(&state_home())?;
-    let run = match args.run.as_str() {
-        "last" => runs.active().ok_or(CliError::NoRunGoesOn)?,
-        number => RunId(number.trim_start_matches('#').to_owned()),
-    };
-    if !runs.list()?.contains(&run) {
-        return Err(CliError::NoSuchRun(args.run.clone()));
-    }
-    if !runs.is_alive(&run) {
-        return Err(CliError::RunIsOver(run));
-    }
+    let (run, process) = listening(&runs, &args.run)?;
     let stand = Stand::of(&runs.decided(&run));
     let words = args.words.words();
     if let Some(mistake) = words.iter().find_map(|word| stand.mistake(word)) {
@@ -134,6 +127,10 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
     for word in &words {
         runs.say(&run, word)?;
     }
+    if let ListeningProcess { number, is_stopped: true } = process {
+        println!("{}", said_to_stopped(&run, number));
+        return Ok(ExitCode::SUCCESS);
+    }
     let refused = refusals(&words, || runs.decided(&run).split_off(before));
     for (order, why) in &refused {
         eprintln!("nixdash: run {run} refused the order ({order}): {why}");
@@ -143,6 +140,52 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
     }
     println!("run {run} was given the order; `nixdash logs {run}` shows what it does");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The process that carries a run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ListeningProcess {
+    number: u32,
+    /// Whether it was stopped: it hears nothing until it is continued.
+    is_stopped: bool,
+}
+
+/// Returns the run that is meant, with the process that hears what is said to it; an error where there is none.
+fn listening(runs: &Runs, named: &str) -> Result<(RunId, ListeningProcess), CliError> {
+    let all = runs.list()?;
+    let run = match named {
+        "last" => runs.active().ok_or_else(|| {
+            newest_left(runs, all).map_or(CliError::NoRunGoesOn, CliError::RunWasLeft)
+        })?,
+        number => {
+            let run = RunId(number.trim_start_matches('#').to_owned());
+            if !all.contains(&run) {
+                return Err(CliError::NoSuchRun(named.to_owned()));
+            }
+            run
+        }
+    };
+    match runs.stands(&run) {
+        RunStands::Alive { process, is_stopped } => {
+            Ok((run, ListeningProcess { number: process, is_stopped }))
+        }
+        RunStands::Left => Err(CliError::RunWasLeft(run)),
+        RunStands::Ended => Err(CliError::RunIsOver(run)),
+    }
+}
+
+/// Returns the newest run that has begun, if it was left.
+fn newest_left(runs: &Runs, mut all: Vec<RunId>) -> Option<RunId> {
+    all.retain(|run| !runs.is_reserved(run));
+    all.pop().filter(|run| runs.stands(run) == RunStands::Left)
+}
+
+/// Says that a run was given an order that its process does not hear yet.
+fn said_to_stopped(run: &RunId, process: u32) -> String {
+    format!(
+        "run {run} was given the order, but process {process}, which carries the run out, is stopped: \
+         `kill -CONT {process}` lets it go on, and then it takes the order"
+    )
 }
 
 /// Waits until the run has taken every order, for two seconds at most, and returns those that it refused,
@@ -250,10 +293,8 @@ impl Stand {
                          and no other host begins"
                             .to_owned()
                     } else {
-                        format!(
-                            "{} go back to what they ran before this run, and no other host begins",
-                            back.join(", ")
-                        )
+                        let goes = back_to_before(back.len());
+                        format!("{} {goes}, and no other host begins", in_a_list(&back))
                     }
                 }
                 RunOrder::Skip { host } => format!("{host} is left out of the run"),
@@ -278,6 +319,7 @@ impl Stand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::RunWriter;
 
     #[test]
     fn an_order_that_the_run_refuses_is_told() {
@@ -307,6 +349,47 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_left_is_said_to_go_on_with_reattach_and_one_that_ended_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let said = |named: &str| listening(&runs, named).map_err(|error| error.to_string());
+        assert!(said("last").unwrap_err().starts_with("no run is going on"));
+        let mut writer = runs.begin(None).unwrap();
+        let run = writer.run().clone();
+        let process = ListeningProcess { number: std::process::id(), is_stopped: false };
+        assert_eq!(said("last"), Ok((run.clone(), process)));
+        assert_eq!(said("#1"), Ok((run.clone(), process)));
+        let tell = |writer: &mut RunWriter, what| {
+            writer.write(&RunEvent { run: run.clone(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        };
+        tell(&mut writer, RunWhat::begin(vec!["a".into()], "x".into()));
+        writer.flush().unwrap();
+        drop(writer);
+        // As if its process had been killed.
+        let gone = || std::fs::write(runs.folder(&run).join("process"), "1 1\n").unwrap();
+        gone();
+        for named in ["1", "last"] {
+            let left = said(named).unwrap_err();
+            assert!(left.contains("its nixdash ended before the run did"), "{named}: {left}");
+            assert!(left.contains("`nixdash reattach 1` goes on"), "{named}: {left}");
+        }
+        let mut writer = runs.reopen(&run).unwrap();
+        let (outcomes, findings) = (BTreeMap::new(), Vec::new());
+        tell(&mut writer, RunWhat::Summary { outcomes, duration_ms: 1, findings });
+        writer.finish();
+        gone();
+        assert!(said("1").unwrap_err().contains("has ended"));
+        assert!(said("last").unwrap_err().starts_with("no run is going on"));
+        assert!(said("7").unwrap_err().contains("there is no run"));
+    }
+
+    #[test]
+    fn an_order_to_a_stopped_process_is_told_with_what_lets_it_go_on() {
+        let said = said_to_stopped(&RunId("7".to_owned()), 4242);
+        assert!(said.contains("process 4242") && said.contains("`kill -CONT 4242`"), "{said}");
+    }
+
+    #[test]
     fn a_rollback_names_its_hosts_before_it_is_said() {
         let stand = Stand {
             hosts: vec!["a".to_owned(), "b".to_owned()],
@@ -314,8 +397,8 @@ mod tests {
             fresh: vec!["a".to_owned(), "b".to_owned()],
         };
         let said = |scope| stand.preview(&Word::Order(RunOrder::Rollback { scope })).unwrap();
-        assert!(said(RollbackScope::Run).starts_with("a, b go back"));
-        assert!(said(RollbackScope::Wave).starts_with("b go back"));
+        assert!(said(RollbackScope::Run).starts_with("a and b go back to what they ran"));
+        assert!(said(RollbackScope::Wave).starts_with("b goes back to what it ran"));
         assert_eq!(stand.preview(&Word::Order(RunOrder::Pause)), None);
         let nobody = Word::Order(RunOrder::Skip { host: "c".to_owned() });
         assert!(stand.mistake(&nobody).unwrap().contains("it has a, b"));

@@ -241,7 +241,8 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         options: RunOptions { first: args.first, ..args.options.options() },
         allow_protected: args.consent.allow_protected,
     };
-    run(fleet, remote, &request, &args.face).await
+    let code = run(fleet, remote, &request, &args.face).await;
+    code.map_err(|error| selectors::after_reading(error, &args.selectors))
 }
 
 /// Returns the actions that hosts.toml gives hosts of their own.

@@ -124,6 +124,12 @@ pub enum CliError {
     /// Nobody can be asked and `--yes` was not given.
     #[error("there is no terminal to confirm on; add --yes to do it without asking")]
     NobodyToAsk,
+    /// Nobody can be asked, since `-` took standard input, and `--yes` was not given.
+    #[error(
+        "standard input was read for the names of the hosts (`-`), so the question cannot be answered there; \
+         add --yes to say yes"
+    )]
+    InputNamedHosts,
     /// A password is to be typed, and there is no terminal.
     #[error(
         "sudo on {0} asks for a password that must be typed, and there is no terminal to ask on; \
@@ -252,7 +258,8 @@ impl CliError {
             | Self::NoPassword
             | Self::NoSuchRun(_)
             | Self::NotSaid(_)
-            | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
+            | Self::NobodyToAsk
+            | Self::InputNamedHosts => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::RunIsOver(_)
             | Self::RunWasLeft(_)

@@ -58,7 +58,8 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
         given: BTreeMap::new(),
         reboot: args.reboot.limit(),
     };
-    args.face.check(request.asks)?;
+    let nobody_asked = |error| selectors::after_reading(error, &args.selectors);
+    args.face.check(request.asks).map_err(nobody_asked)?;
     let remote = Remote::new(Arc::clone(&fleet));
     let RollbackTargets { goes, set_aside, first_error } =
         targets(&remote, &request.hosts, args.to, args.without_specialisation).await;

@@ -3,6 +3,9 @@
 use crate::cli::CliError;
 use std::io::Read;
 
+/// The selector that stands for those on standard input.
+const STDIN: &str = "-";
+
 /// Most that is read from standard input, in bytes: the names of thousands of hosts.
 const LIMIT: u64 = 1 << 20;
 
@@ -11,12 +14,22 @@ pub(super) fn read(selectors: &[String]) -> Result<Vec<String>, CliError> {
     read_from(selectors, &mut std::io::stdin().lock())
 }
 
+/// Says, where nobody could be asked, that it was `-` which took standard input; other errors stay.
+pub(super) fn after_reading(error: CliError, selectors: &[String]) -> CliError {
+    match error {
+        CliError::NobodyToAsk if selectors.iter().any(|one| one == STDIN) => {
+            CliError::InputNamedHosts
+        }
+        error => error,
+    }
+}
+
 /// Does what [`read`] does, with another input. `-` reads it once, wherever it stands.
 fn read_from(selectors: &[String], input: &mut impl Read) -> Result<Vec<String>, CliError> {
     let mut words = Vec::new();
     let mut was_read = false;
     for selector in selectors {
-        if selector != "-" {
+        if selector != STDIN {
             words.push(selector.clone());
         } else if !was_read {
             was_read = true;
@@ -45,6 +58,18 @@ mod tests {
     fn read_text(selectors: &[&str], text: &str) -> Result<Vec<String>, CliError> {
         let selectors: Vec<String> = selectors.iter().map(|&one| one.to_owned()).collect();
         read_from(&selectors, &mut text.as_bytes())
+    }
+
+    #[test]
+    fn a_question_that_cannot_be_answered_is_told_with_what_took_the_input() {
+        let selectors = |one: &str| [one.to_owned()];
+        let error = after_reading(CliError::NobodyToAsk, &selectors("-"));
+        assert!(error.to_string().contains("was read for the names of the hosts"), "{error}");
+        assert_eq!(error.exit_code(), CliError::NobodyToAsk.exit_code());
+        let named = after_reading(CliError::NobodyToAsk, &selectors("samsung"));
+        assert!(matches!(named, CliError::NobodyToAsk), "{named}");
+        let other = after_reading(CliError::NoSelectors, &selectors("-"));
+        assert!(matches!(other, CliError::NoSelectors), "{other}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::cli::show::{Display, Face, Notices, told};
 use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
-use crate::fleet::{Finding, Fleet, Outcome, RunEvent, RunId, RunWhat};
+use crate::fleet::{Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat};
 use crate::record::{
     EndingLock, EventSender, Journal, JournalError, JournalWriter, LogReader, RunNews, RunStands,
     RunWatch, Runs, Word, share_of_logs, state_home,
@@ -141,7 +141,7 @@ pub(super) async fn run(fleet: Fleet, args: ReattachArgs) -> Result<ExitCode, Cl
             Err(ReattachError::Alive { run, process }.into())
         }
         RunStands::Alive { process, is_stopped } => {
-            follow(&runs, &fleet, &run, process, is_stopped, args.face.face()).await
+            follow(&runs, &fleet, &run, (process, is_stopped), &args).await
         }
         RunStands::Ended => {
             eprintln!("nixdash: run {run} has ended; `nixdash history` shows how");
@@ -263,15 +263,66 @@ fn show_lines(run: &RunId, logs: &mut [(String, LogReader)], display: &EventSend
     }
 }
 
+/// Whether the plan of a run that is followed waits for an answer, as its events tell.
+#[derive(Debug, Default)]
+struct FollowedPlan {
+    waits: bool,
+    /// Whether it was asked about since the plan waits.
+    was_noted: bool,
+}
+
+impl FollowedPlan {
+    /// Takes what the run told next.
+    fn note(&mut self, what: &RunWhat) {
+        match what {
+            RunWhat::Plan { waits, .. } => (self.waits, self.was_noted) = (*waits, false),
+            // Work after the plan: somebody answered it.
+            RunWhat::Phase { phase, .. } => self.waits &= *phase <= Phase::Compare,
+            RunWhat::Summary { .. } => self.waits = false,
+            RunWhat::Begin { .. }
+            | RunWhat::Progress { .. }
+            | RunWhat::Log { .. }
+            | RunWhat::Waiting { .. }
+            | RunWhat::Rollout(_)
+            | RunWhat::Dropped { .. }
+            | RunWhat::Reattached { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
+            | RunWhat::Command { .. }
+            | RunWhat::Result { .. } => {}
+        }
+    }
+
+    /// Returns whether the plan waits and that was not said yet; says it once.
+    fn has_begun_to_wait(&mut self) -> bool {
+        self.waits && !std::mem::replace(&mut self.was_noted, true)
+    }
+}
+
+/// Says yes to the plan of a run that another process carries out, where that is wanted; returns the sentence
+/// about it, or about how the plan is answered.
+fn answered_or_waiting(runs: &Runs, run: &RunId, yes: bool) -> Result<String, CliError> {
+    if yes {
+        runs.say(run, &Word::Yes)?;
+        return Ok(format!(
+            "nixdash: the plan of run {run} waited for an answer: --yes said yes to it\n"
+        ));
+    }
+    Ok(format!(
+        "nixdash: the plan of run {run} waits for an answer: `nixdash say {run} yes` confirms it, and \
+         `nixdash say {run} no` does not\n"
+    ))
+}
+
 /// Prints what a run that goes on tells, from its beginning to its end.
 async fn follow(
     runs: &Runs,
     fleet: &Fleet,
     run: &RunId,
-    process: u32,
-    is_stopped: bool,
-    face: Face,
+    (process, is_stopped): (u32, bool),
+    args: &ReattachArgs,
 ) -> Result<ExitCode, CliError> {
+    let face = args.face.face();
     let notices = Notices::start();
     let stopped = if is_stopped {
         format!(", which is stopped: `kill -CONT {process}` lets it go on")
@@ -290,6 +341,7 @@ async fn follow(
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
     let mut findings: Vec<Finding> = Vec::new();
     let mut logs: Vec<(String, LogReader)> = Vec::new();
+    let mut plan = FollowedPlan::default();
     let code = loop {
         let mut is_over = false;
         let mut is_gone = false;
@@ -297,6 +349,7 @@ async fn follow(
             match news {
                 RunNews::Event(event) if event.run == *run => {
                     let mut event = event;
+                    plan.note(&event.what);
                     match &mut event.what {
                         RunWhat::Result { host, result } => {
                             outcomes.push((host.clone(), result.outcome));
@@ -336,6 +389,9 @@ async fn follow(
         if is_over {
             break exit_code(&outcomes, &findings, false);
         }
+        if plan.has_begun_to_wait() {
+            notices.say(&answered_or_waiting(runs, run, args.yes)?);
+        }
         if is_gone {
             notices.say(&format!(
                 "nixdash: process {process} ended before run {run} did; `nixdash reattach {run}` goes \
@@ -366,4 +422,51 @@ pub(super) fn left_sentence(run: &RunId, left_at: Timestamp, now: Timestamp) -> 
         "run {run} was left {ago} ago, when its nixdash ended: `nixdash reattach {run}` goes on with it, \
          `nixdash reattach {run} --end` ends it now"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Goal, PhaseState, Plan, Strategy};
+
+    fn plan(waits: bool) -> RunWhat {
+        let plan = Plan {
+            goal: Goal::Switch,
+            strategy: Strategy::Direct,
+            revision: None,
+            source: None,
+            findings: Vec::new(),
+            hosts: Vec::new(),
+            set_aside: std::collections::BTreeMap::new(),
+        };
+        RunWhat::Plan { plan, waits }
+    }
+
+    #[test]
+    fn a_plan_that_waits_is_told_once_until_it_is_answered() {
+        let phase =
+            |phase| RunWhat::Phase { host: "a".to_owned(), phase, state: PhaseState::Started };
+        let mut followed = FollowedPlan::default();
+        followed.note(&plan(false));
+        assert!(!followed.has_begun_to_wait(), "a run that nobody is asked about");
+        followed.note(&plan(true));
+        followed.note(&phase(Phase::Compare));
+        assert!(followed.has_begun_to_wait() && !followed.has_begun_to_wait());
+        followed.note(&plan(true));
+        followed.note(&phase(Phase::Build));
+        assert!(!followed.has_begun_to_wait(), "somebody answered it");
+    }
+
+    #[test]
+    fn yes_is_given_to_the_run_and_without_it_the_answer_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let run = runs.begin(None).unwrap().run().clone();
+        let told = answered_or_waiting(&runs, &run, false).unwrap();
+        assert!(told.contains("`nixdash say 1 yes` confirms it"), "{told}");
+        assert!(runs.said(&run).is_empty());
+        let told = answered_or_waiting(&runs, &run, true).unwrap();
+        assert!(told.contains("--yes said yes"), "{told}");
+        assert_eq!(runs.said(&run), [Word::Yes]);
+    }
 }

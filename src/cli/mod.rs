@@ -217,13 +217,16 @@ impl CliCommand {
             Self::Wake(_) => Some("`nixdash wake` wakes hosts"),
             Self::Say(_) => Some("`nixdash say` changes what a run does"),
             Self::Trust(_) => Some("`nixdash trust` changes what may be run"),
-            Self::TrustHost(_) => Some("`nixdash trust-host` changes which host keys are trusted"),
+            Self::TrustHost(args) if args.changes() => {
+                Some("`nixdash trust-host` changes which host keys are trusted")
+            }
             Self::Lab(_) => Some("`nixdash lab` changes the practice fleet"),
             Self::Init(args) if args.writes() => Some("`nixdash init` writes hosts.toml"),
             Self::Silence(args) if args.changes() => {
                 Some("`nixdash silence` changes what is silenced")
             }
             Self::Status(_)
+            | Self::TrustHost(_)
             | Self::Silence(_)
             | Self::History(_)
             | Self::Runs(_)

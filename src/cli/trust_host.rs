@@ -2,8 +2,10 @@
 //! says so.
 
 use crate::cli::{CliError, EXIT_FAILED, complete};
-use crate::fleet::{Fleet, Host, HostKey, HostKeyState, select};
+use crate::fleet::{Fleet, Host, HostKey, HostKeyState, in_a_list, select};
 use crate::remote::{RemoteError, accept_host_key, host_keys};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
@@ -16,11 +18,29 @@ pub(super) struct TrustHostArgs {
     #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Accepts a key with exactly this fingerprint without asking; may be given several times
-    #[arg(long, value_name = "SHA256:…")]
+    #[arg(long, value_name = "SHA256:…", value_parser = fingerprint)]
     fingerprint: Vec<String>,
     /// Prints the keys as JSON and asks nothing
     #[arg(long)]
     json: bool,
+}
+
+impl TrustHostArgs {
+    /// Returns whether a key may be accepted: with `--json` alone keys are only printed.
+    pub(super) fn changes(&self) -> bool {
+        !self.json || !self.fingerprint.is_empty()
+    }
+}
+
+/// Reads the fingerprint of a key, as ssh prints it.
+fn fingerprint(text: &str) -> Result<String, String> {
+    let digest = text.strip_prefix("SHA256:").and_then(|code| STANDARD_NO_PAD.decode(code).ok());
+    if digest.is_some_and(|digest| digest.len() == 32) {
+        return Ok(text.to_owned());
+    }
+    Err("it is not the fingerprint of a key: write SHA256: and the 43 characters behind it, as \
+         `ssh-keygen -lf FILE` prints them"
+        .to_owned())
 }
 
 /// What became of a key.
@@ -65,7 +85,7 @@ async fn one_host(
     let mut seen: Vec<HostKey> = Vec::new();
     loop {
         let found = host_keys(fleet, host).await;
-        if args.json && args.fingerprint.is_empty() {
+        if !args.changes() {
             return Ok((is_known(&found), found.iter().map(|shown| value(host, shown)).collect()));
         }
         let (mut again, mut left, mut known) = (false, false, false);
@@ -119,7 +139,7 @@ async fn judge(key: &HostKey, args: &TrustHostArgs) -> Result<Became, CliError> 
         may && args.fingerprint.contains(&key.fingerprint)
     };
     if !yes {
-        tell(args, &format!("The key of {} was not accepted.\n", key.place))?;
+        tell(args, &not_accepted(key, &args.fingerprint))?;
         return Ok(Became::Left);
     }
     match accept_host_key(key).await {
@@ -132,6 +152,25 @@ async fn judge(key: &HostKey, args: &TrustHostArgs) -> Result<Became, CliError> 
             tell(args, &format!("{error}\n"))?;
             Ok(Became::Left)
         }
+    }
+}
+
+/// Says that a key was not accepted, and why, where the arguments and no person said so.
+fn not_accepted(key: &HostKey, named: &[String]) -> String {
+    let (place, shown) = (&key.place, &key.fingerprint);
+    if named.is_empty() {
+        format!("The key of {place} was not accepted.\n")
+    } else if named.contains(shown) {
+        format!(
+            "The key of {place} was not accepted: it stands in place of a key that is known, so name that host \
+             alone, with `nixdash trust-host {} --fingerprint {shown}`.\n",
+            key.host
+        )
+    } else {
+        format!(
+            "The key of {place} was not accepted: its fingerprint is {shown}, and --fingerprint names {}.\n",
+            in_a_list(named)
+        )
     }
 }
 
@@ -253,6 +292,42 @@ mod tests {
             file: "/home/me/.ssh/known_hosts".into(),
             hashed: false,
         }
+    }
+
+    #[test]
+    fn a_fingerprint_is_one_of_sha256_with_32_bytes() {
+        let right = format!("SHA256:{}", STANDARD_NO_PAD.encode([7; 32]));
+        assert_eq!(fingerprint(&right).as_deref(), Ok(right.as_str()));
+        for wrong in ["", "nonsense", "SHA256:", "SHA256:other", "MD5:00:11", &right[..49]] {
+            let why = fingerprint(wrong).unwrap_err();
+            assert!(why.contains("SHA256: and the 43 characters"), "{wrong:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_accepted_is_told_with_both_fingerprints_or_what_to_name() {
+        let (unknown, changed) = (key(HostKeyState::Unknown), key(HostKeyState::Changed));
+        assert_eq!(not_accepted(&unknown, &[]), "The key of razer.lan:2222 was not accepted.\n");
+        let text = not_accepted(&unknown, &["SHA256:a".to_owned(), "SHA256:b".to_owned()]);
+        assert!(
+            text.ends_with(
+                "its fingerprint is SHA256:new, and --fingerprint names SHA256:a and SHA256:b.\n"
+            ),
+            "{text}"
+        );
+        let text = not_accepted(&changed, &["SHA256:new".to_owned()]);
+        assert!(text.contains("`nixdash trust-host razer --fingerprint SHA256:new`"), "{text}");
+    }
+
+    #[test]
+    fn keys_that_are_only_printed_change_nothing() {
+        let args = |json: bool, fingerprints: &[&str]| TrustHostArgs {
+            selectors: vec!["razer".to_owned()],
+            fingerprint: fingerprints.iter().map(ToString::to_string).collect(),
+            json,
+        };
+        assert!(!args(true, &[]).changes());
+        assert!(args(true, &["SHA256:a"]).changes() && args(false, &[]).changes());
     }
 
     #[test]

@@ -277,8 +277,11 @@ fn samsung_is_deployed_through_razer_after_its_unknown_key_was_accepted() {
     let fingerprint = key.unwrap()["fingerprint"].as_str().unwrap().to_owned();
     let real = on("samsung", "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub");
     assert!(real.contains(&fingerprint), "{real} {fingerprint}");
-    let other = fleet.nixdash(&["trust-host", "samsung", "--fingerprint", "SHA256:other"]).output();
+    let other = format!("SHA256:{}", "A".repeat(43));
+    let other = fleet.nixdash(&["trust-host", "samsung", "--fingerprint", &other]).output();
     assert_eq!(other.unwrap().status.code(), Some(1), "another key is not accepted");
+    let malformed = fleet.nixdash(&["trust-host", "samsung", "--fingerprint", "SHA256:x"]).output();
+    assert_eq!(malformed.unwrap().status.code(), Some(2), "no key has such a fingerprint");
     let accept = fleet.nixdash(&["trust-host", "samsung", "--fingerprint", &fingerprint]).output();
     assert_ok(&accept.unwrap());
     let deployed = fleet.deploy(&["samsung"]);

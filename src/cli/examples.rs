@@ -12,8 +12,8 @@ Examples:
 
 Exit codes:
   0    all done, unchanged, or waiting for a reboot only
-  1    a host failed, is degraded or offline, was not seen any more, or was rolled back;
-       or a gate failed
+  1    a host failed, is degraded or offline, was skipped, was not seen any more, was rolled
+       back, or was deployed by somebody else meanwhile; or a gate failed
   2    the command or the configuration is wrong
   3    status --fail-on found something so bad
   130  interrupted";

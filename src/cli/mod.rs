@@ -1,7 +1,7 @@
 //! The other face: arguments, one file per subcommand, and the joints between the rooms.
 //!
-//! Exit codes: 0 all done, unchanged or only waiting for a reboot; 1 a host failed, is degraded or
-//! was rolled back, or a gate failed; 2 usage or configuration; 3 `status --fail-on` found something so bad; 130
+//! Exit codes: 0 all done, unchanged or only waiting for a reboot; 1 a host failed, is degraded or offline,
+//! was skipped, not seen any more, rolled back or superseded, or a gate failed; 2 usage or configuration; 3 `status --fail-on` found something so bad; 130
 //! interrupted.
 
 mod ancestry;

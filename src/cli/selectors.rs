@@ -73,6 +73,17 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_that_is_named_like_a_host_is_told_with_how_it_is_written() {
+        let text = "[hosts.samsung]\ntags = [\"laptop\"]\n[hosts.p620]\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let said = |selector: &str| {
+            crate::fleet::select(&fleet, &[selector.to_owned()]).unwrap_err().to_string()
+        };
+        assert!(said("laptop").contains("is a tag: write @laptop"), "{}", said("laptop"));
+        assert!(said("lapto").contains("no host is called or matches"), "{}", said("lapto"));
+    }
+
+    #[test]
     fn a_dash_stands_for_what_standard_input_names() {
         let found = read_text(&["p620", "-"], "razer samsung # the laptops\n\n@server\n").unwrap();
         assert_eq!(found, ["p620", "razer", "samsung", "@server"]);

@@ -13,6 +13,12 @@ pub enum SelectError {
         /// The names there are.
         known: String,
     },
+    /// No host has that name, and hosts have it as a tag.
+    #[error("no host is called {tag:?}, but it is a tag: write @{tag} for the hosts that have it")]
+    IsTag {
+        /// What was typed.
+        tag: String,
+    },
     /// There is nothing to select from.
     #[error("the fleet has no hosts; add [hosts.NAME] to hosts.toml")]
     Empty,
@@ -78,6 +84,9 @@ fn nothing(fleet: &Fleet, selector: &str) -> SelectError {
         tags.sort_unstable();
         tags.dedup();
         return SelectError::NoTag { tag: tag.to_owned(), known: tags.join(", ") };
+    }
+    if fleet.hosts.iter().any(|host| host.tags.iter().any(|tag| tag == selector)) {
+        return SelectError::IsTag { tag: selector.to_owned() };
     }
     let known = fleet.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(", ");
     SelectError::NoHost { selector: selector.to_owned(), known }

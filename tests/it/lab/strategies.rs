@@ -188,6 +188,41 @@ fn a_cache_that_is_stopped_during_the_fetch_is_replaced_by_a_copy_from_the_build
     assert!(deployed.log("samsung", "fetch").contains("looking for another way"));
 }
 
+/// The server of p620's cache, which takes connections and answers none until this is dropped.
+struct HangingCache;
+
+impl HangingCache {
+    fn begin() -> Self {
+        on("p620", "systemctl kill -s STOP nix-serve.service");
+        Self
+    }
+}
+
+impl Drop for HangingCache {
+    fn drop(&mut self) {
+        on("p620", "systemctl kill -s CONT nix-serve.service");
+    }
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_cache_that_hangs_during_the_fetch_is_given_up_within_a_minute_or_two() {
+    let fleet = signing(Lab::healthy());
+    let _login = Login::new("p620", "samsung");
+    assert_ok(&lab(&["bump", "samsung"]));
+    let child = fleet.deploying(&["samsung"]);
+    fleet.wait_for_event("the fetch to begin", |event| {
+        event["phase"] == "fetch" && event["state"] == "started"
+    });
+    let _hangs = HangingCache::begin();
+    let began = std::time::Instant::now();
+    let deployed = Deployed::from_output(child.wait_with_output().unwrap());
+    let result = deployed.assert_outcome("samsung", "switched");
+    assert_eq!(result["taken"]["strategy"], "push", "{}", deployed.story());
+    // Nix's own limits are 300 s, five times.
+    assert!(began.elapsed() < std::time::Duration::from_secs(200), "{}", deployed.story());
+}
+
 /// Systems that the static cache has beside its own, until this is dropped.
 struct InStatic(Vec<PathBuf>);
 

@@ -6,7 +6,7 @@ use crate::cli::show::{Display, Face, Notices, RunDisplay, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
 use crate::deploy::{Control, Deploy, Ended, Listener, RunBegin, RunJournal};
 use crate::fleet::{
-    DropReason, Event, Finding, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Severity,
+    Code, DropReason, Event, Finding, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Severity,
 };
 use crate::record::{
     History, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder, RunWriter, Runs,
@@ -232,6 +232,10 @@ pub(super) fn exit_code(
 ) -> ExitCode {
     if outcomes.iter().all(|(_, outcome)| outcome.is_good()) {
         let of_run = Finding::of_whole_run(findings);
+        if of_run.iter().any(|found| found.code == Code::RunStopped) {
+            // Its hosts are switched, and its gates were not waited for.
+            return ExitCode::from(EXIT_INTERRUPTED);
+        }
         let failed = of_run.into_iter().any(|found| found.severity == Severity::Error);
         return if failed { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS };
     }
@@ -242,7 +246,7 @@ pub(super) fn exit_code(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, Subject};
+    use crate::fleet::Subject;
 
     #[test]
     fn a_run_whose_gate_failed_has_failed_though_every_host_was_switched() {
@@ -252,6 +256,7 @@ mod tests {
         let coded = |findings: &[Finding]| exit_code(&outcomes, findings, false);
         assert_eq!(coded(&of(run(), Code::GateFailed)), ExitCode::from(EXIT_FAILED));
         assert_eq!(coded(&[]), ExitCode::SUCCESS);
+        assert_eq!(coded(&of(run(), Code::RunStopped)), ExitCode::from(EXIT_INTERRUPTED));
         let earlier = of(Subject::host("samsung"), Code::FetchFailed);
         assert_eq!(coded(&earlier), ExitCode::SUCCESS, "it was tried again, and is well now");
     }

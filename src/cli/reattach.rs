@@ -10,12 +10,14 @@ use crate::cli::show::{Display, Face, Notices, told};
 use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
-use crate::fleet::{Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat};
+use crate::fleet::{
+    Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, SecretSource, SudoPassword,
+};
 use crate::record::{
     EndingLock, EventSender, Journal, JournalError, JournalWriter, LogReader, RunNews, RunStands,
     RunWatch, Runs, Word, share_of_logs, state_home,
 };
-use crate::remote::Remote;
+use crate::remote::{Remote, SecretError, resolve};
 use clap::Args;
 use jiff::Timestamp;
 use std::io::IsTerminal;
@@ -122,6 +124,20 @@ pub enum ReattachError {
         /// The host.
         host: String,
     },
+    /// The password that sudo wants on a host of it cannot be read.
+    #[error(
+        "run {run} cannot go on: the password for sudo on {host} could not be read: {source}; {}. The run \
+         stays as it is",
+        source.hint()
+    )]
+    Password {
+        /// The run.
+        run: RunId,
+        /// The host.
+        host: String,
+        /// Why.
+        source: SecretError,
+    },
     /// Its plan waits for an answer, and nobody can be asked.
     #[error(
         "the plan of run {run} waits for an answer, and there is no terminal to ask on; add --yes to go on \
@@ -214,6 +230,9 @@ async fn go_on(
         return Err(ReattachError::NobodyToAsk { run }.into());
     }
     let passwords = sudo::passwords(&fleet, &setup.root_hosts(), &args.face.sudo)?;
+    if let Some((host, source)) = unreadable_password(&fleet, &setup.root_hosts()).await {
+        return Err(ReattachError::Password { run, host, source }.into());
+    }
     if face == Face::Nothing {
         leave_terminal();
     }
@@ -249,6 +268,21 @@ async fn go_on(
         says,
     };
     carry_out(carried).await
+}
+
+/// Returns a host whose password for sudo cannot be read, and why: whoever goes on without it loses sight of what
+/// runs on that host. A program that prints it is not run for this, since somebody may have to touch a key.
+async fn unreadable_password(fleet: &Fleet, hosts: &[String]) -> Option<(String, SecretError)> {
+    for host in hosts.iter().filter_map(|name| fleet.host(name)) {
+        let Some(SudoPassword::From(source)) = fleet.sudo_password_of(host) else { continue };
+        if matches!(source, SecretSource::Command { .. }) {
+            continue;
+        }
+        if let Err(error) = resolve(source).await {
+            return Some((host.name.clone(), error));
+        }
+    }
+    None
 }
 
 /// Shows the lines that were added to the hosts' logs.

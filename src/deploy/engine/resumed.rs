@@ -5,10 +5,11 @@
 use super::account;
 use super::lost::lost;
 use super::step::Step;
-use super::supervised::{Supervised, ToldToKeep, clock};
+use super::supervised::{Supervised, ToldToKeep, clock, not_seen_since};
 use super::telling::Teller;
 use crate::deploy::{Ending, Failure, JobNote, Reason, Replayed, SupervisedSince, Untold};
 use crate::fleet::{Code, Goal, Outcome, Phase, RunWhat};
+use crate::remote::RemoteError;
 use crate::remote::job::Job;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -105,7 +106,8 @@ impl Resumed {
 pub(super) async fn look_again(step: &Step) -> Result<Option<Ending>, Failure> {
     let Some(resumed) = &step.shared.resumed else { return Ok(None) };
     let job = step.job(&step.host.name, "activate");
-    let found = account::ask(step, &job).await.map_err(|error| lost(&error))?;
+    let unseen = |error: RemoteError| unseen(step, resumed, &job, &error);
+    let found = account::ask(step, &job).await.map_err(unseen)?;
     if found.is_busy || found.outcome.is_some() {
         return Ok(None);
     }
@@ -121,7 +123,7 @@ pub(super) async fn look_again(step: &Step) -> Result<Option<Ending>, Failure> {
         return Ok(None);
     };
     if resumed.may_be_there(job.name()) {
-        let ending = account::account(step, &job, false).await.map_err(|error| lost(&error))?;
+        let ending = account::account(step, &job, false).await.map_err(unseen)?;
         return Ok(ending.map(|ending| explained(step, &job, ending)));
     }
     let text = format!(
@@ -129,6 +131,20 @@ pub(super) async fn look_again(step: &Step) -> Result<Option<Ending>, Failure> {
         resumed.gap()
     );
     Err(Failure::failed(Code::SystemUnexpected, text))
+}
+
+/// Returns the failure of a host that could not be looked at again. Where its supervisor may have been started,
+/// that one decides, and nobody knows what: nothing failed.
+fn unseen(step: &Step, resumed: &Resumed, job: &Job, error: &RemoteError) -> Failure {
+    if !resumed.may_be_there(job.name()) {
+        return lost(error);
+    }
+    let (name, since) = (&step.host.name, clock(resumed.left_at));
+    not_seen_since(format!(
+        "{name}: not seen since {since}, when nixdash ended during its activation ({}). It was not told to \
+         keep the new system, so it goes back to the previous one by itself. Look at it when it is back",
+        error.cause
+    ))
 }
 
 /// Returns whether the phase with which a host begins to change was begun by an earlier process.
@@ -163,7 +179,7 @@ impl SupervisedSince {
         match (self.kept_at, phase) {
             (Some(at), _) => ToldToKeep::Yes(at),
             // It may have been on its way when nixdash ended.
-            (None, Phase::Settle) => ToldToKeep::Perhaps(self.activated_at),
+            (None, Phase::Settle) => ToldToKeep::Due(self.activated_at),
             (None, _) => ToldToKeep::No,
         }
     }

@@ -42,6 +42,8 @@ pub(super) enum ToldToKeep {
     No,
     /// The word was sent, and no answer came.
     Perhaps(Timestamp),
+    /// The nixdash that carried the run out ended when the word was due after this time.
+    Due(Timestamp),
     /// It answered that it took the word.
     Yes(Timestamp),
 }
@@ -127,6 +129,12 @@ impl Supervised {
                  goes back by itself. Look at it when it is back",
                 clock(told)
             ),
+            (ToldToKeep::Due(after), _) => format!(
+                "{name}: nixdash ended after {}, when the order to keep the new system was due, and may not \
+                 have sent it; not seen since {seen} ({cause}). It keeps the new system if the order \
+                 arrived, else it goes back by itself. Look at it when it is back",
+                clock(after)
+            ),
             (ToldToKeep::No, Some(why)) => format!(
                 "{name}: told to go back ({}); not seen since {seen} ({cause}). Look at it when it is back",
                 why.text
@@ -142,7 +150,7 @@ impl Supervised {
 }
 
 /// Returns the failure of a host whose running system is not known.
-fn not_seen_since(text: String) -> Failure {
+pub(super) fn not_seen_since(text: String) -> Failure {
     Failure { outcome: Outcome::Unknown, reason: Reason::new(Code::NotSeenSince, text) }
 }
 

@@ -274,6 +274,9 @@ impl Machine {
     /// Stops what can be stopped; a host that has begun to activate is told to go back. One that is
     /// on its way back goes on with that.
     pub(super) fn cancel(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        if self.is_watching() {
+            self.note_unwatched();
+        }
         self.cancelled = true;
         let why = Reason::new(Code::RunStopped, "the operator stopped the run");
         for index in 0..self.hosts.len() {

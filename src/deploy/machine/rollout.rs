@@ -298,6 +298,22 @@ impl Machine {
         can_go_on && self.waves.iter().any(|wave| wave.watch.is_some() && !wave.passed)
     }
 
+    /// Notes that a wave is not watched to its end: its hosts are switched, and nobody knows whether its gates
+    /// would have passed.
+    pub(super) fn note_unwatched(&mut self) {
+        let is_open = |wave: &Wave| wave.watch.is_some() && !wave.passed;
+        let Some(number) = self.waves.iter().position(is_open) else { return };
+        let open = self.waves[number].asks.as_ref().map(|question| format!(" ({question})"));
+        let text = format!(
+            "the operator stopped the run while wave {} was watched: its gates have not passed{}",
+            number + 1,
+            open.unwrap_or_default()
+        );
+        let why = Reason::new(Code::RunStopped, text);
+        let subject = Subject::Run { run: self.run.clone(), host: None };
+        self.errors.push(Finding::new(subject, why.code, &why.text, &why.fix()));
+    }
+
     /// Returns why no other host may begin, when more hosts of a wave failed than may. A host that
     /// failed before it changed keeps a wave from its beginning; of a wave that has begun it holds the next
     /// one up, and not the hosts of its own.

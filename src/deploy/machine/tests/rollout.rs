@@ -403,6 +403,23 @@ fn a_gate_that_could_not_be_asked_pauses_and_asks_and_never_passes() {
 }
 
 #[test]
+fn a_run_that_is_stopped_while_a_gate_is_open_says_that_it_has_not_passed() {
+    let mut ride = Ride::new(&["razer"], gated(OnFailure::Halt));
+    let mut away = |_: &str| GateAnswer::NotMade("no route".to_owned());
+    ride.finish(&mut well, &mut away);
+    ride.inputs.push_back(Input::Cancel);
+    ride.finish(&mut well, &mut away);
+    assert!(ride.machine.is_finished());
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    let errors = ride.machine.errors();
+    let of_run: Vec<&str> = errors.iter().map(|found| found.cause.as_str()).collect();
+    assert_eq!(errors[0].code, Code::RunStopped);
+    let expected = "the operator stopped the run while wave 1 was watched: its gates have not passed \
+                    (site: no route)";
+    assert_eq!(of_run, [expected]);
+}
+
+#[test]
 fn a_gate_that_fails_takes_the_run_back_where_that_is_wanted() {
     let mut ride = Ride::new(&FOUR, gated(OnFailure::Rollback));
     let mut fails = |_: &str| GateAnswer::Failed("status 503".to_owned());

@@ -80,10 +80,12 @@ pub(super) fn add_last_runs(fleet: &Fleet, found: &mut Snapshot, now: Timestamp)
         Vec::new()
     });
     for (host, facts) in &mut found.hosts {
-        let newest = runs.iter().find_map(|run| {
+        let ended = runs.iter().rev().filter_map(|run| {
             let result = run.hosts.iter().find(|(name, _)| name == host)?.1.as_ref()?;
             Some((&run.run, result, run.ended_at.unwrap_or(run.began_at)))
         });
+        // One that began earlier may have ended later.
+        let newest = ended.max_by_key(|(_, _, ended_at)| *ended_at);
         let failed = newest.and_then(|newest| last_run_failed(host, newest, facts, now));
         if let Some(finding) = failed {
             facts.findings.push(finding);

@@ -108,7 +108,7 @@ fn over_with(model: &Model, event: &Event) -> Vec<Silence> {
 /// Adds to the findings of a host that its newest run failed there.
 fn add_last_run(model: &Model, host: &str, facts: &mut HostFacts, now: Timestamp) {
     let Some((run, part)) = model.world.last_run(host) else { return };
-    let ended = run.summary.as_ref().map_or(run.newest_at, |summary| summary.at);
+    let ended = part.ended_at.unwrap_or(run.newest_at);
     let Some(result) = part.result.as_ref() else { return };
     if let Some(finding) = last_run_failed(host, (&run.id, result, ended), facts, now) {
         facts.findings.push(finding);

@@ -63,6 +63,8 @@ pub struct HostRun {
     pub waiting: Option<Wait>,
     /// How it ended.
     pub result: Option<HostResult>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
     /// What its phases usually take, in milliseconds.
     pub usual: UsualTimes,
     /// What was run for it, oldest first.
@@ -85,6 +87,7 @@ impl HostRun {
             to_build: None,
             waiting: None,
             result: None,
+            ended_at: None,
             usual: UsualTimes::new(),
             commands: Vec::new(),
             last: None,
@@ -191,6 +194,7 @@ impl HostRun {
         self.progress = None;
         self.waiting = None;
         self.result = None;
+        self.ended_at = None;
         self.samples.clear();
     }
 

@@ -262,11 +262,11 @@ impl ScreenWorld {
         runs.filter_map(|run| run.host(name)).find(|host| host.result.is_none())
     }
 
-    /// Returns the newest finished run of a host, with its part in it.
+    /// Returns the run of a host that ended there last, with its part in it: one that began earlier may
+    /// have ended later.
     pub fn last_run(&self, name: &str) -> Option<(&RunView, &HostRun)> {
-        let runs = self.runs.iter().rev();
-        runs.filter_map(|run| run.host(name).map(|host| (run, host)))
-            .find(|(_, host)| host.result.is_some())
+        let runs = self.runs.iter().filter_map(|run| run.host(name).map(|host| (run, host)));
+        runs.filter(|(_, host)| host.result.is_some()).max_by_key(|(_, host)| host.ended_at)
     }
 
     /// Returns the mean over hosts of the share of paths that a tier holds of each host's running

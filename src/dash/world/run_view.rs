@@ -216,6 +216,7 @@ impl RunView {
             RunWhat::Result { host, result } => {
                 let host = self.host_mut(&host);
                 host.waiting = None;
+                host.ended_at = Some(at);
                 host.result = Some(result);
             }
             RunWhat::Rollout(news) => self.fold_news(news, at),

@@ -6,6 +6,7 @@ use crate::dash::panes::logs::layout::Sight;
 use crate::dash::panes::logs::state::{CountedRows, LogFace, PanePlace};
 use crate::dash::panes::logs::update::{begin_search, show_failure, turn_search};
 use crate::dash::panes::logs::wanted::rows_of;
+use crate::fleet::HostResult;
 use jiff::Timestamp;
 
 /// Folds what came, where so much is in sight.
@@ -82,12 +83,24 @@ fn found(model: &mut Model, search: &RowSearch, row: Option<u64>, sight: Sight, 
         Sought::Pattern(pattern) => {
             model.say(format!("no line matches “{}”", pattern.text), false, now);
         }
-        Sought::Trouble if model.log.place != PanePlace::Follow => {
-            model.say("no line tells of an error", false, now);
-        }
+        Sought::Trouble if !model.log.is_unasked => say_no_error(model, now),
         // The phase that failed says nothing that looks like an error: the last one of the log is the best there is.
         Sought::TroubleIn(_) => begin_search(&mut model.log, Sought::Trouble, u64::MAX, false),
         Sought::Trouble | Sought::Text(_) => {}
+    }
+}
+
+/// Says that no line of the log tells of an error; of a host that failed, that why stands above the log.
+fn say_no_error(model: &mut Model, now: Timestamp) {
+    let result = model.shown_host_run().and_then(|host| host.result.as_ref());
+    let error = result.filter(|result| !result.outcome.is_good()).and_then(HostResult::told);
+    let is_whole = model.log.alone.is_none() && model.log.pattern.is_empty();
+    match error.filter(|_| is_whole && !model.log.all_hosts) {
+        Some(error) => {
+            let text = format!("no line of the log looks like an error; the host failed: {error}");
+            model.say(text, false, now);
+        }
+        None => model.say("no line tells of an error", false, now),
     }
 }
 
@@ -105,6 +118,7 @@ fn open_failure(model: &mut Model) {
         && pane.typing.is_none()
         && !pane.all_hosts;
     if has_failed && is_untouched && pane.failure_of.as_ref() != Some(&this) {
+        model.log.is_unasked = true;
         show_failure(model);
     }
 }

@@ -173,6 +173,8 @@ pub struct LogPane {
     pub search: Option<(RowSearch, f32)>,
     /// Whether it is looked for from the other end of the log, since nothing was found up to this one.
     pub has_turned: bool,
+    /// Whether nobody asked for the search, so that one in vain says nothing.
+    pub is_unasked: bool,
     /// The number of the last search.
     pub searches: u64,
     /// What Nix does for a host of a run.

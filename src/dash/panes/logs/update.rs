@@ -58,7 +58,10 @@ pub(in crate::dash) fn command(
         }
         Command::NextError => search(&mut model.log, |_| Sought::Trouble, true),
         Command::PreviousError => search(&mut model.log, |_| Sought::Trouble, false),
-        Command::Failure => show_failure(model),
+        Command::Failure => {
+            model.log.is_unasked = false;
+            show_failure(model);
+        }
         Command::Select => select(&mut model.log, sight),
         Command::Copy => return copy(model, false),
         Command::CopyError => return copy(model, true),
@@ -174,6 +177,7 @@ fn search(pane: &mut LogPane, sought: impl FnOnce(super::LinePattern) -> Sought,
         (PanePlace::Follow | PanePlace::Seek(_), true) => 0,
         (PanePlace::Follow | PanePlace::Seek(_), false) => u64::MAX,
     };
+    pane.is_unasked = false;
     let sought = sought(pane.pattern.clone());
     begin_search(pane, sought, from, is_down);
 }

@@ -145,13 +145,29 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         items.push(Item { key, label, stays, gives_way: false, command });
     }
     // What a run waits for comes before everything else.
-    let asks = model.overlay().is_none() && model.world.active_runs().any(|run| run.waits);
-    let plan = items.iter().position(|item| item.command == Some(Command::Plan));
-    if let Some(at) = plan.filter(|_| asks) {
-        items[at].stays = true;
-        items[..=at].rotate_right(1);
+    for answer in answers(model).iter().rev() {
+        if let Some(at) = items.iter().position(|item| item.command == Some(*answer)) {
+            items[at].stays = true;
+            items[..=at].rotate_right(1);
+        }
     }
     items
+}
+
+/// Returns the commands that answer what a run waits for, what is reached for first at the front.
+fn answers(model: &Model) -> &'static [Command] {
+    let Context::View(screen) = Context::of(model) else { return &[] };
+    let shown = model.shown_run().filter(|run| screen == Screen::Deploy && run.is_active());
+    match shown {
+        Some(run) if run.question.is_some() && !run.waits => {
+            &[Command::PauseRun, Command::AcceptCheck]
+        }
+        Some(run) if run.without_way().is_some() && !run.waits => {
+            &[Command::PauseRun, Command::SkipHost]
+        }
+        Some(_) | None if model.world.active_runs().any(|run| run.waits) => &[Command::Plan],
+        Some(_) | None => &[],
+    }
 }
 
 /// Draws the sentence of the moment, whole: at the right of a rule, or in as many rows as it takes, of which

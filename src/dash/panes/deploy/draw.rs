@@ -171,7 +171,7 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     } else if let (Some(why), true) = (&run.question, run.is_active()) {
         let (pause, accept) = (press("pause-run"), press("accept-check"));
         let text = format!(
-            "▲ a check could not be made: {why}; {pause} makes it again, {accept} accepts it"
+            "▲ a check could not be made: {pause} makes it again, {accept} accepts it. {why}"
         );
         (Role::Warn, text)
     } else if let (Some((host, why, until)), true) = (run.without_way(), run.is_active()) {

@@ -364,8 +364,8 @@ async fn follow(
         String::new()
     };
     notices.say(&format!(
-        "nixdash: process {process} carries run {run} out{stopped}; this only follows it (ctrl-c leaves it \
-         running)\n"
+        "nixdash: process {process} carries run {run} out{stopped}; this only follows it, and the run goes \
+         on when you quit here\n"
     ));
     let (control, _nobody) = mpsc::channel(1);
     let mut watch = RunWatch::new(runs.clone(), fleet.file.clone());

@@ -53,7 +53,7 @@ fn the_first_error_stands_before_what_going_back_met() {
     let check = demo::failures().iter().position(|it| it.said.len() == 2).unwrap();
     let shown = read(&screen(&[("samsung", check)], 80, 24));
     let first = shown.find("a check did not hold").unwrap();
-    assert!(first < shown.find("Then, going back: samsung").unwrap(), "{shown}");
+    assert!(first < shown.find("Then, going back: its profile").unwrap(), "{shown}");
 }
 
 #[test]

@@ -25,10 +25,16 @@ impl ToldReason {
     }
 }
 
-/// Returns why a host ended so, for that many columns; none where all went well.
-pub(in crate::dash) fn reason(result: &HostResult, columns: usize) -> Option<ToldReason> {
+/// Returns why a host ended so, for that many columns, where the host's name stands already; none where all
+/// went well.
+pub(in crate::dash) fn reason(
+    host: &str,
+    result: &HostResult,
+    columns: usize,
+) -> Option<ToldReason> {
     let error = result.error.as_deref()?;
     let shown = |text: &str| {
+        let text = without_name(host, text);
         if columns < usize::from(WITH_HASHES) { short_paths(text) } else { text.to_owned() }
     };
     let role = reason_role(result.outcome);
@@ -37,6 +43,14 @@ pub(in crate::dash) fn reason(result: &HostResult, columns: usize) -> Option<Tol
     let first = told.next().unwrap_or_else(|| shown(error));
     let fix = result.findings.first().map(|finding| finding.fix.clone());
     Some(ToldReason { role, first, then: told.collect(), fix: fix.filter(|fix| !fix.is_empty()) })
+}
+
+/// Returns a sentence about a host without the host's name at its beginning: `samsung: its disk is full` and
+/// `samsung could not be built` are said below that name.
+pub(in crate::dash) fn without_name<'a>(host: &str, text: &'a str) -> &'a str {
+    let rest = text.strip_prefix(host);
+    let rest = rest.and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')));
+    rest.filter(|rest| !rest.is_empty()).unwrap_or(text)
 }
 
 /// Returns the colour of why a host ended so: nothing went wrong with one that was left out.
@@ -68,7 +82,7 @@ mod tests {
     #[test]
     fn what_failed_first_stands_before_what_going_back_met() {
         let both = result(&[(Code::CheckFailed, "sshd is off"), (Code::UnitsFailed, "a failed")]);
-        let told = reason(&both, 80).unwrap();
+        let told = reason("samsung", &both, 80).unwrap();
         assert_eq!(told.first, "sshd is off [check-failed]");
         assert_eq!(
             told.text(),
@@ -79,16 +93,27 @@ mod tests {
 
     #[test]
     fn a_record_without_findings_keeps_its_sentence_and_says_nothing_to_do() {
-        let told = reason(&result(&[]), 80).unwrap();
+        let told = reason("samsung", &result(&[]), 80).unwrap();
         assert_eq!((told.text().as_str(), told.fix), ("an older sentence", None));
-        assert_eq!(reason(&HostResult { error: None, ..result(&[]) }, 80), None);
+        assert_eq!(reason("samsung", &HostResult { error: None, ..result(&[]) }, 80), None);
+    }
+
+    #[test]
+    fn the_name_of_a_host_is_left_out_where_it_stands_already() {
+        assert_eq!(without_name("razer", "razer: its activation failed"), "its activation failed");
+        assert_eq!(without_name("razer", "razer could not be built"), "could not be built");
+        for whole in ["razer's disk is full", "razer2: no", "nobody reached razer", "razer: "] {
+            assert_eq!(without_name("razer", whole), whole);
+        }
+        let told = reason("samsung", &result(&[(Code::CheckFailed, "samsung: sshd is off")]), 80);
+        assert_eq!(told.unwrap().first, "sshd is off [check-failed]");
     }
 
     #[test]
     fn store_paths_are_whole_where_there_is_room() {
         let path = "/nix/store/2c4f8d1a2c4f8d1a2c4f8d1a2c4f8d1a-a.drv";
         let found = result(&[(Code::BuildFailed, path)]);
-        assert_eq!(reason(&found, 80).unwrap().first, "a.drv [build-failed]");
-        assert_eq!(reason(&found, 100).unwrap().first, format!("{path} [build-failed]"));
+        assert_eq!(reason("samsung", &found, 80).unwrap().first, "a.drv [build-failed]");
+        assert_eq!(reason("samsung", &found, 100).unwrap().first, format!("{path} [build-failed]"));
     }
 }

@@ -4,7 +4,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::graph::{bar, spinner};
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{count, line_width};
-use crate::dash::words::reasons::reason_role;
+use crate::dash::words::reasons::{reason_role, without_name};
 use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
 use crate::dash::world::{Extent, HostRun, RunView, age};
@@ -158,7 +158,7 @@ pub(in crate::dash) fn progress(
 /// Returns the second line of a host: what is done now, waited for, or was done.
 pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> (Role, String) {
     if let Some(result) = &host.result {
-        return done(result);
+        return done(&host.host, result);
     }
     if !run.is_active() {
         let last = host.current().map(|(phase, _)| format!("last seen in {phase}"));
@@ -195,9 +195,9 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
 }
 
 /// Returns what was built and what came from where, or why it went wrong.
-fn done(result: &HostResult) -> (Role, String) {
+fn done(host: &str, result: &HostResult) -> (Role, String) {
     if let Some(error) = result.told() {
-        return (reason_role(result.outcome), error);
+        return (reason_role(result.outcome), without_name(host, &error).to_owned());
     }
     if result.outcome == Outcome::Unchanged {
         return (Role::Dim, "nothing to do".to_owned());

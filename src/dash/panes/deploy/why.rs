@@ -1,7 +1,7 @@
 //! Why the selected host did not get its system, what to do about it, and the keys that do it.
 //!
 //! ```text
-//!  ✗ samsung could not be built on p620: src/part77.c:118:17: error: implicit declaration of
+//!  ✗ could not be built on p620: src/part77.c:118:17: error: implicit declaration of
 //!    function 'fleet_open' (builder for 'fleet-tools-1.4.3.drv' failed with exit code 1) [build-failed]
 //!    to do: read the log of the derivation that the cause names
 //!    enter log at the error   t try again   d deploy again   y copy the error
@@ -54,7 +54,7 @@ fn ways_of(model: &Model) -> &'static [NextStep] {
 
 /// Returns why a host ended otherwise than asked for; none where it did not.
 pub(super) fn of(host: &HostRun, columns: usize) -> Option<ToldReason> {
-    reason(host.result.as_ref()?, columns)
+    reason(&host.host, host.result.as_ref()?, columns)
 }
 
 /// Returns the columns that a reason has in an area of its own.

@@ -258,7 +258,7 @@ fn last_run(paint: &Paint<'_>, host: &Host) -> Vec<Fact> {
     };
     let (role, text) = went(paint, run, part);
     let failed = part.result.as_ref().filter(|result| result.outcome.is_trouble());
-    let Some(why) = failed.and_then(|result| reason(result, 0)) else {
+    let Some(why) = failed.and_then(|result| reason(&host.name, result, 0)) else {
         return vec![told("last run", role, text)];
     };
     let mut all = vec![told("✗ last run", role, format!("{text}: {}", why.text()))];

@@ -556,3 +556,11 @@ fn no_escape_of_a_log_reaches_the_terminal() {
         assert!(!screen.contains(is_bad), "{screen:?}");
     }
 }
+
+#[test]
+fn an_error_that_is_looked_for_in_vain_is_said_while_the_log_is_followed_too() {
+    let (mut model, logs) = lines(5);
+    press(&mut model, &logs, "p");
+    let said = model.toast.as_ref().map(|toast| toast.text.as_str());
+    assert_eq!(said, Some("no line tells of an error"));
+}

@@ -1,10 +1,10 @@
 //! What runs tell the screen, and what keys answer.
 
-use crate::dash::demo::{self, model, now, result, run_event};
+use crate::dash::demo::{self, model, now, phase, result, run_event};
 use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, LogOf, LogsInView, Model, Msg, Overlay, Wish, update, view_logs};
-use crate::fleet::{LogLine, Outcome, RunWhat};
+use crate::fleet::{LogLine, Outcome, Phase, PhaseState, RolloutNews, RunWhat, Wait, WaveState};
 use std::collections::BTreeMap;
 
 #[test]
@@ -221,4 +221,55 @@ fn a_log_line_out_of_sight_redraws_nothing() {
     model.take_dirty();
     update(&mut model, line(), now());
     assert!(model.take_dirty());
+}
+
+#[test]
+fn the_last_run_of_a_host_is_the_one_that_ended_last() {
+    let begin = || RunWhat::begin(vec!["razer".to_owned()], String::new());
+    let events = [
+        run_event("18", 60, begin()),
+        run_event("19", 50, begin()),
+        run_event("19", 49, result("razer", Outcome::Failed, Some("somebody deploys to it"))),
+        run_event("18", 5, result("razer", Outcome::Switched, None)),
+    ];
+    let model = model(events, 80, 24);
+    assert_eq!(model.world.last_run("razer").map(|(run, _)| run.id.clone()), Some(id("18")));
+}
+
+#[test]
+fn a_host_that_goes_back_says_so_for_as_long_as_it_does() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    press(&mut model, "3");
+    let back = RunWhat::waiting("razer", Some(Wait::WayBack), now());
+    fold(
+        &mut model,
+        [
+            run_event("41", 9, phase("razer", Phase::Activate, PhaseState::Started)),
+            run_event("41", 8, back),
+        ],
+    );
+    assert!(text(&draw(&model, &look(false))).contains("going back"));
+    fold(&mut model, [run_event("41", 1, result("razer", Outcome::RolledBack, None))]);
+    assert!(!text(&draw(&model, &look(false))).contains("going back"));
+}
+
+#[test]
+fn the_keys_that_answer_a_run_come_first_at_every_size() {
+    for (columns, rows) in [(40, 10), (80, 24), (110, 30), (200, 50)] {
+        let mut model = model(demo::run_until_plan(), columns, rows);
+        press(&mut model, "3");
+        fold(&mut model, demo::run_in_build());
+        let news = RolloutNews::Wave {
+            wave: 1,
+            of: 2,
+            state: WaveState::Asks,
+            reason: Some("the gate smoke-test could not be asked: it does not answer".to_owned()),
+            until: None,
+        };
+        fold(&mut model, [run_event("41", 1, RunWhat::Rollout(news))]);
+        let shown = text(&draw(&model, &look(false)));
+        let footer = shown.lines().last().unwrap_or_default().split_whitespace();
+        let footer = footer.collect::<Vec<_>>().join(" ");
+        assert!(footer.starts_with("space check again a accept check"), "{shown}");
+    }
 }

@@ -15,7 +15,8 @@ use crate::dash::world::{HostModel, shown_age};
 pub(in crate::dash) use crate::fleet::bytes_of;
 use crate::fleet::words::WAITING;
 use crate::fleet::{
-    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, number_of, troubles, worst,
+    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, Wait, number_of, troubles,
+    worst,
 };
 use jiff::Timestamp;
 use std::ops::Range;
@@ -135,6 +136,9 @@ pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
         let run = model.world.left_with(name)?;
         return Some(Mark::new('▲', format!("run #{} left", run.id), Role::Warn));
     };
+    if host.waiting == Some(Wait::WayBack) {
+        return Some(Mark::new('◐', "going back", Role::Warn));
+    }
     if host.waiting.is_some() {
         return Some(Mark::new('○', WAITING, Role::Busy));
     }

@@ -11,7 +11,7 @@ use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::WAITING;
 use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{
-    Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent,
+    Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, Wait, ago, bytes, duration, percent,
 };
 use ratatui::text::Span;
 use std::cmp::Reverse;
@@ -26,6 +26,9 @@ pub(in crate::dash) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &Ho
     }
     if run.gone.is_some() || run.summary.is_some() {
         return Mark { sign: '–', word: "unknown".to_owned(), role: Role::Dim };
+    }
+    if host.waiting == Some(Wait::WayBack) {
+        return Mark { sign: spinner(paint.now), word: "going back".to_owned(), role: Role::Warn };
     }
     if host.waiting.is_some() {
         return Mark { sign: '○', word: WAITING.to_owned(), role: Role::Text };
@@ -163,6 +166,9 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
     if !run.is_active() {
         let last = host.current().map(|(phase, _)| format!("last seen in {phase}"));
         return (Role::Dim, last.unwrap_or_default());
+    }
+    if host.waiting == Some(Wait::WayBack) {
+        return (Role::Warn, "going back to the previous system".to_owned());
     }
     if let Some(wait) = &host.waiting {
         return (Role::Text, format!("waiting for {}", wait.sentence(paint.now)));

@@ -4,7 +4,8 @@ use super::step::Step;
 use super::supervised::Supervised;
 use super::{persist, resumed};
 use crate::deploy::{Activation, Failure, Remarks, Report};
-use crate::fleet::Outcome;
+use crate::fleet::{Outcome, RunWhat, Wait};
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -36,6 +37,10 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
         }
         // It goes back, or persists for a reboot: that takes another moment.
         Some(_) | None => {
+            if state.outcome.is_none() && state.activated.as_deref().is_some_and(goes_back) {
+                let wait = Some(Wait::WayBack);
+                step.shared.teller.tell(RunWhat::waiting(&step.host.name, wait, Timestamp::now()));
+            }
             step.runner.forget_fresh(&step.host.name);
             let ending = supervised.decided(step).await?;
             // One that was not activated, but boots the system of this run, is kept like one that was.
@@ -44,5 +49,22 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
             }
             Ok(Report::Activated(Activation::Decided(ending)))
         }
+    }
+}
+
+/// Returns whether a supervisor, by what it left of its activation (`CODE WORD …`), has begun to go back.
+fn goes_back(activated: &str) -> bool {
+    activated.split_whitespace().nth(1) == Some("back")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_that_goes_back_is_told_from_one_whose_system_runs() {
+        assert!(goes_back("4 back"));
+        assert!(!goes_back("0 ok"));
+        assert!(!goes_back("back"), "the first word is the exit code");
     }
 }

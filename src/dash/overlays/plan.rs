@@ -27,7 +27,7 @@ use crate::dash::overlays::reading;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
-use crate::dash::widgets::text::{count, left, width, wrap};
+use crate::dash::widgets::text::{count, cut, left, width, wrap};
 use crate::dash::words::runs::{action_words, behind_words, revision_words};
 use crate::dash::words::system_words;
 use crate::fleet::words::changes;
@@ -39,6 +39,10 @@ use ratatui::text::{Line, Span};
 
 /// What the button says that leaves everything as it is.
 const CANCEL: &str = "Cancel";
+
+/// Columns of the longest name of a host that is shown whole, and of the gap behind the names.
+const NAME: usize = 16;
+const GAP: usize = 2;
 
 /// Draws the plan of a run, with buttons while it waits for an answer.
 pub(super) fn draw(
@@ -92,13 +96,14 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
     }
     let names = plan.hosts.iter().map(|host| width(&host.host));
     let names = names.chain(plan.set_aside.keys().map(|name| width(name))).max().unwrap_or(4);
-    let names = names.clamp(4, 16) + 2;
+    let names = names.clamp(4, NAME) + GAP;
     let room = popup.room().saturating_sub(names).max(8);
     let mut add = |name: &str, texts: Vec<(Role, String)>| {
         let mut name = name.to_owned();
         for (role, text) in texts {
             for line in wrap(&text, room) {
-                let label = paint.span(Role::Title, left(&name, names));
+                let label = left(&cut(&name, names - GAP), names);
+                let label = paint.span(Role::Title, label);
                 lines.push(Line::from(vec![label, paint.span(role, line)]));
                 name.clear();
             }

@@ -273,3 +273,16 @@ fn the_keys_that_answer_a_run_come_first_at_every_size() {
         assert!(footer.starts_with("space check again a accept check"), "{shown}");
     }
 }
+
+#[test]
+fn a_long_name_of_a_host_in_the_plan_keeps_its_distance_from_what_is_said_of_it() {
+    let mut plan = demo::plan();
+    plan.hosts.retain(|host| host.host == "samsung");
+    plan.hosts[0].host = "samsung-with-a-very-long-name".to_owned();
+    let begin = RunWhat::begin(vec![plan.hosts[0].host.clone()], String::new());
+    let plan = RunWhat::Plan { plan, waits: true };
+    let mut model = model([run_event("41", 9, begin), run_event("41", 8, plan)], 110, 30);
+    press(&mut model, "3o");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("samsung-with-a-…  samsung-26.05"), "{shown}");
+}

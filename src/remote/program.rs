@@ -1,11 +1,19 @@
 //! Runs a program of this machine (git, tar, nix), as an argument list, never through a shell.
 
+use super::kept_output::{Keep, KeptOutput};
 use crate::remote::Output;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+/// How long the output of a program is waited for that has ended: a child that it left behind may hold
+/// the pipe open. What the program itself printed stands in the pipe already.
+const OUTPUT_MOMENT: Duration = Duration::from_millis(200);
+
+/// How much of an output is read at once, in bytes.
+const PIECE: usize = 32 * 1024;
 
 /// A program could not be run here.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +33,8 @@ pub enum ProgramError {
         program: String,
         /// How long it was given.
         limit: Duration,
+        /// What it had printed until then; its code is none of the program's.
+        said: Box<Output>,
     },
 }
 
@@ -34,6 +44,7 @@ pub struct Program {
     name: String,
     stdin: Vec<u8>,
     limit: Duration,
+    keep: Keep,
 }
 
 impl Program {
@@ -41,7 +52,8 @@ impl Program {
     pub fn new(name: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let mut command = tokio::process::Command::new(name);
         command.args(args);
-        Self { command, name: name.to_owned(), stdin: Vec::new(), limit: Duration::from_secs(60) }
+        let (stdin, limit) = (Vec::new(), Duration::from_secs(60));
+        Self { command, name: name.to_owned(), stdin, limit, keep: Keep::All }
     }
 
     /// Makes it run in a folder.
@@ -79,7 +91,15 @@ impl Program {
         self
     }
 
-    /// Runs it to its end and returns what it printed, as text.
+    /// Limits how much is kept of what it prints.
+    #[must_use]
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Runs it to its end and returns what it printed, as text. What a child prints that it left behind is
+    /// not waited for.
     ///
     /// Dropping the future ends the program.
     pub async fn run(self) -> Result<Output, ProgramError> {
@@ -101,7 +121,8 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .map_err(start)?;
-        let stdin = child.stdin.take();
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let bytes = self.stdin;
         let write = async move {
             if let Some(mut stdin) = stdin {
@@ -109,17 +130,95 @@ impl Program {
                 drop(stdin.write_all(&bytes).await);
             }
         };
-        let both = async { tokio::join!(write, child.wait_with_output()) };
-        let (name, limit) = (self.name, self.limit);
-        let ((), output) = tokio::time::timeout(limit, both)
-            .await
-            .map_err(|_| ProgramError::Slow { program: name.clone(), limit })?;
-        let output = output.map_err(|source| ProgramError::Start { program: name, source })?;
-        let rest = Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::new(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        let (mut printed, mut said) = (KeptOutput::new(self.keep), KeptOutput::new(self.keep));
+        let ended = {
+            let pipes = async {
+                tokio::join!(write, read(stdout, &mut printed), read(stderr, &mut said));
+            };
+            tokio::pin!(pipes);
+            let work = async {
+                tokio::select! {
+                    () = &mut pipes => child.wait().await,
+                    status = child.wait() => {
+                        // Whoever holds them open is not the program.
+                        drop(tokio::time::timeout(OUTPUT_MOMENT, &mut pipes).await);
+                        status
+                    }
+                }
+            };
+            tokio::time::timeout(self.limit, work).await
         };
-        Ok((output.stdout, rest))
+        let (printed, said) = (printed.into_bytes(), said.into_bytes());
+        let stderr = String::from_utf8_lossy(&said).into_owned();
+        let (program, limit) = (self.name, self.limit);
+        match ended {
+            Ok(Ok(status)) => {
+                let code = status.code().unwrap_or(-1);
+                Ok((printed, Output { code, stdout: String::new(), stderr }))
+            }
+            Ok(Err(source)) => Err(ProgramError::Start { program, source }),
+            Err(_) => {
+                let stdout = String::from_utf8_lossy(&printed).into_owned();
+                let said = Box::new(Output { code: -1, stdout, stderr });
+                Err(ProgramError::Slow { program, limit, said })
+            }
+        }
+    }
+}
+
+/// Reads an output to its end.
+async fn read(from: Option<impl AsyncRead + Unpin>, into: &mut KeptOutput) {
+    let Some(mut from) = from else { return };
+    let mut piece = vec![0; PIECE];
+    // One that cannot be read any more has ended.
+    while let Ok(count) = from.read(&mut piece).await
+        && count > 0
+    {
+        into.take(&piece[..count]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn shell(script: &str) -> Program {
+        Program::new("/bin/sh", ["-c", script]).limit(Duration::from_secs(30))
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_left_behind_does_not_keep_a_program_from_its_end() {
+        let began = Instant::now();
+        let output = shell("sleep 60 & echo bg; echo err >&2; exit 3").run().await.unwrap();
+        assert_eq!((output.code, output.stdout.as_str()), (3, "bg\n"));
+        assert_eq!(output.stderr, "err\n");
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_stopped_has_said_what_it_printed_until_then() {
+        let slow = shell("echo half; echo why >&2; exec sleep 60").limit(Duration::from_secs(1));
+        let Err(ProgramError::Slow { said, .. }) = slow.run().await else {
+            unreachable!("it sleeps for longer")
+        };
+        assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("half\n", "why\n"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_prints_without_measure_is_read_to_its_end_and_kept_in_part() {
+        let prints = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i + 1)); done; exit 4";
+        let output = shell(prints).keep(Keep::Ends).run().await.unwrap();
+        assert_eq!((output.code, output.stdout.lines().count()), (4, 201));
+        assert!(output.stdout.ends_with("line 19999\n"), "{}", output.stdout);
+        let output = shell(prints).keep(Keep::First(6)).run().await.unwrap();
+        assert_eq!((output.code, output.stdout.as_str()), (4, "line 0"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_reads_its_input_gets_all_of_it() {
+        let input = vec![b'x'; 1 << 20];
+        let output = shell("wc -c").stdin(input).run().await.unwrap();
+        assert_eq!(output.stdout.trim(), "1048576");
     }
 }

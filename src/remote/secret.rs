@@ -1,13 +1,16 @@
 //! Secrets: read as late as possible, and shown nowhere.
 
 use crate::fleet::{Secret, SecretSource};
-use crate::remote::{Program, ProgramError};
+use crate::remote::{Keep, Program, ProgramError};
 use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Longest secret that is taken, in bytes.
 const LIMIT: usize = 64 * 1024;
+
+/// Longest end of a line, in bytes.
+const LINE_END: usize = "\r\n".len();
 
 /// How long a program that prints a secret may take: somebody may have to touch a key.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -86,7 +89,9 @@ pub async fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
         SecretSource::Command { words, folder } => {
             let program = words.first().cloned().unwrap_or_default();
             let args = words.get(1..).unwrap_or_default();
-            let mut command = Program::new(&program, args).limit(COMMAND_LIMIT);
+            // One byte more than may be there shows that it is too long.
+            let kept = Keep::First(LIMIT + LINE_END + 1);
+            let mut command = Program::new(&program, args).limit(COMMAND_LIMIT).keep(kept);
             if !folder.as_os_str().is_empty() {
                 command = command.in_dir(folder);
             }
@@ -141,6 +146,20 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("could not run nixdash-no-such-program"), "{text}");
         assert!(!text.contains("PATH") && error.hint().contains("PATH"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_prints_more_than_a_secret_is_read_to_its_end_and_refused() {
+        let words = ["sh", "-c", "yes secret | head -c 3000000"].map(str::to_owned).to_vec();
+        let Err(error) = resolve(&SecretSource::Command { words, folder: PathBuf::new() }).await
+        else {
+            unreachable!("it is too long")
+        };
+        assert!(matches!(error, SecretError::Odd(_)), "{error}");
+        let words =
+            ["sh", "-c", "yes | tr -d '\\n' | head -c 65536; echo"].map(str::to_owned).to_vec();
+        let longest = resolve(&SecretSource::Command { words, folder: PathBuf::new() }).await;
+        assert!(longest.is_ok_and(|secret| secret.expose().len() == LIMIT));
     }
 
     #[tokio::test]

@@ -7,15 +7,12 @@ use crate::deploy::{Activation, Ending, Failure, Reason, Report};
 use crate::fleet::{
     Code, Fleet, Goal, Hook, HookMoment, Outcome, Phase, Trust, duration, printable_line, redact,
 };
-use crate::remote::{Output, Program, Script};
+use crate::remote::{Keep, Output, Program, ProgramError, Script, ends_of};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How much longer than the hook itself the way to a host may take.
 const WAY_MARGIN: Duration = Duration::from_secs(15);
-
-/// Most lines of a hook's output that are logged.
-const LINES: usize = 200;
 
 /// Runs the hooks before a phase. One that fails stops the host: nothing was changed there yet.
 pub(super) async fn before(step: &Step) -> Result<(), Failure> {
@@ -114,16 +111,18 @@ async fn run_all(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> R
             let text = format!("{}: its hook {words} {}", step.host.name, printable_line(why));
             Reason::new(Code::HookFailed, text)
         };
-        let output = ran.map_err(|why| failed(&why))?;
-        for line in output.stdout.lines().chain(output.stderr.lines()).take(LINES) {
+        let (output, is_late) = match ran.map_err(|why| failed(&why))? {
+            HookEnd::Ended(output) => (output, false),
+            HookEnd::Late(output) => (output, true),
+        };
+        for line in output.stdout.lines().chain(output.stderr.lines()) {
             step.log(&redact(line)).await;
         }
-        match output.code {
-            0 => {}
-            124 if hook.on_host => {
-                return Err(failed(&format!("did not end within {}", duration(hook.limit))));
-            }
-            _ => return Err(failed(&exited(&output))),
+        if is_late {
+            return Err(failed(&format!("did not end within {}", duration(hook.limit))));
+        }
+        if output.code != 0 {
+            return Err(failed(&exited(&output)));
         }
     }
     Ok(())
@@ -135,6 +134,15 @@ fn exited(output: &Output) -> String {
         Some(line) => format!("exited with {}: {line}", output.code),
         None => format!("exited with {}", output.code),
     }
+}
+
+/// How a hook ended, with what is kept of its output.
+#[derive(Debug, PartialEq, Eq)]
+enum HookEnd {
+    /// By itself.
+    Ended(Output),
+    /// It was stopped since it took too long.
+    Late(Output),
 }
 
 /// Returns what a hook is told in its environment.
@@ -165,13 +173,27 @@ async fn there(
     step: &Step,
     hook: &Hook,
     facts: &[(&'static str, String)],
-) -> Result<Output, String> {
+) -> Result<HookEnd, String> {
     let mut script = Script::new(HOOK).root().limit(hook.limit + WAY_MARGIN);
     script = script.arg(hook.limit.as_secs().to_string());
     script.args.extend(facts.iter().map(|(name, value)| format!("{name}={value}")));
     script.args.extend(hook.run.iter().cloned());
     let ran = step.runner.run(&step.host.name, &script).await;
-    ran.map_err(|error| format!("could not be run there: {}", error.cause))
+    let output = ran.map_err(|error| format!("could not be run there: {}", error.cause))?;
+    Ok(ended_there(output))
+}
+
+/// Reads how a hook ended on a host: the last line of the script says it.
+fn ended_there(output: Output) -> HookEnd {
+    let (stdout, how) = match output.stdout.rsplit_once("\nhook-ended\t") {
+        Some((stdout, how)) => (ends_of(stdout), how.lines().next().unwrap_or_default().trim()),
+        // The script itself could not be run to its end.
+        None => (ends_of(&output.stdout), ""),
+    };
+    let code = how.parse().unwrap_or(output.code);
+    let is_late = how == "late";
+    let output = Output { code, stdout, stderr: ends_of(&output.stderr) };
+    if is_late { HookEnd::Late(output) } else { HookEnd::Ended(output) }
 }
 
 /// Runs a hook here, as who runs nixdash, in the folder of hosts.toml.
@@ -179,13 +201,15 @@ async fn here(
     step: &Step,
     hook: &Hook,
     facts: &[(&'static str, String)],
-) -> Result<Output, String> {
+) -> Result<HookEnd, String> {
     let fleet = &step.shared.fleet;
     if fleet.trust != Trust::Trusted {
         return Err("was not run: hosts.toml is not trusted; look at it, then run `nixdash trust`"
             .to_owned());
     }
-    let Some((program, args)) = hook.run.split_first() else { return Ok(Output::default()) };
+    let Some((program, args)) = hook.run.split_first() else {
+        return Ok(HookEnd::Ended(Output::default()));
+    };
     let folder = folder_of(fleet);
     // A name is looked up in PATH; a path starts from the folder of hosts.toml.
     let program = if program.contains('/') {
@@ -193,9 +217,13 @@ async fn here(
     } else {
         program.clone()
     };
-    let run = Program::new(&program, args).in_dir(&folder).limit(hook.limit);
+    let run = Program::new(&program, args).in_dir(&folder).limit(hook.limit).keep(Keep::Ends);
     let run = facts.iter().fold(run, |run, (name, value)| run.env(name, value));
-    run.run().await.map_err(|error| format!("failed: {error}"))
+    match run.run().await {
+        Ok(output) => Ok(HookEnd::Ended(output)),
+        Err(ProgramError::Slow { said, .. }) => Ok(HookEnd::Late(*said)),
+        Err(error @ ProgramError::Start { .. }) => Err(format!("failed: {error}")),
+    }
 }
 
 /// Returns the folder of hosts.toml.
@@ -217,6 +245,37 @@ mod tests {
         let ending = Ending { outcome: Outcome::RolledBack, reason: Some(bad) };
         let reason = with_failed_hook(ending, failed()).reason.unwrap();
         assert_eq!(reason, Reason::new(Code::CheckFailed, "a check failed; its hook failed"));
+    }
+
+    fn there(printed: &str) -> HookEnd {
+        ended_there(Output { stdout: printed.to_owned(), ..Output::default() })
+    }
+
+    #[test]
+    fn a_hook_that_exits_with_the_code_of_a_timeout_ended_by_itself() {
+        for code in [0, 1, 124, 137] {
+            let HookEnd::Ended(output) = there(&format!("a\n\nhook-ended\t{code}\n")) else {
+                unreachable!("it was not stopped")
+            };
+            assert_eq!((output.code, output.stdout.as_str()), (code, "a\n"));
+        }
+        assert!(
+            matches!(there("half\nhook-ended\tlate\n"), HookEnd::Late(output) if output.stdout == "half\n")
+        );
+    }
+
+    #[test]
+    fn the_script_of_a_hook_tells_a_late_one_from_one_that_exits_with_124() {
+        let run = |command: &str| {
+            let mut hook = std::process::Command::new("/bin/sh");
+            hook.args(["-c", HOOK, "sh", "1", "A=b", "/bin/sh", "-c", command]);
+            there(&String::from_utf8(hook.output().unwrap().stdout).unwrap())
+        };
+        assert!(matches!(run("exit 124"), HookEnd::Ended(output) if output.code == 124));
+        assert!(matches!(run("exit 137"), HookEnd::Ended(output) if output.code == 137));
+        assert!(
+            matches!(run("echo half; exec sleep 60"), HookEnd::Late(output) if output.stdout == "half\n")
+        );
     }
 
     #[test]

@@ -79,15 +79,17 @@ fn judge_command(host: &str, limit: Duration, done: Result<Output, RemoteError>)
         Ok(output) => return GateAnswer::NotMade(format!("{host}: {}", output.complaint())),
         Err(error) => return GateAnswer::NotMade(format!("{host}: {}", error.cause)),
     };
-    let code = values(&output, "code").next().and_then(|code| code.trim().parse::<u8>().ok());
+    let how = values(&output, "code").next().unwrap_or_default();
+    let is_late = how.trim() == "late";
+    let code = how.trim().parse::<u8>().ok();
     let said = values(&output, "said").next().filter(|said| !said.trim().is_empty());
     let said = said.map(|said| format!(": {said}")).unwrap_or_default();
     match code {
-        Some(0) => GateAnswer::Passed,
-        Some(124 | 137) => GateAnswer::NotMade(format!(
+        None if is_late => GateAnswer::NotMade(format!(
             "{host}: the command took longer than {}{said}",
             crate::fleet::duration(limit)
         )),
+        Some(0) => GateAnswer::Passed,
         Some(code @ (125..=127)) => GateAnswer::NotMade(format!(
             "{host}: the command cannot be run (exit code {code}){said}"
         )),
@@ -211,8 +213,11 @@ mod tests {
             |code: &str| judge_command("a", SECOND, output(&format!("code\t{code}\nsaid\tx\n")));
         assert_eq!(judged("0"), GateAnswer::Passed);
         assert_eq!(judged("1"), GateAnswer::Failed("a: exit code 1: x".to_owned()));
-        for not_made in ["124", "126", "127", "137", "", "many"] {
+        for not_made in ["late", "125", "126", "127", "", "many"] {
             assert!(matches!(judged(not_made), GateAnswer::NotMade(_)), "{not_made}");
+        }
+        for own in ["124", "137"] {
+            assert_eq!(judged(own), GateAnswer::Failed(format!("a: exit code {own}: x")));
         }
         let away = RemoteError::new("a", Trouble::Unreachable, "no route");
         assert!(matches!(judge_command("a", SECOND, Err(away)), GateAnswer::NotMade(_)));

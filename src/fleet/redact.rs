@@ -192,7 +192,11 @@ fn hide_value(
             _ => false,
         };
         let rest = &bytes[start.min(bytes.len())..];
-        start + rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len())
+        let word = start + rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
+        // A colon before a blank ends the clause, and not the secret.
+        let ends_a_clause = !whole && word < bytes.len() && bytes[word] == b' ';
+        let colon = ends_a_clause && word > start + 1 && bytes[word - 1] == b':';
+        word - usize::from(colon)
     };
     if start < end {
         hidden.push(start..end);

@@ -117,6 +117,10 @@ fn ordinary_lines_stay_as_they_are() {
 fn what_is_around_a_secret_stays() {
     for (text, shown) in [
         ("AWS_SECRET_ACCESS_KEY=abc next", "AWS_SECRET_ACCESS_KEY=[secret] next"),
+        (
+            "http://x/health?token=abc: the connection was refused",
+            "http://x/health?token=[secret]: the connection was refused",
+        ),
         ("{\"token\":\"x\",\"a\":1}", "{\"token\":\"[secret]\",\"a\":1}"),
         ("curl -u user:pw https://x", "curl -u user:[secret] https://x"),
         ("https://me:pw@x/y", "https://[secret]@x/y"),

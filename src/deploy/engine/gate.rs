@@ -147,6 +147,7 @@ fn judge_well(
 async fn ask_url(url: &str, limit: Duration) -> GateAnswer {
     // It is set already when anything asked a cache.
     drop(rustls::crypto::ring::default_provider().install_default());
+    let shown = without_secrets(url);
     let client = reqwest::Client::builder()
         .timeout(limit)
         .user_agent(concat!("nixdash/", env!("CARGO_PKG_VERSION")))
@@ -154,20 +155,31 @@ async fn ask_url(url: &str, limit: Duration) -> GateAnswer {
         .build();
     let client = match client {
         Ok(client) => client,
-        Err(error) => return GateAnswer::NotMade(format!("{url}: {}", root_cause(&error))),
+        Err(error) => return GateAnswer::NotMade(format!("{shown}: {}", root_cause(error))),
     };
     match client.get(url).send().await {
         Ok(answer) if answer.status().is_success() => GateAnswer::Passed,
-        Ok(answer) => GateAnswer::Failed(format!("{url}: status {}", answer.status().as_u16())),
+        Ok(answer) => GateAnswer::Failed(format!("{shown}: status {}", answer.status().as_u16())),
         Err(error) if was_refused(&error) => {
-            GateAnswer::Failed(format!("{url}: the connection was refused"))
+            GateAnswer::Failed(format!("{shown}: the connection was refused"))
         }
         Err(error) if error.is_timeout() => GateAnswer::NotMade(format!(
-            "{url}: no answer within {}",
+            "{shown}: no answer within {}",
             crate::fleet::duration(limit)
         )),
-        Err(error) => GateAnswer::NotMade(format!("{url}: {}", root_cause(&error))),
+        Err(error) => GateAnswer::NotMade(format!("{shown}: {}", root_cause(error))),
     }
+}
+
+/// Returns an address as people may see it: without a login, a query and a fragment, any of which may
+/// hold a secret.
+fn without_secrets(url: &str) -> String {
+    let Ok(mut parsed) = reqwest::Url::parse(url) else { return "its address".to_owned() };
+    parsed.set_query(None);
+    parsed.set_fragment(None);
+    // An address that cannot have a login has none.
+    let _unchanged = (parsed.set_username(""), parsed.set_password(None));
+    parsed.to_string()
 }
 
 /// Returns whether the server's machine answered that nobody listens there.
@@ -185,8 +197,10 @@ fn was_refused(error: &reqwest::Error) -> bool {
 }
 
 /// Returns the innermost cause of an error, which says the most.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
+fn root_cause(error: reqwest::Error) -> String {
+    // Its own words would repeat the whole address.
+    let error = error.without_url();
+    let mut innermost: &dyn Error = &error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
@@ -255,7 +269,8 @@ mod tests {
     #[tokio::test]
     async fn an_address_passes_by_its_status_and_fails_when_nobody_listens() {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/health?x=1", server.local_addr().unwrap());
+        let address = server.local_addr().unwrap();
+        let url = format!("http://me:hunter2@{address}/health?token=hunter2#hunter2");
         let serve = tokio::spawn(async move {
             for status in ["200 OK", "503 Unavailable"] {
                 let (mut stream, _) = server.accept().await.unwrap();
@@ -271,9 +286,12 @@ mod tests {
         });
         assert_eq!(ask_url(&url, 5 * SECOND).await, GateAnswer::Passed);
         let failed = ask_url(&url, 5 * SECOND).await;
-        assert!(matches!(&failed, GateAnswer::Failed(why) if why.contains("503")), "{failed:?}");
-        assert!(matches!(ask_url(&url, SECOND).await, GateAnswer::NotMade(_)));
+        let silent = ask_url(&url, SECOND).await;
         serve.await.unwrap();
-        assert!(matches!(ask_url(&url, SECOND).await, GateAnswer::Failed(_)));
+        let refused = ask_url(&url, SECOND).await;
+        let shown = format!("http://{address}/health");
+        assert_eq!(failed, GateAnswer::Failed(format!("{shown}: status 503")));
+        assert_eq!(silent, GateAnswer::NotMade(format!("{shown}: no answer within 1 s")));
+        assert_eq!(refused, GateAnswer::Failed(format!("{shown}: the connection was refused")));
     }
 }

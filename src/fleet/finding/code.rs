@@ -592,7 +592,7 @@ codes! {
         "Fix what went wrong there, then deploy again.";
     GateFailed "gate-failed" Error "gate failed"
         "A check between the waves of a run failed."
-        "See what the gate says on the hosts of that wave.";
+        "Ask the same by hand: run the gate's command on the hosts of that wave, or ask its address from this machine.";
     WaveFailed "wave-failed" Error "wave failed"
         "More hosts of a wave failed than `max_failed` allows."
         "See why they failed, then deploy again.";

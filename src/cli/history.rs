@@ -385,10 +385,10 @@ mod tests {
             ],
         };
         insta::assert_snapshot!(text(&[run], &TimeZone::UTC, |_| "no end"), @"
-        RUN  BEGAN             WHAT              REVISION            HOST     OUTCOME   TOOK  HIT RATE  ORIGIN
-        7    1970-01-01 00:00  switch via-cache  0123456789ab-dirty  samsung  switched  31 s  75 %      builder: 3 built, 9 from nixos (5.00 MB); host: 12 from p620 (7.00 MB)
-                                                                     razer    offline   31 s  –         –
-                                                                     p510     no end    –     –         –
+        RUN  BEGAN             WHAT              REVISION         HOST     OUTCOME   TOOK  HIT RATE  ORIGIN
+        7    1970-01-01 00:00  switch via-cache  012345678-dirty  samsung  switched  31 s  75 %      builder: 3 built, 9 from nixos (5.00 MB); host: 12 from p620 (7.00 MB)
+                                                                  razer    offline   31 s  –         –
+                                                                  p510     no end    –     –         –
 
         run 7: 1204 log lines and 1 other event were not recorded, because the disk was full or could not be written
         run 7: gate quorum failed after wave 1: 2 of 3 [gate-failed]

@@ -84,14 +84,14 @@ fn history_and_the_plan_say_how_far_what_they_deploy_and_replace_is_behind() {
     }
     press(&mut model, "5");
     let told = text(&draw(&model, &look(false)));
-    assert!(told.contains("REVISION        BEHIND"), "{told}");
-    assert!(told.contains("3f2c1ab0 dirty  12 "), "{told}");
+    assert!(told.contains("REVISION         BEHIND"), "{told}");
+    assert!(told.contains("3f2c1ab09 dirty  12 "), "{told}");
     let planned = model.world.runs[0].plan.as_ref().unwrap().hosts.clone();
     let razer = planned.iter().find(|host| host.host == "razer").unwrap();
     model.world.hosts[1].facts.system.running.clone_from(&razer.running);
     press(&mut model, "3o");
     let told = text(&draw(&model, &look(false)));
-    assert!(told.contains("(cccccccc), built from 8f2c1abc, 3 commits"), "{told}");
+    assert!(told.contains("(cccccccc), built from 8f2c1abcd, 3 commits"), "{told}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_wide_fleet_says_from_which_revision_each_host_runs_and_how_far_behind_it_is
         row.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let told = words("› rack01-0");
-    let at = told.iter().position(|word| word == "8f2c1abc").expect("the revision is shown");
+    let at = told.iter().position(|word| word == "8f2c1abcd").expect("the revision is shown");
     assert_eq!(told[at + 1..at + 3], ["dirty", "3"], "{shown}");
     assert!(words("rack01-1 ").contains(&"?".to_owned()), "of the others it is not known: {shown}");
 }

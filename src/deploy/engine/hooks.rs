@@ -180,11 +180,11 @@ async fn there(
     script.args.extend(hook.run.iter().cloned());
     let ran = step.runner.run(&step.host.name, &script).await;
     let output = ran.map_err(|error| format!("could not be run there: {}", error.cause))?;
-    Ok(ended_there(output))
+    Ok(ended_there(&output))
 }
 
 /// Reads how a hook ended on a host: the last line of the script says it.
-fn ended_there(output: Output) -> HookEnd {
+fn ended_there(output: &Output) -> HookEnd {
     let (stdout, how) = match output.stdout.rsplit_once("\nhook-ended\t") {
         Some((stdout, how)) => (ends_of(stdout), how.lines().next().unwrap_or_default().trim()),
         // The script itself could not be run to its end.
@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn there(printed: &str) -> HookEnd {
-        ended_there(Output { stdout: printed.to_owned(), ..Output::default() })
+        ended_there(&Output { stdout: printed.to_owned(), ..Output::default() })
     }
 
     #[test]

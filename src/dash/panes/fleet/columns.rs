@@ -223,10 +223,9 @@ impl HostColumn {
             }
             // `▲ degraded, 1 unit failed`
             C::State if room >= 112 => 25,
-            C::State => 15,
+            // A revision is `3f2c1ab09 dirty`.
+            C::State | C::Revision => 15,
             C::Version => 16,
-            // `3f2c1ab0 dirty`
-            C::Revision => 14,
             C::Generation | C::Spark => SPARK,
             C::Load | C::Memory => 5,
             C::Free => 9,

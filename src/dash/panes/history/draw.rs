@@ -43,8 +43,8 @@ const BEHIND: usize = 8;
 /// Columns that stay free behind how a run ended.
 const GAP: usize = 2;
 
-/// Columns of a revision: `3f2c1ab0 dirty`, and the gap behind it.
-const REVISION: usize = 16;
+/// Columns of a revision: `3f2c1ab09 dirty`, and the gap behind it.
+const REVISION: usize = 17;
 
 /// Draws the runs.
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {

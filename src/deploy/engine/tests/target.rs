@@ -282,11 +282,11 @@ impl Story {
 
     /// Returns how a phase ended.
     pub(super) fn ended(&self, wanted: Phase) -> PhaseState {
-        let states = self.events.iter().filter_map(|event| match &event.what {
+        let mut states = self.events.iter().rev().filter_map(|event| match &event.what {
             RunWhat::Phase { phase, state, .. } if *phase == wanted => Some(*state),
             _ => None,
         });
-        states.last().unwrap()
+        states.next().unwrap()
     }
 
     /// Returns the scripts of a name that were run, in order.

@@ -11,23 +11,23 @@ main() {
 	shift
 	printed=$(mktemp) || printed=/dev/null
 	trap '[ "$printed" = /dev/null ] || rm -f "$printed"' EXIT
-	began=$(uptime_s)
+	began=$(uptime_cs)
 	timeout -k "$grace" "$limit" "$@" >"$printed" 2>&1 </dev/null
 	code=$?
-	took=$(($(uptime_s) - began))
+	took=$(($(uptime_cs) - began))
 	# A command may exit with the codes of `timeout` itself.
 	case $code in
-	124) [ "$took" -lt "$limit" ] || code=late ;;
-	137) [ "$took" -lt $((limit + grace)) ] || code=late ;;
+	124) [ "$took" -lt $((limit * 100)) ] || code=late ;;
+	137) [ "$took" -lt $(((limit + grace) * 100)) ] || code=late ;;
 	esac
 	printf 'code\t%s\n' "$code"
 	printf 'said\t%s\n' "$(tail -c 4096 "$printed" | tail -n 1)"
 }
 
-# Prints for how many seconds the machine has been up: no change of the clock changes that.
-uptime_s() {
+# Prints for how many hundredths of a second the machine has been up: no change of the clock changes that.
+uptime_cs() {
 	read -r up _ </proc/uptime
-	printf '%s' "${up%%.*}"
+	printf '%s' $((${up%%.*} * 100 + 1${up#*.} - 100))
 }
 
 main "$@"

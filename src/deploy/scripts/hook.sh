@@ -9,22 +9,22 @@ grace=5
 main() {
 	seconds=$1
 	shift
-	began=$(uptime_s)
+	began=$(uptime_cs)
 	timeout -k "$grace" "$seconds" env "$@" </dev/null
 	how=$?
-	took=$(($(uptime_s) - began))
+	took=$(($(uptime_cs) - began))
 	# A program may exit with the codes of `timeout` itself.
 	case $how in
-	124) [ "$took" -lt "$seconds" ] || how=late ;;
-	137) [ "$took" -lt $((seconds + grace)) ] || how=late ;;
+	124) [ "$took" -lt $((seconds * 100)) ] || how=late ;;
+	137) [ "$took" -lt $(((seconds + grace) * 100)) ] || how=late ;;
 	esac
 	printf '\nhook-ended\t%s\n' "$how"
 }
 
-# Prints for how many seconds the machine has been up: no change of the clock changes that.
-uptime_s() {
+# Prints for how many hundredths of a second the machine has been up: no change of the clock changes that.
+uptime_cs() {
 	read -r up _ </proc/uptime
-	printf '%s' "${up%%.*}"
+	printf '%s' $((${up%%.*} * 100 + 1${up#*.} - 100))
 }
 
 main "$@"

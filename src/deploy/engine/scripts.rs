@@ -26,7 +26,7 @@ pub(super) const BUILD: &str = script!("without-repeats.sh", "stuck.sh", "build.
 /// Prints the log of a derivation.
 pub(super) const BUILD_LOG: &str = script!("build-log.sh");
 /// Looks at a freshly activated host.
-pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "check.sh");
+pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "limited.sh", "check.sh");
 /// Says how big a system's closure is.
 pub(super) const CLOSURE_SIZE: &str = script!("closure-size.sh");
 /// Roots a derivation, and asks what realising it would take.
@@ -40,9 +40,9 @@ pub(super) const EVALUATOR: &str = script!("evaluator.sh");
 /// Gets a system from the target's own substituters.
 pub(super) const FETCH: &str = script!("without-repeats.sh", "fetch.sh");
 /// Runs the command of a gate.
-pub(super) const GATE: &str = script!("gate.sh");
+pub(super) const GATE: &str = script!("limited.sh", "gate.sh");
 /// Runs a hook.
-pub(super) const HOOK: &str = script!("hook.sh");
+pub(super) const HOOK: &str = script!("limited.sh", "hook.sh");
 /// Says whether a path is a system.
 pub(super) const IS_SYSTEM: &str = script!("is-system.sh");
 /// Makes the root of a run's build the lasting one.

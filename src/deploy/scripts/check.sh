@@ -2,7 +2,7 @@
 # Looks at a freshly activated host, as root: which units failed, and whether each configured
 # command ($2, $3 …) succeeds, up to the first that does not: the host goes back then, and the others would
 # only keep it up. $1 is the supervisor's job, which is told when the checks have ended.
-# `results.sh` is put before it when nixdash is compiled. Prints lines of a key and values with tabs between: `held`
+# `results.sh` and `limited.sh` are put before it when nixdash is compiled. Prints lines of a key and values with tabs between: `held`
 # or `broken` with the number of the command, the first is 0, and of one that failed how it ended and the last line
 # that it printed; `failed` with a unit and the last line that it wrote itself in this run of it.
 
@@ -17,16 +17,11 @@ main() {
 	trap '[ "$printed" = /dev/null ] || rm -f "$printed"' EXIT
 	number=0
 	for command; do
-		began=$(uptime_cs)
-		if timeout -k 5 "$limit" /bin/sh -c "$command" >"$printed" 2>&1 </dev/null; then
+		limited "$limit" /bin/sh -c "$command" >"$printed" 2>&1 </dev/null
+		if [ "$how" = 0 ]; then
 			printf 'held\t%s\n' "$number"
 		else
-			code=$?
-			how="exit code $code"
-			# Many a command exits with the codes of `timeout` itself.
-			case $code in
-			124 | 137) [ $(($(uptime_cs) - began)) -lt $((limit * 100)) ] || how="did not end within $limit s" ;;
-			esac
+			[ "$how" = late ] && how="did not end within $limit s" || how="exit code $how"
 			printf 'broken\t%s\t%s\t%s\n' "$number" "$how" "$(tail -c 4096 "$printed" | tail -n 1)"
 			break
 		fi
@@ -41,12 +36,6 @@ main() {
 		: >"$dir/checked"
 		wake wake-job
 	fi
-}
-
-# Prints for how many hundredths of a second the machine has been up: no change of the clock changes that.
-uptime_cs() {
-	read -r up _ </proc/uptime
-	printf '%s' $((${up%%.*} * 100 + 1${up#*.} - 100))
 }
 
 # What systemd says of the unit is no word of the unit's. $1 the unit.

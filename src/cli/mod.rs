@@ -22,6 +22,7 @@ mod exporter;
 mod figures;
 mod first_step;
 mod follow_logs;
+mod follow_run;
 mod generate;
 mod generations;
 mod given;

@@ -2,20 +2,18 @@
 //!
 //! docs/reattach.md says what is done with each phase that ran.
 
-use crate::cli::carry_out::{CarriedOut, carry_out, exit_code};
+use crate::cli::carry_out::{CarriedOut, carry_out};
 use crate::cli::deploy::{FaceArgs, leave_terminal};
-use crate::cli::hearing::next;
+use crate::cli::follow_run::{FollowedProcess, follow};
 use crate::cli::left::{self, Ends};
-use crate::cli::show::{Display, Face, Notices, told};
+use crate::cli::show::Face;
 use crate::cli::sudo;
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, trust};
+use crate::cli::{CliError, EXIT_FAILED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
-use crate::fleet::{
-    Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, SecretSource, SudoPassword,
-};
+use crate::fleet::{Fleet, RunId, SecretSource, SudoPassword};
 use crate::record::{
-    EndingLock, EventSender, Journal, JournalError, JournalWriter, LogReader, RunNews, RunStands,
-    RunWatch, Runs, Word, share_of_logs, state_home,
+    EndingLock, Journal, JournalError, JournalWriter, RunStands, Runs, Word, share_of_logs,
+    state_home,
 };
 use crate::remote::{Remote, SecretError, resolve};
 use clap::Args;
@@ -23,15 +21,6 @@ use jiff::Timestamp;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-
-/// How often a run that is followed is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// How many earlier lines of each host are printed of a run that is followed.
-const EARLIER: usize = 10_000;
 
 /// Arguments of `nixdash reattach`.
 #[derive(Debug, Args)]
@@ -157,7 +146,8 @@ pub(super) async fn run(fleet: Fleet, args: ReattachArgs) -> Result<ExitCode, Cl
             Err(ReattachError::Alive { run, process }.into())
         }
         RunStands::Alive { process, is_stopped } => {
-            follow(&runs, &fleet, &run, (process, is_stopped), &args).await
+            let (face, yes) = (args.face.face(), args.yes);
+            follow(&runs, &fleet, &run, FollowedProcess { process, is_stopped }, face, yes).await
         }
         RunStands::Ended => {
             eprintln!("nixdash: run {run} has ended; `nixdash history` shows how");
@@ -273,7 +263,8 @@ async fn go_on(
 /// Returns a host whose password for sudo cannot be read, and why: whoever goes on without it loses sight of what
 /// runs on that host. A program that prints it is not run for this, since somebody may have to touch a key.
 async fn unreadable_password(fleet: &Fleet, hosts: &[String]) -> Option<(String, SecretError)> {
-    for host in hosts.iter().filter_map(|name| fleet.host(name)) {
+    let hosts = hosts.iter().filter_map(|name| fleet.host(name));
+    for host in hosts.filter(|host| fleet.may_want_sudo_password(host)) {
         let Some(SudoPassword::From(source)) = fleet.sudo_password_of(host) else { continue };
         if matches!(source, SecretSource::Command { .. }) {
             continue;
@@ -283,170 +274,6 @@ async fn unreadable_password(fleet: &Fleet, hosts: &[String]) -> Option<(String,
         }
     }
     None
-}
-
-/// Shows the lines that were added to the hosts' logs.
-fn show_lines(run: &RunId, logs: &mut [(String, LogReader)], display: &EventSender) {
-    for (host, reader) in logs {
-        for line in reader.look().map(|part| part.lines).unwrap_or_default() {
-            // A mark where lines are missing has neither.
-            let (Some(at), Some(phase)) = (line.at, line.phase) else { continue };
-            let what = RunWhat::log(host.clone(), phase, line.text);
-            display.send(RunEvent { run: run.clone(), at, what });
-        }
-    }
-}
-
-/// Whether the plan of a run that is followed waits for an answer, as its events tell.
-#[derive(Debug, Default)]
-struct FollowedPlan {
-    waits: bool,
-    /// Whether it was asked about since the plan waits.
-    was_noted: bool,
-}
-
-impl FollowedPlan {
-    /// Takes what the run told next.
-    fn note(&mut self, what: &RunWhat) {
-        match what {
-            RunWhat::Plan { waits, .. } => (self.waits, self.was_noted) = (*waits, false),
-            // Work after the plan: somebody answered it.
-            RunWhat::Phase { phase, .. } => self.waits &= *phase <= Phase::Compare,
-            RunWhat::Summary { .. } => self.waits = false,
-            RunWhat::Begin { .. }
-            | RunWhat::Progress { .. }
-            | RunWhat::Log { .. }
-            | RunWhat::Waiting { .. }
-            | RunWhat::Rollout(_)
-            | RunWhat::Dropped { .. }
-            | RunWhat::Reattached { .. }
-            | RunWhat::Usual { .. }
-            | RunWhat::Builds { .. }
-            | RunWhat::Command { .. }
-            | RunWhat::Result { .. } => {}
-        }
-    }
-
-    /// Returns whether the plan waits and that was not said yet; says it once.
-    fn has_begun_to_wait(&mut self) -> bool {
-        self.waits && !std::mem::replace(&mut self.was_noted, true)
-    }
-}
-
-/// Says yes to the plan of a run that another process carries out, where that is wanted; returns the sentence
-/// about it, or about how the plan is answered.
-fn answered_or_waiting(runs: &Runs, run: &RunId, yes: bool) -> Result<String, CliError> {
-    if yes {
-        runs.say(run, &Word::Yes)?;
-        return Ok(format!(
-            "nixdash: the plan of run {run} waited for an answer: --yes said yes to it\n"
-        ));
-    }
-    Ok(format!(
-        "nixdash: the plan of run {run} waits for an answer: `nixdash say {run} yes` confirms it, and \
-         `nixdash say {run} no` does not\n"
-    ))
-}
-
-/// Prints what a run that goes on tells, from its beginning to its end.
-async fn follow(
-    runs: &Runs,
-    fleet: &Fleet,
-    run: &RunId,
-    (process, is_stopped): (u32, bool),
-    args: &ReattachArgs,
-) -> Result<ExitCode, CliError> {
-    let face = args.face.face();
-    let notices = Notices::start();
-    let stopped = if is_stopped {
-        format!(", which is stopped: `kill -CONT {process}` lets it go on")
-    } else {
-        String::new()
-    };
-    notices.say(&format!(
-        "nixdash: process {process} carries run {run} out{stopped}; this only follows it, and the run goes \
-         on when you quit here\n"
-    ));
-    let (control, _nobody) = mpsc::channel(1);
-    let mut watch = RunWatch::new(runs.clone(), fleet.file.clone());
-    let mut interrupt = signal(SignalKind::interrupt()).ok();
-    let width = fleet.hosts.iter().map(|host| host.name.len()).max().unwrap_or(0);
-    let shown = Display { face, width, goal: crate::fleet::Goal::Switch, control }.start();
-    let mut outcomes: Vec<(String, Outcome)> = Vec::new();
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut logs: Vec<(String, LogReader)> = Vec::new();
-    let mut plan = FollowedPlan::default();
-    let code = loop {
-        let mut is_over = false;
-        let mut is_gone = false;
-        for news in watch.look() {
-            match news {
-                RunNews::Event(event) if event.run == *run => {
-                    let mut event = event;
-                    plan.note(&event.what);
-                    match &mut event.what {
-                        RunWhat::Result { host, result } => {
-                            outcomes.push((host.clone(), result.outcome));
-                        }
-                        RunWhat::Summary { findings: found, .. } => {
-                            findings.clone_from(found);
-                            is_over = true;
-                        }
-                        // It is answered where the run is, not here.
-                        RunWhat::Plan { waits, .. } => *waits = false,
-                        RunWhat::Begin { hosts, .. } => {
-                            let reader = |host: &String| runs.read_log(run, host, EARLIER);
-                            logs = hosts.iter().map(|host| (host.clone(), reader(host))).collect();
-                        }
-                        RunWhat::Phase { .. }
-                        | RunWhat::Progress { .. }
-                        | RunWhat::Log { .. }
-                        | RunWhat::Waiting { .. }
-                        | RunWhat::Rollout(_)
-                        | RunWhat::Dropped { .. }
-                        | RunWhat::Reattached { .. }
-                        | RunWhat::Usual { .. }
-                        | RunWhat::Builds { .. }
-                        | RunWhat::Command { .. } => {}
-                    }
-                    if let Some(display) = &shown.events {
-                        display.send(event);
-                    }
-                }
-                RunNews::Gone(gone) => is_gone |= gone == *run,
-                RunNews::Event(_) | RunNews::Live(..) => {}
-            }
-        }
-        if let Some(display) = &shown.events {
-            show_lines(run, &mut logs, display);
-        }
-        if is_over {
-            break exit_code(&outcomes, &findings, false);
-        }
-        if plan.has_begun_to_wait() {
-            notices.say(&answered_or_waiting(runs, run, args.yes)?);
-        }
-        if is_gone {
-            notices.say(&format!(
-                "nixdash: process {process} ended before run {run} did; `nixdash reattach {run}` goes \
-                 on with it\n"
-            ));
-            break ExitCode::from(EXIT_FAILED);
-        }
-        tokio::select! {
-            () = next(&mut interrupt) => {
-                notices.say(&format!(
-                    "nixdash: run {run} goes on (process {process}); `nixdash reattach {run}` follows it again\n"
-                ));
-                break ExitCode::from(EXIT_INTERRUPTED);
-            }
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    };
-    let unwritten = shown.end().await;
-    let code = told(unwritten, run, code, &notices);
-    notices.written().await;
-    Ok(code)
 }
 
 /// Returns the sentence about a run that was left and can be gone on with.
@@ -461,46 +288,17 @@ pub(super) fn left_sentence(run: &RunId, left_at: Timestamp, now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Goal, PhaseState, Plan, Strategy};
 
-    fn plan(waits: bool) -> RunWhat {
-        let plan = Plan {
-            goal: Goal::Switch,
-            strategy: Strategy::Direct,
-            revision: None,
-            source: None,
-            findings: Vec::new(),
-            hosts: Vec::new(),
-            set_aside: std::collections::BTreeMap::new(),
-        };
-        RunWhat::Plan { plan, waits }
-    }
-
-    #[test]
-    fn a_plan_that_waits_is_told_once_until_it_is_answered() {
-        let phase =
-            |phase| RunWhat::Phase { host: "a".to_owned(), phase, state: PhaseState::Started };
-        let mut followed = FollowedPlan::default();
-        followed.note(&plan(false));
-        assert!(!followed.has_begun_to_wait(), "a run that nobody is asked about");
-        followed.note(&plan(true));
-        followed.note(&phase(Phase::Compare));
-        assert!(followed.has_begun_to_wait() && !followed.has_begun_to_wait());
-        followed.note(&plan(true));
-        followed.note(&phase(Phase::Build));
-        assert!(!followed.has_begun_to_wait(), "somebody answered it");
-    }
-
-    #[test]
-    fn yes_is_given_to_the_run_and_without_it_the_answer_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let runs = Runs::open(dir.path()).unwrap();
-        let run = runs.begin(None).unwrap().run().clone();
-        let told = answered_or_waiting(&runs, &run, false).unwrap();
-        assert!(told.contains("`nixdash say 1 yes` confirms it"), "{told}");
-        assert!(runs.said(&run).is_empty());
-        let told = answered_or_waiting(&runs, &run, true).unwrap();
-        assert!(told.contains("--yes said yes"), "{told}");
-        assert_eq!(runs.said(&run), [Word::Yes]);
+    #[tokio::test]
+    async fn a_password_that_cannot_be_read_matters_only_where_sudo_may_want_it() {
+        let text = "[fleet]\nsudo_password = { env = \"NIXDASH_TEST_IS_NOT_SET\" }\n\
+                    [hosts.samsung]\naddresses = [\"root@samsung.lan\"]\n\
+                    [hosts.razer]\naddresses = [\"me@razer.lan\"]\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let unreadable = async |host: &str| unreadable_password(&fleet, &[host.to_owned()]).await;
+        assert!(unreadable("samsung").await.is_none(), "its login is root's");
+        let (host, error) = unreadable("razer").await.unwrap();
+        assert_eq!(host, "razer");
+        assert!(error.to_string().contains("NIXDASH_TEST_IS_NOT_SET is not set"), "{error}");
     }
 }

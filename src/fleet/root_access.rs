@@ -63,16 +63,20 @@ impl Fleet {
             .filter(|_| self.elevate_of(host).takes_password())
     }
 
+    /// Returns whether sudo on a host may want a password: who logs in there as root needs none.
+    pub fn may_want_sudo_password(&self, host: &Host) -> bool {
+        let known_root = host.addresses.iter().all(|at| at.user.as_deref() == Some("root"));
+        let is_root = known_root && !host.is_local();
+        self.elevate_of(host).takes_password() && !is_root
+    }
+
     /// Groups those of these hosts whose sudo password is asked of a person: hosts for which the
     /// whole fleet says so share one answer, a host that says so itself has its own. With
     /// `all_ask`, hosts that name no other source are asked for too.
     pub fn sudo_questions(&self, names: &[String], all_ask: bool) -> Vec<Vec<String>> {
         let (mut shared, mut own) = (Vec::new(), Vec::new());
         for host in &self.hosts {
-            let known_root = host.addresses.iter().all(|at| at.user.as_deref() == Some("root"));
-            let is_root = known_root && !host.is_local();
-            let takes = self.elevate_of(host).takes_password() && !is_root;
-            if !names.contains(&host.name) || !takes {
+            if !names.contains(&host.name) || !self.may_want_sudo_password(host) {
                 continue;
             }
             match (&host.root_access.sudo_password, self.sudo_password_of(host)) {

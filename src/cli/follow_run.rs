@@ -1,0 +1,211 @@
+//! Following a run that another process carries out: what it tells, and the answer to its plan.
+
+use crate::cli::carry_out::exit_code;
+use crate::cli::hearing::next;
+use crate::cli::show::{Display, Face, Notices, told};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED};
+use crate::fleet::{Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat};
+use crate::record::{EventSender, LogReader, RunNews, RunWatch, Runs, Word};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// How often a run that is followed is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How many earlier lines of each host are printed of a run that is followed.
+const EARLIER: usize = 10_000;
+
+/// Shows the lines that were added to the hosts' logs.
+fn show_lines(run: &RunId, logs: &mut [(String, LogReader)], display: &EventSender) {
+    for (host, reader) in logs {
+        for line in reader.look().map(|part| part.lines).unwrap_or_default() {
+            // A mark where lines are missing has neither.
+            let (Some(at), Some(phase)) = (line.at, line.phase) else { continue };
+            let what = RunWhat::log(host.clone(), phase, line.text);
+            display.send(RunEvent { run: run.clone(), at, what });
+        }
+    }
+}
+
+/// The process that carries a run out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FollowedProcess {
+    /// Its number.
+    pub(super) process: u32,
+    /// Whether it was stopped: it does nothing until it is continued.
+    pub(super) is_stopped: bool,
+}
+
+/// Whether the plan of a run that is followed waits for an answer, as its events tell.
+#[derive(Debug, Default)]
+struct FollowedPlan {
+    waits: bool,
+    /// Whether it was asked about since the plan waits.
+    was_noted: bool,
+}
+
+impl FollowedPlan {
+    /// Takes that the run told its plan.
+    fn told(&mut self, waits: bool) {
+        *self = Self { waits, was_noted: false };
+    }
+
+    /// Takes that a phase was told: work after the plan shows that somebody answered it.
+    fn saw(&mut self, phase: Phase) {
+        self.waits &= phase <= Phase::Compare;
+    }
+
+    /// Returns whether the plan waits and that was not said yet; says it once.
+    fn has_begun_to_wait(&mut self) -> bool {
+        self.waits && !std::mem::replace(&mut self.was_noted, true)
+    }
+}
+
+/// Says yes to the plan of a run that another process carries out, where that is wanted; returns the sentence
+/// about it, or about how the plan is answered.
+fn answered_or_waiting(runs: &Runs, run: &RunId, yes: bool) -> Result<String, CliError> {
+    if yes {
+        runs.say(run, &Word::Yes)?;
+        return Ok(format!(
+            "nixdash: the plan of run {run} waited for an answer: --yes said yes to it\n"
+        ));
+    }
+    Ok(format!(
+        "nixdash: the plan of run {run} waits for an answer: `nixdash say {run} yes` confirms it, and \
+         `nixdash say {run} no` does not\n"
+    ))
+}
+
+/// Prints what a run that goes on tells, from its beginning to its end. Says yes to its plan where that is
+/// wanted.
+pub(super) async fn follow(
+    runs: &Runs,
+    fleet: &Fleet,
+    run: &RunId,
+    FollowedProcess { process, is_stopped }: FollowedProcess,
+    face: Face,
+    says_yes: bool,
+) -> Result<ExitCode, CliError> {
+    let notices = Notices::start();
+    let stopped = if is_stopped {
+        format!(", which is stopped: `kill -CONT {process}` lets it go on")
+    } else {
+        String::new()
+    };
+    notices.say(&format!(
+        "nixdash: process {process} carries run {run} out{stopped}; this only follows it, and the run goes \
+         on when you quit here\n"
+    ));
+    let (control, _nobody) = mpsc::channel(1);
+    let mut watch = RunWatch::new(runs.clone(), fleet.file.clone());
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    let width = fleet.hosts.iter().map(|host| host.name.len()).max().unwrap_or(0);
+    let shown = Display { face, width, goal: crate::fleet::Goal::Switch, control }.start();
+    let mut outcomes: Vec<(String, Outcome)> = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut logs: Vec<(String, LogReader)> = Vec::new();
+    let mut plan = FollowedPlan::default();
+    let code = loop {
+        let mut is_over = false;
+        let mut is_gone = false;
+        for news in watch.look() {
+            match news {
+                RunNews::Event(event) if event.run == *run => {
+                    let mut event = event;
+                    match &mut event.what {
+                        RunWhat::Result { host, result } => {
+                            outcomes.push((host.clone(), result.outcome));
+                        }
+                        RunWhat::Summary { findings: found, .. } => {
+                            findings.clone_from(found);
+                            is_over = true;
+                        }
+                        // It is answered where the run is, not here.
+                        RunWhat::Plan { waits, .. } => plan.told(std::mem::take(waits)),
+                        RunWhat::Phase { phase, .. } => plan.saw(*phase),
+                        RunWhat::Begin { hosts, .. } => {
+                            let reader = |host: &String| runs.read_log(run, host, EARLIER);
+                            logs = hosts.iter().map(|host| (host.clone(), reader(host))).collect();
+                        }
+                        RunWhat::Progress { .. }
+                        | RunWhat::Log { .. }
+                        | RunWhat::Waiting { .. }
+                        | RunWhat::Rollout(_)
+                        | RunWhat::Dropped { .. }
+                        | RunWhat::Reattached { .. }
+                        | RunWhat::Usual { .. }
+                        | RunWhat::Builds { .. }
+                        | RunWhat::Command { .. } => {}
+                    }
+                    if let Some(display) = &shown.events {
+                        display.send(event);
+                    }
+                }
+                RunNews::Gone(gone) => is_gone |= gone == *run,
+                RunNews::Event(_) | RunNews::Live(..) => {}
+            }
+        }
+        if let Some(display) = &shown.events {
+            show_lines(run, &mut logs, display);
+        }
+        if is_over {
+            break exit_code(&outcomes, &findings, false);
+        }
+        if plan.has_begun_to_wait() {
+            notices.say(&answered_or_waiting(runs, run, says_yes)?);
+        }
+        if is_gone {
+            notices.say(&format!(
+                "nixdash: process {process} ended before run {run} did; `nixdash reattach {run}` goes \
+                 on with it\n"
+            ));
+            break ExitCode::from(EXIT_FAILED);
+        }
+        tokio::select! {
+            () = next(&mut interrupt) => {
+                notices.say(&format!(
+                    "nixdash: run {run} goes on (process {process}); `nixdash reattach {run}` follows it again\n"
+                ));
+                break ExitCode::from(EXIT_INTERRUPTED);
+            }
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    };
+    let unwritten = shown.end().await;
+    let code = told(unwritten, run, code, &notices);
+    notices.written().await;
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_waits_is_told_once_until_it_is_answered() {
+        let mut followed = FollowedPlan::default();
+        followed.told(false);
+        assert!(!followed.has_begun_to_wait(), "a run that nobody is asked about");
+        followed.told(true);
+        followed.saw(Phase::Compare);
+        assert!(followed.has_begun_to_wait() && !followed.has_begun_to_wait());
+        followed.told(true);
+        followed.saw(Phase::Build);
+        assert!(!followed.has_begun_to_wait(), "somebody answered it");
+    }
+
+    #[test]
+    fn yes_is_given_to_the_run_and_without_it_the_answer_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let run = runs.begin(None).unwrap().run().clone();
+        let told = answered_or_waiting(&runs, &run, false).unwrap();
+        assert!(told.contains("`nixdash say 1 yes` confirms it"), "{told}");
+        assert!(runs.said(&run).is_empty());
+        let told = answered_or_waiting(&runs, &run, true).unwrap();
+        assert!(told.contains("--yes said yes"), "{told}");
+        assert_eq!(runs.said(&run), [Word::Yes]);
+    }
+}

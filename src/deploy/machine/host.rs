@@ -166,6 +166,31 @@ impl HostProgress {
         }
     }
 
+    /// Returns whether a phase applies to the host's route and to what is done to it.
+    pub(super) fn applies(&self, phase: Phase) -> bool {
+        let (setup, goal) = (&self.setup, self.setup.goal);
+        if setup.given.as_ref().is_some_and(|given| given.place.makes_needless(phase)) {
+            return false;
+        }
+        match phase {
+            Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => {
+                true
+            }
+            Phase::Publish | Phase::Verify => setup.route.tier().is_some(),
+            Phase::Fetch => setup.route.travels(),
+            Phase::Activate => goal != Goal::Boot,
+            // Without magic rollback the host waits for nobody: there is nothing to acknowledge.
+            Phase::Acknowledge => goal.activates() && setup.activation.magic_rollback(),
+            // What goes back need not be looked at, and does not settle.
+            Phase::Check | Phase::Settle => {
+                self.applies(Phase::Acknowledge) && self.known.abort.is_none()
+            }
+            Phase::Persist => goal != Goal::DryActivate,
+            // It follows only a system that was made permanent.
+            Phase::Reboot => false,
+        }
+    }
+
     /// Returns whether a phase need not be repeated: it ended well in an earlier attempt, and what it
     /// did does not go away.
     pub(super) fn keeps(&self, phase: Phase) -> bool {

@@ -291,7 +291,7 @@ impl Machine {
                 return;
             }
             let name = &self.hosts[index].setup.name;
-            if !self.applies(index, next) {
+            if !self.hosts[index].applies(next) {
                 tell_phase(out, name, next, PhaseState::Skipped);
             } else if self.hosts[index].keeps(next) {
                 tell_phase(out, name, next, PhaseState::Finished);
@@ -333,33 +333,6 @@ impl Machine {
         let left_out = Phase::ALL.iter().copied().filter(|other| *other > phase);
         for other in left_out.filter(|other| *other != Phase::Reboot) {
             tell_phase(out, &host.setup.name, other, PhaseState::Skipped);
-        }
-    }
-
-    /// Returns whether a phase applies to a host's route and to what is done to it.
-    fn applies(&self, index: usize, phase: Phase) -> bool {
-        let setup = &self.hosts[index].setup;
-        let goal = setup.goal;
-        if setup.given.as_ref().is_some_and(|given| given.place.makes_needless(phase)) {
-            return false;
-        }
-        match phase {
-            Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => {
-                true
-            }
-            Phase::Publish | Phase::Verify => setup.route.tier().is_some(),
-            Phase::Fetch => setup.route.travels(),
-            Phase::Activate => goal != Goal::Boot,
-            // Without magic rollback the host waits for nobody: there is nothing to acknowledge.
-            Phase::Acknowledge => goal.activates() && setup.activation.magic_rollback(),
-            // What goes back need not be looked at, and does not settle.
-            Phase::Check | Phase::Settle => {
-                let goes_back = self.hosts[index].known.abort.is_some();
-                goal.activates() && setup.activation.magic_rollback() && !goes_back
-            }
-            Phase::Persist => goal != Goal::DryActivate,
-            // It follows only a system that was made permanent.
-            Phase::Reboot => false,
         }
     }
 

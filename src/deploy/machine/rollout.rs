@@ -309,9 +309,13 @@ impl Machine {
             number + 1,
             open.unwrap_or_default()
         );
-        let why = Reason::new(Code::RunStopped, text);
+        self.errors.push(self.finding_of_run(&Reason::new(Code::RunStopped, text)));
+    }
+
+    /// Returns a reason as a finding of the whole run.
+    fn finding_of_run(&self, why: &Reason) -> Finding {
         let subject = Subject::Run { run: self.run.clone(), host: None };
-        self.errors.push(Finding::new(subject, why.code, &why.text, &why.fix()));
+        Finding::new(subject, why.code, &why.text, &why.fix())
     }
 
     /// Returns why no other host may begin, when more hosts of a wave failed than may. A host that
@@ -372,8 +376,7 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        let subject = Subject::Run { run: self.run.clone(), host: None };
-        let finding = Finding::new(subject, why.code, &why.text, &why.fix());
+        let finding = self.finding_of_run(&why);
         // What a host failed with stands before that others were not begun for it.
         if why.code != Code::WaveFailed {
             self.errors.push(finding.clone());

@@ -8,6 +8,7 @@ mod advice;
 mod alarms;
 mod error;
 mod flake;
+mod gates;
 mod hooks;
 mod hosts;
 mod key_bindings;

@@ -364,6 +364,31 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+/// Returns the entries of a list of tables.
+pub(super) fn entries<'a>(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'a>,
+    key: &str,
+    shape: &str,
+) -> Vec<Section<'a>> {
+    let Some(value) = section.raw(key) else { return Vec::new() };
+    let Some(array) = value.get_ref().as_array() else {
+        section.wrong(report, key, value, shape);
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (index, item) in array.iter().enumerate() {
+        match item.get_ref().as_table() {
+            Some(table) => {
+                let title = format!("entry {} of [[rollout.{key}]]", index + 1);
+                all.push(Section::new(title, table, item.span().start));
+            }
+            None => section.wrong(report, key, item, shape),
+        }
+    }
+    all
+}
+
 /// Returns the known word that is likely meant, when one is near enough.
 pub fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     known

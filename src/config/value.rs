@@ -326,6 +326,15 @@ pub(super) fn theme(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<S
     Ok(text.to_owned())
 }
 
+/// Parses a duration within bounds in seconds.
+pub(super) fn within(text: &str, least: u64, most: u64, hint: &str) -> Meaning<Duration> {
+    let time = duration(text)?;
+    if !(least..=most).contains(&time.as_secs()) {
+        return fail(out_of_bounds(text), hint);
+    }
+    Ok(time)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

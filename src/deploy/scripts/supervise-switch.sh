@@ -33,7 +33,8 @@ drain() {
 }
 
 say() {
-	echo "$*"
+	# echo makes characters of what stands behind a backslash, in some shells.
+	printf '%s\n' "$*"
 }
 
 # Runs switch-to-configuration of a system within its limit and reads what it said. $1 system,

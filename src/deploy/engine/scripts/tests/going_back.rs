@@ -357,6 +357,14 @@ fn a_word_to_keep_a_host_on_its_way_back_keeps_nothing() {
 }
 
 #[test]
+fn a_reason_with_backslashes_stands_in_the_log_as_it_was_given() {
+    let host = FolderHost::new();
+    let why = r"a check failed: printf 'one\rtwo\n\033[31m'; exit 22 (exit code 22)";
+    host.deploy(&format!("abort check-failed {why}"));
+    assert!(host.log().contains(why), "{}", host.log());
+}
+
+#[test]
 fn a_stopped_run_does_not_install_what_needs_a_reboot() {
     let host = FolderHost::new();
     host.activation("new", "exit 100");

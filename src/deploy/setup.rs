@@ -2,11 +2,11 @@
 
 use crate::deploy::Failure;
 use crate::fleet::{
-    ActivationSettings, Budget, Fleet, Goal, Host, Phase, Rollout, Route, RunOptions, StorePath,
-    Strategy,
+    ActivationSettings, Budget, Fleet, Goal, HookMoment, Host, Phase, Rollout, Route, RunOptions,
+    StorePath, Strategy,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What was asked for.
@@ -112,6 +112,8 @@ pub struct HostSetup {
     pub degraded: Option<String>,
     /// How long it may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
+    /// The moments at which it has hooks.
+    pub hooks: BTreeSet<HookMoment>,
 }
 
 impl HostSetup {
@@ -297,6 +299,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         set_aside: request.set_aside.get(&host.name).cloned(),
         degraded: request.degraded.get(&host.name).cloned(),
         reboot: request.reboot.filter(|_| goal.persists()),
+        hooks: host.hooks.iter().map(|hook| hook.moment).collect(),
     })
 }
 

@@ -1,9 +1,12 @@
 //! Commands that a host's deploys run before and after what they do: `[hosts.NAME.hooks]`.
 
+use crate::fleet::Goal;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// When hooks run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HookMoment {
     /// Before its system is built.
     BeforeBuild,
@@ -39,6 +42,15 @@ impl HookMoment {
             Self::AfterActivate => "after_activate",
             Self::BeforeRollback => "before_rollback",
             Self::AfterRollback => "after_rollback",
+        }
+    }
+
+    /// Returns the moment before a host is changed by its activation; none where nothing is activated.
+    pub fn before_activation(goal: Goal) -> Option<Self> {
+        match goal {
+            Goal::Rollback => Some(Self::BeforeRollback),
+            Goal::Switch | Goal::Test => Some(Self::BeforeActivate),
+            Goal::Boot | Goal::Build | Goal::DryActivate => None,
         }
     }
 

@@ -75,9 +75,9 @@ fn is_stuck(host: &HostRun) -> bool {
     matches!(host.waiting, Some(Wait::Way { .. }))
 }
 
-/// Returns whether a host has begun to activate.
+/// Returns whether a host is being changed: it has begun to activate, and is not done.
 pub(in crate::dash) fn has_begun(host: &HostRun) -> bool {
-    host.phases.keys().any(|phase| *phase >= Phase::Activate)
+    host.result.is_none() && host.phases.keys().any(|phase| *phase >= Phase::Activate)
 }
 
 /// Returns the order to take hosts back, where any can be.

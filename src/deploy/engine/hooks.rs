@@ -14,27 +14,24 @@ use std::time::Duration;
 /// How much longer than the hook itself the way to a host may take.
 const WAY_MARGIN: Duration = Duration::from_secs(15);
 
-/// Runs the hooks before a phase. One that fails stops the host: nothing was changed there yet.
+/// Runs the hooks before a build.
 pub(super) async fn before(step: &Step) -> Result<(), Failure> {
-    let goal = step.host.goal;
-    let moment = match step.phase {
-        Phase::Build => HookMoment::BeforeBuild,
-        Phase::Activate if goal == Goal::Rollback => HookMoment::BeforeRollback,
-        Phase::Activate if goal.activates() => HookMoment::BeforeActivate,
-        Phase::Activate
-        | Phase::Preflight
-        | Phase::Evaluate
-        | Phase::Compare
-        | Phase::Publish
-        | Phase::Verify
-        | Phase::Fetch
-        | Phase::Diff
-        | Phase::Acknowledge
-        | Phase::Check
-        | Phase::Settle
-        | Phase::Persist
-        | Phase::Reboot => return Ok(()),
-    };
+    if step.phase != Phase::Build {
+        return Ok(());
+    }
+    stopping(step, HookMoment::BeforeBuild).await
+}
+
+/// Runs the hooks that come before a host begins to change.
+pub(super) async fn prepare(step: &Step) -> Result<(), Failure> {
+    match HookMoment::before_activation(step.host.goal) {
+        Some(moment) => stopping(step, moment).await,
+        None => Ok(()),
+    }
+}
+
+/// Runs hooks of which one that fails stops the host: nothing was changed there yet.
+async fn stopping(step: &Step, moment: HookMoment) -> Result<(), Failure> {
     run_all(step, moment, None).await.map_err(|reason| Failure { outcome: Outcome::Failed, reason })
 }
 
@@ -42,8 +39,7 @@ pub(super) async fn before(step: &Step) -> Result<(), Failure> {
 pub(super) async fn after(step: &Step, report: Report) -> Result<Report, Failure> {
     match report {
         Report::Built { .. } => {
-            let ran = run_all(step, HookMoment::AfterBuild, None).await;
-            ran.map_err(|reason| Failure { outcome: Outcome::Failed, reason })?;
+            stopping(step, HookMoment::AfterBuild).await?;
             Ok(report)
         }
         Report::Persisted(ending) => Ok(Report::Persisted(at_the_end(step, ending).await)),
@@ -276,6 +272,32 @@ mod tests {
         assert!(
             matches!(run("echo half; exec sleep 60"), HookEnd::Late(output) if output.stdout == "half\n")
         );
+    }
+
+    #[test]
+    fn the_script_of_a_hook_that_is_ended_ends_the_hook() {
+        use std::os::unix::process::CommandExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("number");
+        let command = format!("echo $$ >{}; exec sleep 60", file.display());
+        let mut script = std::process::Command::new("/bin/sh");
+        script.args(["-c", HOOK, "sh", "60", "A=b", "/bin/sh", "-c", &command]).process_group(0);
+        let mut script = script.spawn().unwrap();
+        let wait = |holds: &dyn Fn() -> bool| {
+            let began = std::time::Instant::now();
+            while !holds() && began.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert!(holds());
+        };
+        let number = || std::fs::read_to_string(&file).unwrap_or_default().trim().to_owned();
+        wait(&|| !number().is_empty());
+        // As the watcher of a shell on a host does.
+        let group = format!("-{}", script.id());
+        std::process::Command::new("kill").args(["-TERM", "--", &group]).status().unwrap();
+        assert_eq!(script.wait().unwrap().code(), Some(143));
+        let hook = Path::new("/proc").join(number());
+        wait(&|| !hook.exists());
     }
 
     #[test]

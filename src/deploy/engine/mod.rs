@@ -294,7 +294,8 @@ async fn step_and_keep(
     let changes_a_host = commands.iter().any(|command| match command {
         MachineCommand::Run { phase, .. } => *phase >= Phase::Activate,
         MachineCommand::Abort { .. } => true,
-        MachineCommand::Stop { .. }
+        MachineCommand::Prepare { .. }
+        | MachineCommand::Stop { .. }
         | MachineCommand::Ask { .. }
         | MachineCommand::Claim { .. }
         | MachineCommand::Release { .. }
@@ -389,16 +390,36 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
         let work = step.carry_out();
         tokio::pin!(work);
         tokio::select! {
-            result = &mut work => result,
+            result = &mut work => {
+                log_failure(&step, result.as_ref().err());
+                result
+            }
             () = token.cancelled() => stop(&step, work).await,
         }
     };
-    if let Err(failure) = &result {
-        let line = failure.reason.to_string();
-        step.shared.teller.tell(RunWhat::log(host.clone(), phase, line));
-    }
     // The engine's loop outlives every step.
     drop(done.send(Input::Done { host, phase, result }).await);
+}
+
+/// Runs the hooks before a host begins to change, unless they are stopped.
+async fn prepare(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
+    let (host, phase) = (step.host.name.clone(), step.phase);
+    let result = tokio::select! {
+        result = hooks::prepare(&step) => {
+            log_failure(&step, result.as_ref().err());
+            result
+        }
+        () = token.cancelled() => Err(Failure::failed(Code::RunStopped, STOPPED)),
+    };
+    // The engine's loop outlives every step.
+    drop(done.send(Input::Prepared { host, phase, result }).await);
+}
+
+/// Logs why a host's phase, or what comes before it, failed. Why one was stopped is said by who stopped it.
+fn log_failure(step: &Step, failure: Option<&Failure>) {
+    let Some(failure) = failure else { return };
+    let line = failure.reason.to_string();
+    step.shared.teller.tell(RunWhat::log(step.host.name.clone(), step.phase, line));
 }
 
 /// Stops a phase. A job that is just being started is stopped as soon as it is there, so the work

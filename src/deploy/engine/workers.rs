@@ -3,7 +3,7 @@
 use super::budget::HostClaim;
 use super::context::RunContext;
 use super::step::Step;
-use super::{carry_out, gate};
+use super::{carry_out, gate, prepare};
 use crate::deploy::{Input, MachineCommand};
 use crate::fleet::Phase;
 use std::collections::HashMap;
@@ -46,6 +46,13 @@ impl Workers {
                 }
                 let step = Step::new(shared, host, phase, *known);
                 tokio::spawn(carry_out(step, token, self.done.clone()));
+            }
+            MachineCommand::Prepare { host, phase, known } => {
+                let token = CancellationToken::new();
+                self.stops.insert(host.name.clone(), token.clone());
+                shared.note_attempt(&host.name, known.attempt);
+                let step = Step::new(shared, host, phase, *known);
+                tokio::spawn(prepare(step, token, self.done.clone()));
             }
             MachineCommand::Stop { host, .. } => {
                 if let Some(token) = self.stops.get(&host) {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 /// The format of journals. It grows with every change of what an entry means, or of what the machine
 /// makes of its inputs: a journal of another format is not replayed.
-pub const JOURNAL_FORMAT: u32 = 4;
+pub const JOURNAL_FORMAT: u32 = 5;
 
 /// The version of this nixdash. Another version may decide otherwise about the same inputs.
 pub const NIXDASH_VERSION: &str = env!("CARGO_PKG_VERSION");

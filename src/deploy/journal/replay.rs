@@ -40,6 +40,8 @@ pub struct OpenPhase {
     pub phase: Phase,
     /// What is known so far.
     pub known: Box<RunFacts>,
+    /// Whether the hooks before it run, and it has not begun.
+    pub prepares: bool,
     /// Whether it was told to stop.
     pub stop: bool,
 }
@@ -159,6 +161,11 @@ impl Replayed {
             Input::Done { host, phase, result } => {
                 self.ended(host, *phase, result.as_ref().ok(), at);
             }
+            Input::Prepared { host, phase, .. } => {
+                if self.open.get(host).is_some_and(|open| open.phase == *phase && open.prepares) {
+                    self.open.remove(host);
+                }
+            }
             Input::Gated { wave, gate, asking, .. } => {
                 let place = (*wave, gate.clone());
                 if self.asks.get(&place).is_some_and(|asked| asked.asking == *asking) {
@@ -178,7 +185,7 @@ impl Replayed {
 
     /// Notes that a phase ended.
     fn ended(&mut self, host: &str, phase: Phase, report: Option<&Report>, at: Timestamp) {
-        let open = self.open.get(host).filter(|open| open.phase == phase);
+        let open = self.open.get(host).filter(|open| open.phase == phase && !open.prepares);
         // One that goes back is not told to keep the system.
         let keeps = open.is_some_and(|open| open.known.abort.is_none());
         if open.is_some() {
@@ -202,7 +209,11 @@ impl Replayed {
     fn command(&mut self, command: MachineCommand, at: Timestamp) {
         match command {
             MachineCommand::Run { host, phase, known } => {
-                let open = OpenPhase { host, phase, known, stop: false };
+                let open = OpenPhase { host, phase, known, prepares: false, stop: false };
+                self.open.insert(open.host.name.clone(), open);
+            }
+            MachineCommand::Prepare { host, phase, known } => {
+                let open = OpenPhase { host, phase, known, prepares: true, stop: false };
                 self.open.insert(open.host.name.clone(), open);
             }
             MachineCommand::Stop { host, phase } => {
@@ -258,7 +269,11 @@ impl Replayed {
         let mut commands = Vec::new();
         for open in self.open.values() {
             let (host, phase, known) = (open.host.clone(), open.phase, open.known.clone());
-            commands.push(MachineCommand::Run { host, phase, known });
+            commands.push(if open.prepares {
+                MachineCommand::Prepare { host, phase, known }
+            } else {
+                MachineCommand::Run { host, phase, known }
+            });
             if open.stop {
                 let host = open.host.name.clone();
                 commands.push(MachineCommand::Stop { host, phase });

@@ -7,13 +7,13 @@ use crate::deploy::{
     Remarks, Report,
 };
 use crate::fleet::{
-    ActivationSettings, Code, Goal, Outcome, Rollout, Route, RunEvent, RunId, RunWhat, StorePath,
-    Strategy, TakenRoute,
+    ActivationSettings, Code, Goal, HookMoment, Outcome, Rollout, Route, RunEvent, RunId, RunWhat,
+    StorePath, Strategy, TakenRoute,
 };
 use crate::record::JournalEntry;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
@@ -41,6 +41,11 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             asked: Strategy::ViaCache,
             first: false,
             reboot: None,
+            hooks: if number % 2 == 1 {
+                [HookMoment::BeforeActivate].into()
+            } else {
+                BTreeSet::new()
+            },
         }
     };
     let hosts = (0..hosts).map(host).collect();
@@ -126,6 +131,8 @@ struct Carried {
     goal: Goal,
     /// The phases that run.
     running: Vec<(String, Phase)>,
+    /// The hosts whose hooks run, and before which phase.
+    preparing: Vec<(String, Phase)>,
     entries: Vec<JournalEntry<RunEntry>>,
     /// The machine after each entry.
     states: Vec<Machine>,
@@ -150,19 +157,21 @@ impl Carried {
         };
         let first = JournalEntry { at: now, entry: RunEntry::Begun(Box::new(begun)) };
         let states = vec![machine.clone()];
-        let (running, told) = (Vec::new(), Vec::new());
-        let mut carried = Self { machine, goal, running, entries: vec![first], states, told, now };
+        let (running, preparing, told) = (Vec::new(), Vec::new(), Vec::new());
+        let entries = vec![first];
+        let mut carried = Self { machine, goal, running, preparing, entries, states, told, now };
         carried.input(Input::Begin);
         carried
     }
 
     /// Goes on with a run that was cut.
     fn again(replayed: &Replayed, entries: &[JournalEntry<RunEntry>]) -> Self {
-        let running = replayed.open.values().map(|open| (open.host.name.clone(), open.phase));
+        let (preparing, running) = open(replayed);
         Self {
             machine: replayed.machine.clone(),
             goal: replayed.begun.setup.goal,
-            running: running.collect(),
+            running,
+            preparing,
             entries: entries.to_vec(),
             states: Vec::new(),
             told: Vec::new(),
@@ -175,6 +184,9 @@ impl Carried {
         for command in self.machine.step(input, self.now) {
             match command {
                 MachineCommand::Run { host, phase, .. } => self.running.push((host.name, phase)),
+                MachineCommand::Prepare { host, phase, .. } => {
+                    self.preparing.push((host.name, phase));
+                }
                 MachineCommand::Tell(what) => self.told.push((self.entries.len(), what)),
                 MachineCommand::Stop { .. }
                 | MachineCommand::Abort { .. }
@@ -204,6 +216,8 @@ impl Carried {
                 self.running.retain(|running| *running != ("host-1".to_owned(), phase));
                 self.input(Input::Done { host: "host-1".to_owned(), phase, result });
             }
+            14..60 if !self.preparing.is_empty() => self.hooks_end(which),
+            _ if self.running.is_empty() && !self.preparing.is_empty() => self.hooks_end(which),
             _ if self.running.is_empty() => self.input(Input::Answer(true)),
             _ => {
                 let (host, phase) = self.running.remove(usize::from(what) % self.running.len());
@@ -212,6 +226,15 @@ impl Carried {
             }
         }
         true
+    }
+
+    /// Lets the hooks of a host end.
+    fn hooks_end(&mut self, which: u8) {
+        let at = usize::from(which) % self.preparing.len();
+        let (host, phase) = self.preparing.remove(at);
+        let failed = Failure::failed(Code::HookFailed, "its hook failed");
+        let result = if which.is_multiple_of(9) { Err(failed) } else { Ok(()) };
+        self.input(Input::Prepared { host, phase, result });
     }
 
     /// Carries it out to its end.
@@ -223,6 +246,16 @@ impl Carried {
         }
         panic!("it does not end");
     }
+}
+
+/// Returns the hosts whose hooks run, and the phases that run, as a journal tells.
+fn open(replayed: &Replayed) -> (Vec<(String, Phase)>, Vec<(String, Phase)>) {
+    let (preparing, running): (Vec<&OpenPhase>, Vec<&OpenPhase>) =
+        replayed.open.values().partition(|open| open.prepares);
+    let places = |open: Vec<&OpenPhase>| {
+        open.into_iter().map(|open| (open.host.name.clone(), open.phase)).collect()
+    };
+    (places(preparing), places(running))
 }
 
 fn event(what: &RunWhat) -> RunEvent {
@@ -281,13 +314,15 @@ proptest! {
             run.told.iter().filter(|(after, _)| *after <= cut).map(|(_, what)| what).collect();
         prop_assert_eq!(replayed.told.iter().map(|told| &told.what).collect::<Vec<_>>(), told);
         if cut == run.entries.len() && !run.machine.is_finished() {
-            let mut open: Vec<_> = replayed.open.values().map(|o| (o.host.name.clone(), o.phase)).collect();
-            let mut running = run.running.clone();
             let over: Vec<String> = run.machine.outcomes().into_iter().map(|(host, _)| host).collect();
-            running.retain(|(host, _)| !over.contains(host));
-            open.sort();
-            running.sort();
-            prop_assert_eq!(open, running);
+            let not_over = |of: &[(String, Phase)]| {
+                let mut left: Vec<_> = of.iter().filter(|(host, _)| !over.contains(host)).cloned().collect();
+                left.sort();
+                left
+            };
+            let (preparing, running) = open(&replayed);
+            prop_assert_eq!(not_over(&preparing), not_over(&run.preparing));
+            prop_assert_eq!(not_over(&running), not_over(&run.running));
         }
         // The same again, from the same entries.
         prop_assert_eq!(Replayed::new(&entries).unwrap(), replayed);
@@ -374,6 +409,10 @@ fn events_that_the_machine_did_not_decide_are_not_gone_on_with() {
 fn a_stop_and_a_word_to_go_back_stay_open_until_the_host_has_ended() {
     let mut run = Carried::begin(setup(2, Goal::Switch, false));
     while !run.running.contains(&("host-1".to_owned(), Phase::Check)) {
+        if !run.preparing.is_empty() {
+            run.hooks_end(1);
+            continue;
+        }
         let at = run.running.iter().position(|(host, _)| host == "host-1").unwrap_or(0);
         let (host, phase) = run.running.remove(at);
         let result = found(phase, Goal::Switch, 1);

@@ -210,8 +210,7 @@ impl Machine {
             }
             let host = &mut self.hosts[index];
             let Some(toplevel) = host.before().cloned() else { continue };
-            let text = format!("taken back to the previous system: {}", why.text);
-            host.back = Some(Reason::new(Code::RunRolledBack, text));
+            host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
             host.brought = host.known.toplevel.take();
             host.setup.goal = match host.setup.goal {
                 goal @ (Goal::Test | Goal::Boot) => goal,
@@ -286,7 +285,10 @@ impl Machine {
             }
             let host = &mut self.hosts[index];
             match host.stage {
-                Stage::Ended(_) | Stage::Running(Phase::Persist | Phase::Reboot) => {}
+                // One whose hooks run was left out above.
+                Stage::Preparing(_)
+                | Stage::Ended(_)
+                | Stage::Running(Phase::Persist | Phase::Reboot) => {}
                 // Its new system is permanent already; it is only not restarted.
                 Stage::Waiting(Phase::Reboot) => {
                     if let Some(Ending { outcome, reason }) = host.kept.take() {
@@ -304,6 +306,13 @@ impl Machine {
 }
 
 impl HostProgress {
+    /// Stops the phase that the host is in, or the hooks before it, and says in its log why.
+    pub(super) fn stop(&self, phase: Phase, why: String, out: &mut Vec<MachineCommand>) {
+        let host = self.setup.name.clone();
+        out.push(MachineCommand::Tell(RunWhat::log(host.clone(), phase, why)));
+        out.push(MachineCommand::Stop { host, phase });
+    }
+
     /// Goes back to the beginning of a host's run.
     fn begin_again(&mut self, first: Phase) {
         self.stage = Stage::Waiting(first);
@@ -315,6 +324,7 @@ impl HostProgress {
         self.kept = None;
         self.claim = Claim::None;
         self.only_restarts = false;
+        self.prepared_in = None;
     }
 }
 
@@ -334,7 +344,7 @@ fn go_back_now(
     let name = host.setup.name.clone();
     out.push(MachineCommand::Abort { host: name.clone(), why: why.clone() });
     if phase == Phase::Check && host.stage == Stage::Running(phase) {
-        out.push(MachineCommand::Stop { host: name.clone(), phase });
+        host.stop(phase, format!("its checks are stopped, since it goes back: {}", why.text), out);
     }
     let wait = if phase == Phase::Activate {
         let wait = Wait::Activation;

@@ -1,13 +1,17 @@
 //! One host's part of a run: where it is, and what is known of it.
 
 use crate::deploy::{Activation, Ending, GivenPlace, HostSetup, Reason, Report, RunFacts};
-use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Phase, Route, StorePath, Wait};
+use crate::fleet::{
+    Code, Finding, Goal, HookMoment, HostResult, Outcome, Phase, Route, StorePath, Wait,
+};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a host is.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Stage {
+    /// The hooks before a phase run. Nothing has begun to change.
+    Preparing(Phase),
     /// A phase runs.
     Running(Phase),
     /// The next phase waits for something.
@@ -41,8 +45,11 @@ pub(super) struct HostProgress {
     pub(super) stage: Stage,
     pub(super) known: RunFacts,
     pub(super) began: Timestamp,
-    /// When the phase that runs began.
+    /// When the phase that runs began, or the hooks before it.
     pub(super) phase_began: Timestamp,
+    /// How long the hooks took that run before it begins to change, in milliseconds; none where they have not ended
+    /// well in this attempt.
+    pub(super) prepared_in: Option<u64>,
     /// How long phases took, in milliseconds.
     pub(super) took: BTreeMap<Phase, u64>,
     pub(super) waits_for: Option<Wait>,
@@ -81,6 +88,7 @@ impl HostProgress {
             known,
             began: now,
             phase_began: now,
+            prepared_in: None,
             took: BTreeMap::new(),
             waits_for: None,
             kept: None,
@@ -122,7 +130,7 @@ impl HostProgress {
     pub(super) fn outcome(&self) -> Option<Outcome> {
         match self.stage {
             Stage::Ended(outcome) => Some(outcome),
-            Stage::Running(_) | Stage::Waiting(_) => None,
+            Stage::Preparing(_) | Stage::Running(_) | Stage::Waiting(_) => None,
         }
     }
 
@@ -147,8 +155,15 @@ impl HostProgress {
         match self.stage {
             Stage::Running(phase) => self.has_begun_at(phase),
             Stage::Waiting(phase) => self.setup.goal.deploys() && phase > self.changes_at(),
-            Stage::Ended(_) => false,
+            Stage::Preparing(_) | Stage::Ended(_) => false,
         }
+    }
+
+    /// Returns the hooks that have to run before a phase: before the host begins to change, once in an attempt.
+    pub(super) fn hooks_before(&self, phase: Phase) -> Option<HookMoment> {
+        let moment = HookMoment::before_activation(self.setup.goal)?;
+        let is_due = phase == Phase::Activate && self.prepared_in.is_none();
+        (is_due && self.setup.hooks.contains(&moment)).then_some(moment)
     }
 
     /// Returns whether the host takes one of the places of `rollout.parallel`.
@@ -158,7 +173,9 @@ impl HostProgress {
         }
         match self.stage {
             Stage::Waiting(_) if self.only_restarts => false,
-            Stage::Running(phase) => phase >= Phase::Fetch,
+            // It keeps the place that its hooks began with.
+            Stage::Waiting(_) if self.prepared_in.is_some() => true,
+            Stage::Preparing(phase) | Stage::Running(phase) => phase >= Phase::Fetch,
             Stage::Waiting(phase) => {
                 phase > Phase::Fetch && self.setup.route.travels() && !self.setup.last
             }
@@ -256,7 +273,9 @@ impl HostProgress {
     pub(super) fn is_held_back(&self) -> bool {
         match (&self.stage, &self.waits_for) {
             (Stage::Waiting(_), Some(wait)) => wait.is_for_others(),
-            (Stage::Waiting(_) | Stage::Running(_) | Stage::Ended(_), _) => false,
+            (Stage::Waiting(_) | Stage::Preparing(_) | Stage::Running(_) | Stage::Ended(_), _) => {
+                false
+            }
         }
     }
 
@@ -368,21 +387,21 @@ impl HostProgress {
         }
     }
 
-    /// Returns how a host ends that was told to go back to what ran before this run: why it goes back
+    /// Returns how a host ends that was told to go back to what ran before this run: why it was to go back
     /// comes first, and what went wrong with that second.
     fn as_went_back(&self, outcome: Outcome, reason: Option<Reason>) -> (Outcome, Vec<Reason>) {
-        let Some(why) = self.back.clone() else {
+        let Some(back) = &self.back else {
             return (outcome, reason.into_iter().collect());
         };
-        if outcome.is_good() {
-            return (Outcome::RolledBack, vec![why]);
-        }
-        let both = [Some(why), reason].into_iter().flatten().collect();
-        match outcome {
-            Outcome::Degraded => (Outcome::RolledBack, both),
+        let (ends, what) = match outcome {
+            outcome if outcome.is_good() => return (Outcome::RolledBack, vec![taken_back(back)]),
+            Outcome::Degraded => (Outcome::RolledBack, taken_back(back)),
             // Somebody else decided what it runs.
-            Outcome::Superseded => (Outcome::Superseded, both),
-            Outcome::Unknown | Outcome::Offline => (Outcome::Unknown, both),
+            Outcome::Superseded => (Outcome::Superseded, to_be_taken_back(back, "")),
+            Outcome::Unknown | Outcome::Offline => {
+                let known = " and it is not known whether it did";
+                (Outcome::Unknown, to_be_taken_back(back, known))
+            }
             // It still has the system that it was to leave.
             Outcome::Switched
             | Outcome::Booted
@@ -394,8 +413,12 @@ impl HostProgress {
             | Outcome::RolledBack
             | Outcome::Failed
             | Outcome::Skipped
-            | Outcome::Interrupted => (Outcome::Degraded, both),
-        }
+            | Outcome::Interrupted => {
+                let keeps = " and keeps the system that this run brought";
+                (Outcome::Degraded, to_be_taken_back(back, keeps))
+            }
+        };
+        (ends, [Some(what), reason].into_iter().flatten().collect())
     }
 
     /// Returns the ending with what the checks found: a system that stays with failed units is
@@ -412,6 +435,17 @@ impl HostProgress {
             Some(_) | None => ending,
         }
     }
+}
+
+/// Says of a host that it is back on what ran before this run, and why.
+fn taken_back(why: &Reason) -> Reason {
+    Reason { text: format!("taken back to the previous system: {}", why.text), ..why.clone() }
+}
+
+/// Says of a host that it was to go back to what ran before this run, what became of that, and why.
+fn to_be_taken_back(why: &Reason, became: &str) -> Reason {
+    let text = format!("it was to go back to the previous system ({}){became}", why.text);
+    Reason { text, ..why.clone() }
 }
 
 /// Returns whether the phase that brought this outcome did its work.

@@ -20,6 +20,15 @@ pub enum Input {
         /// What it found, or why the host's run ends.
         result: Result<Report, Failure>,
     },
+    /// The hooks of a host ended that run before it begins to change.
+    Prepared {
+        /// The host.
+        host: String,
+        /// The phase that comes after them.
+        phase: Phase,
+        /// Nothing, or why the host's run ends.
+        result: Result<(), Failure>,
+    },
     /// A gate answered, or could not be asked.
     Gated {
         /// The wave that it was asked after, from 0.
@@ -60,7 +69,17 @@ pub enum MachineCommand {
         /// What is known so far.
         known: Box<RunFacts>,
     },
-    /// Stop the phase that a host is in; it ends with [`Input::Done`] or not at all.
+    /// Run the hooks of a host that come before it begins to change; they end with [`Input::Prepared`].
+    Prepare {
+        /// The host and how it is deployed.
+        host: HostSetup,
+        /// The phase that comes after them.
+        phase: Phase,
+        /// What is known so far.
+        known: Box<RunFacts>,
+    },
+    /// Stop the phase that a host is in, or the hooks before it; it ends with [`Input::Done`] or
+    /// [`Input::Prepared`], or not at all.
     Stop {
         /// The host.
         host: String,

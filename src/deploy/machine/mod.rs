@@ -24,7 +24,9 @@ pub use input::{Input, MachineCommand};
 
 use crate::deploy::words::STOPPED;
 use crate::deploy::{Failure, Reason, Report, RunFacts, Setup};
-use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunId, RunWhat};
+use crate::fleet::{
+    Code, Finding, FlakeSource, Goal, HookMoment, Outcome, Phase, PhaseState, RunId, RunWhat, Wait,
+};
 use control::GoingBack;
 use host::{Claim, HostProgress, Stage, phase_held};
 use jiff::Timestamp;
@@ -114,6 +116,9 @@ impl Machine {
         match input {
             Input::Begin => self.begin(now, &mut out),
             Input::Done { host, phase, result } => self.done(&host, phase, result, now, &mut out),
+            Input::Prepared { host, phase, result } => {
+                self.prepared(&host, phase, result, now, &mut out);
+            }
             Input::Gated { wave, gate, asking, answer } => {
                 self.gated(wave, &gate, asking, answer, now, &mut out);
             }
@@ -138,7 +143,7 @@ impl Machine {
             .iter()
             .filter_map(|host| match host.stage {
                 Stage::Ended(outcome) => Some((host.setup.name.clone(), outcome)),
-                Stage::Running(_) | Stage::Waiting(_) => None,
+                Stage::Preparing(_) | Stage::Running(_) | Stage::Waiting(_) => None,
             })
             .collect()
     }
@@ -188,8 +193,9 @@ impl Machine {
         if self.hosts[index].stage != Stage::Running(phase) {
             return;
         }
-        let took = elapsed(self.hosts[index].phase_began, now);
-        self.hosts[index].took.insert(phase, took);
+        let host = &mut self.hosts[index];
+        let hooks = host.prepared_in.filter(|_| phase == Phase::Activate).unwrap_or(0);
+        host.took.insert(phase, elapsed(host.phase_began, now) + hooks);
         let report = match result {
             Ok(report) => report,
             Err(failure) => return self.fail(index, phase, failure, now, out),
@@ -223,6 +229,39 @@ impl Machine {
                 self.end(index, ending.outcome, ending.reason, now, out);
             }
         }
+    }
+
+    /// Takes the end of the hooks before a host begins to change. Whoever stopped it came in time, even where they
+    /// ended well.
+    fn prepared(
+        &mut self,
+        name: &str,
+        phase: Phase,
+        result: Result<(), Failure>,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let Some(index) = self.index_of(name) else { return };
+        let host = &mut self.hosts[index];
+        if host.stage != Stage::Preparing(phase) {
+            return;
+        }
+        let took = elapsed(host.phase_began, now);
+        let leaves = host.leaves.take();
+        let (outcome, reason) = match (leaves, result) {
+            (Some(stopped), _) => stopped,
+            (None, Ok(())) => {
+                host.prepared_in = Some(took);
+                host.stage = Stage::Waiting(phase);
+                return;
+            }
+            (None, Err(failure)) => {
+                tell_phase(out, name, phase, PhaseState::Failed);
+                (failure.outcome, failure.reason)
+            }
+        };
+        host.took.insert(phase, took);
+        self.end(index, outcome, Some(reason), now, out);
     }
 
     /// Lets a host go the way that its preflight chose, and says so where another host built for it in an
@@ -364,6 +403,9 @@ impl Machine {
             }
             return;
         }
+        if let Some(moment) = host.hooks_before(phase) {
+            return prepare(host, phase, moment, now, out);
+        }
         if host.waits_for.take().is_some() {
             tell_wait(out, host, now);
         }
@@ -452,6 +494,22 @@ impl Machine {
 fn tell_wait(out: &mut Vec<MachineCommand>, host: &HostProgress, now: Timestamp) {
     let what = RunWhat::waiting(&host.setup.name, host.waits_for.clone(), now);
     out.push(MachineCommand::Tell(what));
+}
+
+/// Lets the hooks of a host run that come before it begins to change.
+fn prepare(
+    host: &mut HostProgress,
+    phase: Phase,
+    moment: HookMoment,
+    now: Timestamp,
+    out: &mut Vec<MachineCommand>,
+) {
+    host.stage = Stage::Preparing(phase);
+    host.phase_began = now;
+    host.waits_for = Some(Wait::Hook { moment });
+    tell_wait(out, host, now);
+    let (host, known) = (host.setup.clone(), Box::new(host.known.clone()));
+    out.push(MachineCommand::Prepare { host, phase, known });
 }
 
 /// Tells the state of a phase.

@@ -14,7 +14,7 @@ impl Machine {
             Stage::Ended(_) => true,
             // One that is away is waited for after the plan, when its system is known or cannot be.
             Stage::Waiting(Phase::Preflight) if host.away.is_some() => true,
-            Stage::Waiting(phase) | Stage::Running(phase) => {
+            Stage::Waiting(phase) | Stage::Preparing(phase) | Stage::Running(phase) => {
                 phase > Phase::Compare && host.away.is_none()
             }
         };
@@ -62,7 +62,7 @@ impl Machine {
         for (index, host) in self.hosts.iter().enumerate() {
             let failed = match host.stage {
                 Stage::Ended(outcome) => outcome != Outcome::Unchanged,
-                Stage::Running(_) | Stage::Waiting(_) => false,
+                Stage::Preparing(_) | Stage::Running(_) | Stage::Waiting(_) => false,
             };
             let name = &host.setup.name;
             let mut notes = host.known.preflight.notes.clone();

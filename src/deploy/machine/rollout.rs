@@ -415,10 +415,10 @@ impl Machine {
         }
         match host.stage {
             Stage::Waiting(_) => self.end(index, outcome, Some(why), now, out),
-            Stage::Running(phase) => {
+            Stage::Preparing(phase) | Stage::Running(phase) => {
+                let line = why.to_string();
                 host.leaves = Some((outcome, why));
-                let host = host.setup.name.clone();
-                out.push(MachineCommand::Stop { host, phase });
+                host.stop(phase, line, out);
             }
             Stage::Ended(_) => {}
         }

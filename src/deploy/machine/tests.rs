@@ -1,6 +1,7 @@
 //! Drives the machine with made-up hosts and looks at what it does, in which order.
 
 mod again;
+mod hooks;
 mod properties;
 mod rollout;
 mod stuck;
@@ -9,8 +10,9 @@ use super::*;
 use crate::deploy::HostSetup;
 use crate::deploy::{Activation, Ending};
 use crate::deploy::{FailedUnit, GivenPlace, GivenSystem, Preflight, Remarks};
-use crate::fleet::{Rollout, Route, Specialisation, StorePath, Strategy, TakenRoute};
+use crate::fleet::{HookMoment, Rollout, Route, Specialisation, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
@@ -40,6 +42,7 @@ fn host(name: &str) -> HostSetup {
         activation: crate::fleet::ActivationSettings::default(),
         first: false,
         reboot: None,
+        hooks: BTreeSet::new(),
     }
 }
 
@@ -146,6 +149,7 @@ fn drive(
                 }
                 MachineCommand::Tell(RunWhat::Summary { .. }) => story.summaries += 1,
                 MachineCommand::Tell(_)
+                | MachineCommand::Prepare { .. }
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
                 | MachineCommand::Ask { .. }
@@ -257,6 +261,7 @@ fn the_plan_says_what_preflight_noted_as_findings() {
                 }
                 MachineCommand::Tell(RunWhat::Plan { plan, .. }) => found = Some(plan),
                 MachineCommand::Tell(_)
+                | MachineCommand::Prepare { .. }
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
                 | MachineCommand::Ask { .. }
@@ -403,6 +408,7 @@ fn a_plan_that_is_not_confirmed_changes_nothing() {
                     inputs.insert(0, Input::Answer(false));
                 }
                 MachineCommand::Tell(_)
+                | MachineCommand::Prepare { .. }
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
                 | MachineCommand::Ask { .. }

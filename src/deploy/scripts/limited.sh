@@ -5,11 +5,16 @@
 grace=5
 
 # Runs a command. $1 the seconds that it may take, the rest the command. Sets `how`: its exit code, or `late`
-# where the time was over. A command may exit with the codes of `timeout` itself.
+# where the time was over. A command may exit with the codes of `timeout` itself. `timeout` leaves the process
+# group of the script, so that a command would go on when the script is ended: it is told.
 limited() {
 	began=$(uptime_cs)
-	timeout -k "$grace" "$@"
+	timeout -k "$grace" "$@" &
+	command=$!
+	trap 'kill -TERM "$command" 2>/dev/null; exit 143' TERM
+	wait "$command"
 	how=$?
+	trap - TERM
 	took=$(($(uptime_cs) - began))
 	case $how in
 	124) [ "$took" -lt $(($1 * 100)) ] || how=late ;;

@@ -1,5 +1,6 @@
 //! What a host waits for before its next phase.
 
+use crate::fleet::HookMoment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,11 @@ pub enum Wait {
         /// Who, as its lock tells.
         owner: String,
     },
+    /// Its hooks to end, before it begins to change.
+    Hook {
+        /// Which.
+        moment: HookMoment,
+    },
     /// Its activation, which cannot be interrupted; then it goes back.
     Activation,
     /// Its way back to the previous system.
@@ -114,6 +120,7 @@ impl Wait {
             | Self::Way { .. }
             | Self::Offline { .. }
             | Self::Lock { .. }
+            | Self::Hook { .. }
             | Self::Activation
             | Self::WayBack
             | Self::Back { .. } => false,

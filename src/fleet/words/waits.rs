@@ -52,6 +52,9 @@ impl Wait {
                 format!("a place in the budget {budget}: taken by {}", hosts.join(", "))
             }
             Self::Lock { owner } => format!("the lock of the host: {owner}"),
+            Self::Hook { moment } => {
+                format!("its {} hooks to end; until then nothing is changed there", moment.word())
+            }
             Self::Activation => {
                 "its activation to end, which cannot be interrupted; then it goes back".to_owned()
             }

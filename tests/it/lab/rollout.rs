@@ -93,6 +93,31 @@ fn two_operators_share_one_budget() {
     }
 }
 
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_host_is_left_out_and_a_run_is_stopped_while_a_hook_runs() {
+    let mark = "86399.25";
+    let lines = format!(
+        "[hosts.samsung.hooks]\nbefore_activate = [{{ run = [\"sleep\", \"{mark}\"], on = \"host\", limit = \"1h\" }}]"
+    );
+    let hooks = || on("samsung", &format!("pgrep -cf '^sleep {mark}$' || :"));
+    let before = systems("samsung");
+    assert_ok(&lab(&["bump", "samsung"]));
+    for (order, outcome) in [(&["skip", "samsung"][..], "skipped"), (&["cancel"], "interrupted")] {
+        let fleet = with_rollout(&lines);
+        let child = fleet.deploying(&["samsung"]);
+        fleet.wait_for_event("the hook to be waited for", |event| event["wait"]["for"] == "hook");
+        super::wait_for("the hook to run", Duration::from_secs(30), || hooks() == "1");
+        let mut say = fleet.nixdash(&["say", "last"]);
+        assert_ok(&say.args(order).arg("--yes").output().unwrap());
+        let deployed = Deployed::from_output(child.wait_with_output().unwrap());
+        deployed.assert_outcome("samsung", outcome);
+        assert_eq!(deployed.place("samsung", "activate", "started"), None, "{}", deployed.story());
+        assert_eq!(systems("samsung"), before);
+        super::wait_for("the hook to be ended", Duration::from_secs(10), || hooks() == "0");
+    }
+}
+
 /// Returns when a phase of a host began.
 fn time(deployed: &Deployed, host: &str, phase: &str) -> String {
     let place = deployed.place(host, phase, "started");

@@ -62,6 +62,9 @@ fn random_machine(dice: &mut Dice) -> Machine {
         if dice.one_in(4) {
             host.setup.route = Route::Direct;
         }
+        if dice.one_in(3) {
+            host.setup.hooks = [HookMoment::BeforeActivate, HookMoment::BeforeRollback].into();
+        }
         for tag in 0..3 {
             if dice.one_in(2) {
                 host.setup.tags.push(format!("tag-{tag}"));
@@ -133,6 +136,10 @@ struct World {
     agains: BTreeMap<String, usize>,
     goes_back: BTreeSet<String>,
     last_phase: BTreeMap<String, Phase>,
+    /// The hosts whose hooks ended well before they change.
+    prepared: BTreeSet<String>,
+    /// The hosts that were stopped while their hooks ran.
+    stopped: BTreeSet<String>,
     gates: BTreeMap<(usize, String), bool>,
     summaries: usize,
 }
@@ -160,6 +167,8 @@ impl World {
             agains: BTreeMap::new(),
             goes_back: BTreeSet::new(),
             last_phase: BTreeMap::new(),
+            prepared: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             gates: BTreeMap::new(),
             summaries: 0,
         }
@@ -228,6 +237,7 @@ impl World {
     fn take(&mut self, command: MachineCommand) {
         match command {
             MachineCommand::Run { host, phase, known } => self.begin(&host, phase, &known),
+            MachineCommand::Prepare { host, phase, known } => self.prepare(&host, phase, &known),
             MachineCommand::Stop { host, phase } => {
                 // What is stopped ends in some way, or had ended.
                 let result = Err(Failure::failed(Code::RunStopped, "stopped"));
@@ -238,6 +248,17 @@ impl World {
                     && self.dice.one_in(2)
                 {
                     self.pending[index] = Input::Done { host, phase, result };
+                    return;
+                }
+                let prepares = self.pending.iter().position(
+                    |input| matches!(input, Input::Prepared { host: of, .. } if *of == host),
+                );
+                if let Some(index) = prepares {
+                    self.stopped.insert(host.clone());
+                    if self.dice.one_in(2) {
+                        let result = result.map(drop);
+                        self.pending[index] = Input::Prepared { host, phase, result };
+                    }
                 }
             }
             MachineCommand::Ask { wave, gate, asking, .. } => {
@@ -295,12 +316,33 @@ impl World {
         self.last_phase.insert(name.clone(), phase);
         if phase == begins && host.goal.deploys() {
             self.look_before_change(host, back, known);
+            assert!(!self.stopped.contains(&name), "{name} was stopped while its hooks ran");
+            let due = HookMoment::before_activation(host.goal)
+                .is_some_and(|moment| host.hooks.contains(&moment));
+            assert_eq!(self.prepared.remove(&name), due, "{name}: its hooks run once, and before");
         }
         let result = self.ending(host, phase, back);
         if phase == Phase::Verify && result.is_ok() {
             self.verified.insert(name.clone(), known.toplevel.clone().unwrap());
         }
         self.pending.push(Input::Done { host: name, phase, result });
+    }
+
+    /// Looks whether the hooks of a host may run, and decides how they end.
+    fn prepare(&mut self, host: &HostSetup, phase: Phase, known: &RunFacts) {
+        let (name, back) = (host.name.clone(), self.goes_back.contains(&host.name));
+        assert!(!self.paused || back, "the hooks of {name} begin in a paused run");
+        assert!(!self.prepared.contains(&name), "the hooks of {name} run twice");
+        self.stopped.remove(&name);
+        self.look_before_change(host, back, known);
+        let fails = self.dice.one_in(10);
+        let result = if fails {
+            Err(Failure::failed(Code::HookFailed, "its hook failed"))
+        } else {
+            self.prepared.insert(name.clone());
+            Ok(())
+        };
+        self.pending.push(Input::Prepared { host: name, phase, result });
     }
 
     /// Looks whether a host may begin to change.
@@ -429,6 +471,8 @@ impl World {
                 }
                 self.last_phase.remove(&host);
                 self.verified.remove(&host);
+                self.prepared.remove(&host);
+                self.stopped.remove(&host);
                 *self.agains.entry(host).or_default() += 1;
             }
             RunWhat::Begin { .. }

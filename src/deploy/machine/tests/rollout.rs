@@ -17,6 +17,9 @@ pub(super) struct Ride {
     pub(super) began: Vec<(String, Phase)>,
     pub(super) told: Vec<RunWhat>,
     claims: Vec<(bool, String)>,
+    /// The hosts whose hooks run, and the phases that were stopped. Hooks end when a test says so.
+    pub(super) prepares: Vec<String>,
+    pub(super) stopped: Vec<(String, Phase)>,
 }
 
 impl Ride {
@@ -35,6 +38,8 @@ impl Ride {
             began: Vec::new(),
             told: Vec::new(),
             claims: Vec::new(),
+            prepares: Vec::new(),
+            stopped: Vec::new(),
         }
     }
 
@@ -66,9 +71,9 @@ impl Ride {
                     MachineCommand::Release { host } => self.claims.push((false, host)),
                     MachineCommand::WakeAt(at) => self.wake = Some(at),
                     MachineCommand::Tell(what) => self.told.push(what),
-                    MachineCommand::Stop { .. }
-                    | MachineCommand::Abort { .. }
-                    | MachineCommand::Finish => {}
+                    MachineCommand::Prepare { host, .. } => self.prepares.push(host.name),
+                    MachineCommand::Stop { host, phase } => self.stopped.push((host, phase)),
+                    MachineCommand::Abort { .. } | MachineCommand::Finish => {}
                 }
             }
         }
@@ -479,6 +484,7 @@ fn a_host_goes_back_by_a_deploy_of_its_own_and_its_first_error_stays_first() {
     let error = ride.error("razer");
     let (first, second) = (error.find("rolled it back"), error.find("exited with 1"));
     assert!(first.is_some() && first < second, "{error}");
+    assert!(error.contains("and keeps the system that this run brought"), "{error}");
 }
 
 #[test]

@@ -155,8 +155,8 @@ fn tell_usual_times(run: RunId, hosts: Vec<String>, hears: Listener) {
     }));
 }
 
-/// Of a run that is gone on with, tells the history what stands in its folder, and shows the plan
-/// that waits for an answer once more.
+/// Of a run that is gone on with, tells the history what stands in its folder, and shows once more what
+/// stands still: its plan that waits for an answer, questions, a pause, and what hosts wait for.
 fn show_again(
     run: &RunId,
     begin: &RunBegin,
@@ -170,9 +170,11 @@ fn show_again(
             recorder.record(&Event::Run(event));
         }
     }
-    if let (Some(plan), Some(display)) = (&replayed.waiting_plan, &shown.events) {
-        let what = RunWhat::Plan { plan: plan.clone(), waits: true };
-        display.send(RunEvent { run: run.clone(), at: Timestamp::now(), what });
+    let Some(display) = &shown.events else { return };
+    let at = Timestamp::now();
+    let plan = replayed.waiting_plan.clone().map(|plan| RunWhat::Plan { plan, waits: true });
+    for what in plan.into_iter().chain(replayed.machine.standing(at)) {
+        display.send(RunEvent { run: run.clone(), at, what });
     }
 }
 

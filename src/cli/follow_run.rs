@@ -5,7 +5,7 @@ use crate::cli::hearing::next;
 use crate::cli::show::{Display, Face, Notices, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED};
 use crate::fleet::{Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat};
-use crate::record::{EventSender, LogReader, RunNews, RunWatch, Runs, Word};
+use crate::record::{LogReader, RunNews, RunWatch, Runs, Word};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,16 +17,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How many earlier lines of each host are printed of a run that is followed.
 const EARLIER: usize = 10_000;
 
-/// Shows the lines that were added to the hosts' logs.
-fn show_lines(run: &RunId, logs: &mut [(String, LogReader)], display: &EventSender) {
+/// Returns the lines that were added to the hosts' logs.
+fn new_lines(run: &RunId, logs: &mut [(String, LogReader)]) -> Vec<RunEvent> {
+    let mut lines = Vec::new();
     for (host, reader) in logs {
         for line in reader.look().map(|part| part.lines).unwrap_or_default() {
             // A mark where lines are missing has neither.
             let (Some(at), Some(phase)) = (line.at, line.phase) else { continue };
             let what = RunWhat::log(host.clone(), phase, line.text);
-            display.send(RunEvent { run: run.clone(), at, what });
+            lines.push(RunEvent { run: run.clone(), at, what });
         }
     }
+    lines
+}
+
+/// Returns what was told of a run in the order in which it happened: events and the lines of each host stand in
+/// files of their own. The end of the run stays last, whatever the clock did meanwhile.
+fn in_order(mut told: Vec<RunEvent>) -> Vec<RunEvent> {
+    told.sort_by_key(|event| (matches!(event.what, RunWhat::Summary { .. }), event.at));
+    told
 }
 
 /// The process that carries a run out.
@@ -110,6 +119,7 @@ pub(super) async fn follow(
     let code = loop {
         let mut is_over = false;
         let mut is_gone = false;
+        let mut news_told = Vec::new();
         for news in watch.look() {
             match news {
                 RunNews::Event(event) if event.run == *run => {
@@ -139,16 +149,15 @@ pub(super) async fn follow(
                         | RunWhat::Builds { .. }
                         | RunWhat::Command { .. } => {}
                     }
-                    if let Some(display) = &shown.events {
-                        display.send(event);
-                    }
+                    news_told.push(event);
                 }
                 RunNews::Gone(gone) => is_gone |= gone == *run,
                 RunNews::Event(_) | RunNews::Live(..) => {}
             }
         }
+        news_told.extend(new_lines(run, &mut logs));
         if let Some(display) = &shown.events {
-            show_lines(run, &mut logs, display);
+            in_order(news_told).into_iter().for_each(|event| display.send(event));
         }
         if is_over {
             break exit_code(&outcomes, &findings, false);
@@ -182,6 +191,8 @@ pub(super) async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::PhaseState;
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_plan_that_waits_is_told_once_until_it_is_answered() {
@@ -194,6 +205,32 @@ mod tests {
         followed.told(true);
         followed.saw(Phase::Build);
         assert!(!followed.has_begun_to_wait(), "somebody answered it");
+    }
+
+    #[test]
+    fn events_and_lines_are_told_in_the_order_in_which_they_happened() {
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        let event = |second, what| RunEvent { run: RunId("7".to_owned()), at: at(second), what };
+        let phase = |state| RunWhat::Phase { host: "a".to_owned(), phase: Phase::Build, state };
+        let line = |text: &str| RunWhat::log("a".to_owned(), Phase::Build, text.to_owned());
+        let summary =
+            RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() };
+        let told = vec![
+            event(1, phase(PhaseState::Started)),
+            event(9, phase(PhaseState::Finished)),
+            event(9, summary.clone()),
+            event(2, line("one")),
+            event(10, line("two")),
+        ];
+        let expected = [
+            phase(PhaseState::Started),
+            line("one"),
+            phase(PhaseState::Finished),
+            line("two"),
+            summary,
+        ];
+        let ordered: Vec<RunWhat> = in_order(told).into_iter().map(|event| event.what).collect();
+        assert_eq!(ordered, expected);
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub use input::{Input, MachineCommand};
 use crate::deploy::words::STOPPED;
 use crate::deploy::{Failure, Reason, Report, RunFacts, Setup};
 use crate::fleet::{
-    Code, Finding, FlakeSource, Goal, HookMoment, Outcome, Phase, PhaseState, RunId, RunWhat, Wait,
+    Code, Finding, FlakeSource, Goal, HookMoment, Outcome, Phase, PhaseState, RolloutNews, RunId,
+    RunWhat, Wait,
 };
 use control::GoingBack;
 use host::{Claim, HostProgress, Stage, phase_held};
@@ -153,6 +154,21 @@ impl Machine {
         &self.errors
     }
 
+    /// Returns what stands still, as it was told: that the run is paused, what somebody has to decide, and what
+    /// hosts wait for. For somebody who did not hear it.
+    pub fn standing(&self, now: Timestamp) -> Vec<RunWhat> {
+        let mut all = Vec::new();
+        if self.paused && !self.finished {
+            all.push(RunWhat::Rollout(RolloutNews::Paused { paused: true }));
+        }
+        all.extend(self.open_questions());
+        let waiting = self.hosts.iter().filter(|host| host.waits_for.is_some());
+        all.extend(
+            waiting.map(|host| RunWhat::waiting(&host.setup.name, host.waits_for.clone(), now)),
+        );
+        all
+    }
+
     /// Returns the run in a few words.
     fn title(&self) -> String {
         match self.setup.goal {
@@ -260,7 +276,6 @@ impl Machine {
                 (failure.outcome, failure.reason)
             }
         };
-        host.took.insert(phase, took);
         self.end(index, outcome, Some(reason), now, out);
     }
 

@@ -441,6 +441,18 @@ impl Machine {
         let news = RolloutNews::Wave { wave, of, state, reason, until };
         out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
     }
+
+    /// Returns what somebody has to decide about waves, as it was told.
+    pub(super) fn open_questions(&self) -> Vec<RunWhat> {
+        let of = self.waves.len();
+        let asked = self.waves.iter().enumerate().filter(|(_, wave)| !wave.passed);
+        let asked = asked.filter_map(|(number, wave)| Some((number + 1, wave.asks.clone()?)));
+        let news = asked.map(|(wave, question)| {
+            let (state, reason) = (WaveState::Asks, Some(question));
+            RunWhat::Rollout(RolloutNews::Wave { wave, of, state, reason, until: None })
+        });
+        news.filter(|_| !self.cancelled && self.halted.is_none()).collect()
+    }
 }
 
 /// Says what somebody has to decide.

@@ -122,7 +122,7 @@ pub use update::{recall, update, view_logs};
 pub use view::view;
 pub use words::tiers::dead_words;
 pub use world::{
-    Extent, Figures, FirstStep, FlakeHere, FoundHere, FoundPart, HostModel, HostRun, LogRing,
-    MachineHere, MeanCoverage, PhaseView, Practice, PracticeStep, RunSign, RunView, ScreenWorld,
-    Starting, Summary, TierFigures, TierView, shown_flake,
+    Extent, Figures, FirstStep, FlakeHere, FoundHere, FoundPart, HostCounts, HostModel, HostRun,
+    LogRing, MachineHere, MeanCoverage, PhaseView, Practice, PracticeStep, RunSign, RunView,
+    ScreenWorld, Starting, Summary, TierFigures, TierView, shown_flake,
 };

@@ -46,7 +46,7 @@ pub(super) fn status_line_of(model: &Model) -> String {
         RunSign::None | RunSign::Starting => line,
         RunSign::Waits(id) => format!("#{id}? {line}"),
         RunSign::Left(id) => format!("#{id}▲ {line}"),
-        RunSign::Works { id, done, of, .. } => format!("#{id} {done}/{of} {line}"),
+        RunSign::Works { id, counts, .. } => format!("#{id} {}: {line}", counts.signs()),
     }
 }
 

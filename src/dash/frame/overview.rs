@@ -353,9 +353,10 @@ fn run(paint: &Paint<'_>) -> Vec<Span<'static>> {
         RunSign::Starting => ("starting a run".to_owned(), Role::Busy),
         RunSign::Waits(id) => (format!("▲ run #{id} waiting for you"), Role::Warn),
         RunSign::Left(id) => (format!("▲ run #{id}: nobody watches it"), Role::Warn),
-        RunSign::Works { id, done, of, others } => {
+        RunSign::Works { id, counts, others } => {
             let others = if others > 0 { format!(" +{others}") } else { String::new() };
-            (format!("run #{id} {done}/{of}{others}"), Role::Busy)
+            let role = if counts.wrong() > 0 { Role::Error } else { Role::Busy };
+            (format!("run #{id} {}{others}", counts.signs()), role)
         }
     };
     vec![paint.span(role, format!("{text} "))]

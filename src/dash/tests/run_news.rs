@@ -162,7 +162,7 @@ fn another_run_does_not_take_the_screen_from_the_one_that_is_watched() {
 fn a_result_without_a_begin_is_shown_too() {
     let mut model = model([], 80, 24);
     fold(&mut model, [run_event("9", 5, result("razer", Outcome::Switched, None))]);
-    assert_eq!(model.world.runs[0].done(), 1);
+    assert_eq!(model.world.runs[0].counts().well(), 1);
 }
 
 /// Returns the messages' lines as they come from a log in which so many stand before them.

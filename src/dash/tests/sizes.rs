@@ -63,7 +63,7 @@ fn tiers_of_every_kind_fit_every_size() {
 #[test]
 fn the_smallest_terminal_shows_the_status_line() {
     let shown = text(&draw(&busy(60, 3), &look(false)));
-    assert_eq!(shown.lines().next(), Some("#41 3/4 2● 1▲ 1○ p620 98% community ▲"));
+    assert_eq!(shown.lines().next(), Some("#41 1○ 2/4: 2● 1▲ 1○ p620 98% community ▲"));
 }
 
 #[test]

@@ -105,6 +105,12 @@ impl HostRun {
         }
     }
 
+    /// Returns whether something is done for it now; going back is work too.
+    pub(in crate::dash) fn is_at_work(&self) -> bool {
+        let works = matches!(self.waiting, None | Some(Wait::Activation | Wait::WayBack));
+        works && self.result.is_none() && self.current().is_some()
+    }
+
     /// Returns the phase in which it went wrong: the first that failed, or the activation of a system that
     /// was kept with something wrong; none where nothing did.
     pub(in crate::dash) fn failed_in(&self) -> Option<Phase> {

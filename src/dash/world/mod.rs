@@ -5,6 +5,7 @@
 
 mod figures;
 mod found_here;
+mod host_counts;
 mod host_run;
 mod log_ring;
 mod mean_coverage;
@@ -14,6 +15,7 @@ mod urgency;
 
 pub use figures::{Figures, TierFigures};
 pub use found_here::{FirstStep, FlakeHere, FoundHere, FoundPart, MachineHere};
+pub use host_counts::HostCounts;
 pub use host_run::{Extent, HostRun, PhaseView};
 pub use log_ring::LogRing;
 pub use mean_coverage::MeanCoverage;
@@ -118,10 +120,8 @@ pub enum RunSign {
     Works {
         /// The run.
         id: RunId,
-        /// Hosts that are done.
-        done: usize,
-        /// Its hosts.
-        of: usize,
+        /// How its hosts stand.
+        counts: HostCounts,
         /// How many more runs are active.
         others: usize,
     },
@@ -238,8 +238,7 @@ impl ScreenWorld {
             },
             Some(run) => RunSign::Works {
                 id: run.id.clone(),
-                done: run.done(),
-                of: run.hosts.len(),
+                counts: run.counts(),
                 others: self.active_runs().count() - 1,
             },
         }

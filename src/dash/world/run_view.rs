@@ -1,6 +1,6 @@
 //! A run as the screen knows it: folded from its events.
 
-use crate::dash::world::{HostRun, LogRing};
+use crate::dash::world::{HostCounts, HostRun, LogRing};
 use crate::fleet::{
     Finding, HostResult, LiveRun, LogLine, Outcome, Phase, Plan, RolloutNews, RunEvent, RunId,
     RunOrder, RunWhat, Wait, WaveState,
@@ -28,23 +28,17 @@ pub struct Summary {
 impl Summary {
     /// Returns whether every host got what was asked for.
     pub fn is_good(&self) -> bool {
-        self.bad() == 0
+        self.counts().well() == self.counts().all()
     }
 
-    /// Returns how many hosts did not get what was asked for.
-    pub fn bad(&self) -> u64 {
-        self.outcomes.iter().filter(|(outcome, _)| !outcome.is_good()).map(|(_, count)| count).sum()
+    /// Returns how its hosts ended, counted.
+    pub fn counts(&self) -> HostCounts {
+        HostCounts { outcomes: self.outcomes.clone(), ..HostCounts::default() }
     }
 
     /// Returns the counts in words, the bad ones first: `1 failed · 2 switched`.
     pub fn words(&self) -> String {
-        let counted = self.outcomes.iter().filter(|(_, count)| **count > 0);
-        let (good, bad): (Vec<_>, Vec<_>) = counted.partition(|(outcome, _)| outcome.is_good());
-        bad.into_iter()
-            .chain(good)
-            .map(|(outcome, count)| format!("{count} {}", outcome.spoken()))
-            .collect::<Vec<_>>()
-            .join(" · ")
+        self.counts().words()
     }
 }
 
@@ -137,9 +131,12 @@ impl RunView {
         self.hosts.iter().filter_map(|host| Some((host.host.as_str(), host.result.as_ref()?)))
     }
 
-    /// Returns how many hosts are done.
-    pub fn done(&self) -> usize {
-        self.hosts.iter().filter(|host| host.result.is_some()).count()
+    /// Returns how its hosts stand, counted; once it has ended, as it was counted then.
+    pub fn counts(&self) -> HostCounts {
+        match &self.summary {
+            Some(summary) => summary.counts(),
+            None => HostCounts::of(&self.hosts),
+        }
     }
 
     /// Returns how long the run took, or takes so far, without the time that its plan waited for an

@@ -1,7 +1,7 @@
 //! A run: its hosts with their phases, and the log of the selected one.
 //!
 //! ```text
-//!  run #41  switch via-cache  3f2c1ab       1 done · 1 running · 1 waiting         00:48
+//!  run #41  switch via-cache  3f2c1ab   1 switched · 1 running · 1 waiting         00:48
 //!  › razer    ● switched in 31 s      pre ✓ eval ✓ cmp ✓ build ✓ publish ✓ verify ✓ …
 //!             0 built, 38 from p620 (212 MB), 3 from nixos.org (2.00 MB)
 //!    samsung  ◐ fetch  00:09          pre ✓ eval ✓ … fetch ◐   ▕██████▌   ▏ 61 %
@@ -21,9 +21,8 @@ use crate::dash::widgets::text::{line_width, width, wrap, wrap_to};
 use crate::dash::words::runs::{clock, revision_words, run_name};
 use crate::dash::words::{some_of, summary_mark};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, age};
-use crate::fleet::duration;
-use crate::fleet::words::WAITING;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
+use crate::fleet::{Outcome, duration};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -116,18 +115,7 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
         left.truncate(3);
     }
     if line_width(&left) + line_width(&counts) >= usize::from(row.width) {
-        let all = run.hosts.len();
-        counts = match run.summary.as_ref().filter(|summary| !summary.is_good()) {
-            Some(summary) => {
-                let ((sign, role), bad) = (summary_mark(summary), summary.bad());
-                let long = format!("{sign} {bad} of {all} went wrong");
-                let fits = line_width(&left) + width(&long) + 12 < usize::from(row.width);
-                let text =
-                    if fits && role == Role::Error { long } else { format!("{sign} {bad}/{all}") };
-                vec![paint.span(role, text), time]
-            }
-            None => vec![Span::raw(format!("{}/{all}", run.done())), time],
-        };
+        counts = vec![counts_in_short(paint, run, usize::from(row.width), line_width(&left)), time];
     }
     if line_width(&left) + line_width(&counts) >= usize::from(row.width) {
         // Which run it is matters more than what it does.
@@ -136,6 +124,7 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
     put_spread(buffer, row, left, counts);
 }
 
+/// Returns how many hosts stand how, in words; what went wrong stands out.
 fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
     if let Some(summary) = &run.summary {
         return vec![paint.span(summary_mark(summary).1, summary.words())];
@@ -143,16 +132,28 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
     if run.gone.is_some() {
         return vec![paint.span(Role::Warn, "nobody watches it")];
     }
-    let done = run.done();
-    let working = |host: &&HostRun| {
-        host.result.is_none() && host.waiting.is_none() && host.current().is_some()
-    };
-    let running = run.hosts.iter().filter(working).count();
-    let waiting = run.hosts.len() - done - running;
-    let words = [(done, "done"), (running, "running"), (waiting, WAITING)];
-    let words = words.iter().filter(|(count, _)| *count > 0);
-    let words = words.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>();
-    vec![Span::raw(words.join(" · "))]
+    let mut spans = Vec::new();
+    for (outcome, words) in run.counts().parts() {
+        if !spans.is_empty() {
+            spans.push(Span::raw(" · "));
+        }
+        let is_trouble = outcome.is_some_and(Outcome::is_trouble);
+        spans.push(paint.span(if is_trouble { Role::Error } else { Role::Text }, words));
+    }
+    spans
+}
+
+/// Returns the same where that has no room beside so many columns of the row: `✗ 2 of 4 went wrong`, or else
+/// `2✗ 1○ 1/4`.
+fn counts_in_short(paint: &Paint<'_>, run: &RunView, row: usize, used: usize) -> Span<'static> {
+    let counts = run.counts();
+    let (wrong, all) = (counts.wrong(), counts.all());
+    let role = if wrong > 0 { Role::Error } else { Role::Text };
+    let Some(summary) = &run.summary else { return paint.span(role, counts.signs()) };
+    let (sign, role) = summary_mark(summary);
+    let long = format!("{sign} {wrong} of {all} went wrong");
+    let fits = used + width(&long) + 12 < row;
+    paint.span(role, if fits && wrong > 0 { long } else { counts.signs() })
 }
 
 /// Draws what the whole run waits for, why it is gone, or what it came to; returns what is left of the area.
@@ -215,7 +216,7 @@ fn headline(run: &RunView) -> Option<String> {
     if let Some(halted) = &run.halted {
         return Some(format!("✗ {} [{}]", halted.cause, halted.code));
     }
-    let several = run.summary.as_ref().filter(|summary| summary.bad() > 1);
+    let several = run.summary.as_ref().filter(|summary| summary.counts().wrong() > 1);
     let first = several.and_then(|summary| summary.findings.first())?;
     match first.subject.host_name().filter(|host| run.host(host).is_some()) {
         Some(host) => Some(format!("✗ {host} went wrong first [{}]", first.code)),

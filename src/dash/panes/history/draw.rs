@@ -190,6 +190,12 @@ fn ended(paint: &Paint<'_>, run: &RunView, room: usize) -> (Role, String) {
         }
         (None, Some(_)) => (Role::Error, "✗ nobody watches it".to_owned()),
         (None, None) if run.asks_somebody() => (Role::Warn, "▲ waiting for you".to_owned()),
-        (None, None) => (Role::Busy, format!("◐ {}/{} done", run.done(), run.hosts.len())),
+        (None, None) => {
+            let counts = run.counts();
+            let long = format!("◐ {}", counts.words());
+            let fits = width(&long) <= room;
+            let role = if counts.wrong() > 0 { Role::Error } else { Role::Busy };
+            (role, if fits { long } else { format!("◐ {}", counts.signs()) })
+        }
     }
 }

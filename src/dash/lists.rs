@@ -166,9 +166,10 @@ impl Model {
             Screen::Caches => self.caches.selected = index,
             Screen::Deploy | Screen::Logs => {
                 self.deploy.host = index;
+                self.deploy.is_host_chosen = true;
                 self.log.leave_host();
             }
-            Screen::History => self.select_run(index, 0),
+            Screen::History => self.select_run(index, None),
         }
     }
 

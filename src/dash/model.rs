@@ -307,7 +307,7 @@ impl Model {
     pub(super) fn show_run_of_now(&mut self) {
         self.deploy.from_history = false;
         if let Some(index) = self.run_of_now().filter(|index| *index != self.deploy.run) {
-            self.select_run(index, 0);
+            self.select_run(index, None);
         }
     }
 
@@ -364,10 +364,11 @@ impl Model {
         }
     }
 
-    /// Shows another run and one of its hosts.
-    pub(super) fn select_run(&mut self, run: usize, host: usize) {
+    /// Shows another run and one of its hosts, the first where none is meant.
+    pub(super) fn select_run(&mut self, run: usize, host: Option<usize>) {
         self.deploy.run = run;
-        self.deploy.host = host;
+        self.deploy.host = host.unwrap_or_default();
+        self.deploy.is_host_chosen = host.is_some();
         self.log.leave_host();
     }
 
@@ -384,6 +385,7 @@ impl Model {
         let next = at.map_or(0, |at| (at + by) % hosts.len());
         if let Some(next) = hosts.get(next) {
             self.deploy.host = *next;
+            self.deploy.is_host_chosen = true;
             if !self.log.shows_all_hosts() {
                 self.log.leave_host();
             }

@@ -195,7 +195,7 @@ fn open(model: &mut Model, now: Timestamp) {
                 return model.say(text, true, now);
             };
             model.overlays.clear();
-            model.select_run(index, 0);
+            model.select_run(index, None);
             model.show(Screen::Deploy);
         }
         PastWhat::Restart { host } | PastWhat::OtherSystem { host, .. } => {

@@ -3,8 +3,8 @@
 use crate::dash::demo::{self, model, result, run_event};
 use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
-use crate::dash::{Effect, Msg, Screen, update};
-use crate::fleet::{Outcome, Phase, RunWhat, Wait};
+use crate::dash::{Effect, Model, Msg, Screen, update};
+use crate::fleet::{Outcome, Phase, PhaseState, RunWhat, Wait};
 
 #[test]
 fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
@@ -12,7 +12,7 @@ fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
     let hosts = ["a1", "a2", "a3", "a4", "a5", "a6"].map(str::to_owned).to_vec();
     let begin = RunWhat::begin(hosts, "switch".to_owned());
     demo::happen(&mut model, run_event("77", 9, begin));
-    model.deploy.host = 2;
+    press(&mut model, "3jj");
     let decide = Wait::Decision { wave: 1, why: "the gate web could not be made".to_owned() };
     for what in [
         result("a4", Outcome::Switched, None),
@@ -25,6 +25,81 @@ fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
     let order: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
     assert_eq!(order, ["a5", "a6", "a1", "a2", "a3", "a4"]);
     assert_eq!(model.shown_host_run().unwrap().host, "a3", "the selection stays on its host");
+}
+
+/// Returns the hosts of the shown run in their order, then the selected one.
+fn order(model: &Model) -> (Vec<&str>, &str) {
+    let hosts = model.shown_run().unwrap().hosts.iter().map(|host| host.host.as_str());
+    (hosts.collect(), &model.shown_host_run().unwrap().host)
+}
+
+/// Returns the end of a run in which some hosts failed and some were skipped.
+fn end_of_failed_and_skipped(failed: u64, skipped: u64) -> RunWhat {
+    let outcomes = [(Outcome::Failed, failed), (Outcome::Skipped, skipped)].into();
+    RunWhat::Summary { outcomes, duration_ms: 9_000, findings: Vec::new() }
+}
+
+#[test]
+fn trouble_comes_first_and_is_selected_at_every_size_once_the_run_is_over() {
+    for (columns, rows) in [(40, 10), (80, 24), (110, 30), (200, 50)] {
+        let mut model = model(demo::well(), columns, rows);
+        press(&mut model, "3");
+        let hosts = ["p620", "razer", "samsung"].map(str::to_owned).to_vec();
+        fold(&mut model, [run_event("77", 9, RunWhat::begin(hosts, "switch".to_owned()))]);
+        fold(&mut model, [run_event("77", 5, result("p620", Outcome::Skipped, None))]);
+        fold(&mut model, [run_event("77", 5, result("samsung", Outcome::Failed, Some("no room")))]);
+        let stacked = (vec!["samsung", "p620", "razer"], "samsung");
+        let beside = (vec!["p620", "razer", "samsung"], "p620");
+        let is_beside = columns == 200;
+        assert_eq!(order(&model), if is_beside { beside } else { stacked }, "{columns}");
+        fold(&mut model, [run_event("77", 4, result("razer", Outcome::Switched, None))]);
+        let end = end_of_failed_and_skipped(1, 1);
+        fold(&mut model, [run_event("77", 3, end)]);
+        assert_eq!(order(&model), (vec!["samsung", "p620", "razer"], "samsung"), "{columns}");
+        let shown = text(&draw(&model, &look(false)));
+        assert!(shown.contains("samsung"), "{shown}");
+    }
+}
+
+#[test]
+fn a_screen_that_becomes_narrow_puts_trouble_first_and_keeps_the_host_that_was_chosen() {
+    let mut model = model(demo::well(), 200, 50);
+    press(&mut model, "3");
+    let hosts = ["p620", "razer", "samsung"].map(str::to_owned).to_vec();
+    fold(&mut model, [run_event("77", 9, RunWhat::begin(hosts, "switch".to_owned()))]);
+    fold(&mut model, [run_event("77", 5, result("samsung", Outcome::Failed, Some("no room")))]);
+    press(&mut model, "\t");
+    assert_eq!(order(&model), (vec!["p620", "razer", "samsung"], "razer"));
+    update(&mut model, Msg::Resize(80, 24), demo::now());
+    assert_eq!(order(&model), (vec!["samsung", "p620", "razer"], "razer"));
+}
+
+#[test]
+fn every_view_counts_what_failed_and_what_was_skipped_apart() {
+    for (columns, rows, at_work, over) in [
+        (40, 10, "1✗ 1○ 0/4", "2✗ 2○ 0/4"),
+        (110, 30, "1 failed · 1 skipped · 1 running · 1 waiting", "2 failed · 2 skipped"),
+    ] {
+        let mut model = model(demo::well(), columns, rows);
+        press(&mut model, "3");
+        let hosts = ["p620", "razer", "samsung", "p510"].map(str::to_owned).to_vec();
+        let begin = RunWhat::begin(hosts, "switch".to_owned());
+        let works = demo::phase("p510", Phase::Build, PhaseState::Started);
+        let mut events = vec![
+            begin,
+            result("p620", Outcome::Skipped, None),
+            result("samsung", Outcome::Failed, None),
+            works,
+        ];
+        fold(&mut model, events.drain(..).map(|what| run_event("77", 5, what)));
+        let shown = text(&draw(&model, &look(false)));
+        assert!(shown.contains(at_work), "{shown}");
+        assert!(shown.contains("run #77 1✗ 1○ 0/4"), "the overview: {shown}");
+        fold(&mut model, [run_event("77", 1, end_of_failed_and_skipped(2, 2))]);
+        let shown = text(&draw(&model, &look(false)));
+        assert!(shown.contains(over) || shown.contains("✗ 2 of 4 went wrong"), "{shown}");
+        assert!(!shown.contains("4 of 4") && !shown.contains("4/4"), "{shown}");
+    }
 }
 
 /// Seconds from the present back to 2026-11-20 14:02.

@@ -260,7 +260,6 @@ fn a_deploy_that_failed() {
         for event in demo::run_ended() {
             demo::happen(&mut model, event);
         }
-        press(&mut model, "jj");
         model
     });
 }

@@ -1,8 +1,10 @@
 //! What events, notices and lost runs change.
 
+use crate::dash::layout::layout;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::overlay::Overlay;
+use crate::dash::panes::deploy::stand_side_by_side;
 use crate::dash::theme::Role;
 use crate::dash::words::summary_mark;
 use crate::dash::world::{HISTORY, RunView, age};
@@ -198,14 +200,10 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let is_news = event.at >= model.world.opened_at;
     // What began before the dashboard was opened is told of run by run, the oldest first.
     let is_earlier = !is_news && model.last_key.is_none();
-    let looked_at = model.deploy.run == index;
-    let host = model.shown_host_run().filter(|_| looked_at).map(|host| host.host.clone());
+    let host = selected_in(model, index);
     model.world.runs[index].fold(event);
-    model.world.runs[index].put_trouble_first();
-    if let Some(host) = host {
-        let found = model.world.runs[index].hosts.iter().position(|shown| shown.host == host);
-        model.deploy.host = found.unwrap_or(model.deploy.host);
-    }
+    put_trouble_first(model, index);
+    select_again(model, index, host);
     if begins {
         begun(model, index, is_earlier);
     }
@@ -221,6 +219,43 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
         return vec![Effect::Terminal(Wish::Notify(text))];
     }
     Vec::new()
+}
+
+/// Returns the selected host of a run, where the run is looked at.
+fn selected_in(model: &Model, index: usize) -> Option<String> {
+    let host = model.shown_host_run().filter(|_| model.deploy.run == index)?;
+    Some(host.host.clone())
+}
+
+/// Selects a host of a run again, wherever it stands now; the first where nobody chose it, unless its log
+/// is read alone.
+fn select_again(model: &mut Model, index: usize, host: Option<String>) {
+    let Some(host) = host else { return };
+    let is_read = model.screen == Screen::Logs || model.zoom;
+    let found = if model.deploy.is_host_chosen || is_read {
+        model.world.runs[index].hosts.iter().position(|shown| shown.host == host)
+    } else {
+        Some(0)
+    };
+    model.deploy.host = found.unwrap_or(model.deploy.host);
+}
+
+/// Puts what went wrong in a run first. Hosts that stand side by side keep their places while the run goes on.
+fn put_trouble_first(model: &mut Model, index: usize) {
+    let run = &model.world.runs[index];
+    let body = layout(model).body;
+    if !run.is_active() || !stand_side_by_side(model, body, run.hosts.len()) {
+        model.world.runs[index].put_trouble_first();
+    }
+}
+
+/// Puts what went wrong first in every run, where the screen has another size now.
+pub(super) fn resized(model: &mut Model) {
+    for index in 0..model.world.runs.len() {
+        let host = selected_in(model, index);
+        put_trouble_first(model, index);
+        select_again(model, index, host);
+    }
 }
 
 /// Returns where the event's run is, after making room for one that is not known.
@@ -259,6 +294,7 @@ fn begun(model: &mut Model, index: usize, is_earlier: bool) {
     if !watching {
         model.deploy.run = index;
         model.deploy.host = 0;
+        model.deploy.is_host_chosen = false;
         model.log.leave_host();
     }
 }
@@ -270,7 +306,7 @@ fn begun_as_left(model: &mut Model, index: usize) -> bool {
     let run = &model.world.runs[index];
     if run.id == left.run {
         let host = run.hosts.iter().position(|host| Some(&host.host) == left.host.as_ref());
-        model.select_run(index, host.unwrap_or_default());
+        model.select_run(index, host);
         return true;
     }
     !left.is_of_now && model.shown_run().is_some_and(|shown| shown.id == left.run)
@@ -316,13 +352,16 @@ pub(super) fn run_gone(
     can_go_on: bool,
     now: Timestamp,
 ) -> Vec<Effect> {
-    let Some(run) = model.world.runs.iter_mut().find(|run| run.id == *id && run.is_active()) else {
-        return Vec::new();
-    };
+    let is_it = |run: &RunView| run.id == *id && run.is_active();
+    let Some(index) = model.world.runs.iter().position(is_it) else { return Vec::new() };
+    let host = selected_in(model, index);
+    let run = &mut model.world.runs[index];
     run.waits = false;
     run.gone = Some(why.to_owned());
     run.can_go_on = can_go_on;
     let is_news = run.newest_at >= model.world.opened_at;
+    put_trouble_first(model, index);
+    select_again(model, index, host);
     close_questions(model, id);
     if !is_news {
         return Vec::new();

@@ -73,6 +73,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             if let Some(still) = &mut model.still {
                 still.size = model.size;
             }
+            fold::resized(model);
         }
         Msg::Tick => {
             tick(model, now);

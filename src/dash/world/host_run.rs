@@ -96,12 +96,14 @@ impl HostRun {
         }
     }
 
-    /// Returns how soon a person should see it; less is sooner.
-    pub(in crate::dash) fn urgency(&self) -> u8 {
+    /// Returns how soon a person should see it; less is sooner. One that was left out comes before those that
+    /// ended well, once the run is over; until then nobody knows which will.
+    pub(in crate::dash) fn urgency(&self, is_over: bool) -> u8 {
         match (&self.result, &self.waiting) {
-            (Some(result), _) if !result.outcome.is_good() => 0,
-            (None, Some(Wait::Decision { .. } | Wait::Way { .. })) => 1,
-            _ => 2,
+            (Some(result), _) if result.outcome.is_trouble() => 0,
+            (None, Some(Wait::Decision { .. } | Wait::Way { .. } | Wait::WayBack)) => 1,
+            (Some(result), _) if is_over && !result.outcome.is_good() => 2,
+            _ => 3,
         }
     }
 

@@ -241,12 +241,10 @@ impl RunView {
         })
     }
 
-    /// Puts hosts that went wrong, then those that wait for somebody to decide, before the others, where
-    /// there are more than can stand side by side.
-    pub fn put_trouble_first(&mut self) {
-        if self.hosts.len() > SIDE_BY_SIDE {
-            self.hosts.sort_by_key(HostRun::urgency);
-        }
+    /// Puts hosts that went wrong, then those that go back or wait for somebody to decide, before the others.
+    pub(in crate::dash) fn put_trouble_first(&mut self) {
+        let is_over = !self.is_active();
+        self.hosts.sort_by_key(|host| host.urgency(is_over));
     }
 
     /// Takes how far the run is.

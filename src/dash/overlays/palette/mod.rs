@@ -161,7 +161,7 @@ fn choose(model: &mut Model, target: PaletteTarget, now: Timestamp) -> Chosen {
             // As if it was opened there: the way back leads to the runs.
             model.deploy.from_history = true;
             model.show(Screen::Deploy);
-            model.select_run(index, 0);
+            model.select_run(index, None);
         }
         PaletteTarget::Sort(choice) => choice.choose(model, now),
         PaletteTarget::Theme(theme) => return Chosen::Done(themes::keep(model, theme.to_owned())),

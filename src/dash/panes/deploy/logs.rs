@@ -12,6 +12,11 @@ use ratatui::layout::Rect;
 /// has rows.
 const END_OF_LOG: usize = 300;
 
+/// Returns whether so many hosts of a run stand side by side where the view has this body.
+pub(in crate::dash) fn stand_side_by_side(model: &Model, body: Rect, count: usize) -> bool {
+    stand_beside(count, filtered::rest(model, below(body, 1)))
+}
+
 /// Returns the logs whose ends are drawn now, where the view has this body.
 pub(in crate::dash) fn logs_in_view(model: &Model, body: Rect) -> LogsInView {
     if model.screen != Screen::Deploy || model.world.starting.is_some() {
@@ -19,8 +24,7 @@ pub(in crate::dash) fn logs_in_view(model: &Model, body: Rect) -> LogsInView {
     }
     let Some(run) = model.shown_run() else { return LogsInView::default() };
     let visible = model.visible_host_runs();
-    let area = filtered::rest(model, below(body, 1));
-    let hosts: Vec<&HostRun> = if !model.zoom && stand_beside(visible.len(), area) {
+    let hosts: Vec<&HostRun> = if !model.zoom && stand_side_by_side(model, body, visible.len()) {
         visible.iter().filter_map(|index| run.hosts.get(*index)).collect()
     } else {
         model.shown_host_run().into_iter().collect()

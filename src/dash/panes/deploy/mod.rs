@@ -8,7 +8,7 @@ mod state;
 mod update;
 mod why;
 
-pub(in crate::dash) use logs::logs_in_view;
+pub(in crate::dash) use logs::{logs_in_view, stand_side_by_side};
 pub use state::{DeployPane, RunLeft};
 
 use crate::dash::model::Screen;

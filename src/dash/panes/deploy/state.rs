@@ -12,6 +12,8 @@ pub struct DeployPane {
     pub run: usize,
     /// The selected host of the run.
     pub host: usize,
+    /// Whether a person chose that host; else the first is meant, whichever that is.
+    pub is_host_chosen: bool,
     /// Whether the run was opened among the runs, to which the way back leads.
     pub from_history: bool,
     /// The newest run that was begun here.

@@ -28,8 +28,14 @@ pub(super) fn update(
         command if command.moves() => move_selection(model, command, page(body)),
         Command::NextHost => model.turn_host(true),
         Command::PreviousHost => model.turn_host(false),
-        Command::Open => model.show(Screen::Logs),
-        Command::Zoom => model.toggle_zoom(),
+        Command::Open => {
+            model.deploy.is_host_chosen = true;
+            model.show(Screen::Logs);
+        }
+        Command::Zoom => {
+            model.deploy.is_host_chosen = true;
+            model.toggle_zoom();
+        }
         Command::Plan => {
             if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
                 model.open(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });

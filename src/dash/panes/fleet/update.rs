@@ -196,7 +196,7 @@ fn show_log(model: &mut Model, now: Timestamp) {
         model.say(text, false, now);
         return;
     };
-    model.select_run(run, host);
+    model.select_run(run, Some(host));
     model.show(Screen::Logs);
 }
 
@@ -204,7 +204,7 @@ fn show_log(model: &mut Model, now: Timestamp) {
 fn plan(model: &mut Model) {
     let waiting = model.world.runs.iter().rposition(|run| run.waits && run.is_active());
     let Some(index) = waiting else { return };
-    model.select_run(index, 0);
+    model.select_run(index, None);
     model.show(Screen::Deploy);
     if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
         model.open(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });

@@ -249,6 +249,11 @@ fn a_host_that_goes_back_says_so_for_as_long_as_it_does() {
         ],
     );
     assert!(text(&draw(&model, &look(false))).contains("going back"));
+    for (at, of) in [(7, Phase::Settle), (6, Phase::Persist)] {
+        fold(&mut model, [run_event("41", at, phase("razer", of, PhaseState::Started))]);
+        let shown = text(&draw(&model, &look(false)));
+        assert!(shown.contains("going back to razer-26.05.20261118.8f2c1ab"), "{shown}");
+    }
     fold(&mut model, [run_event("41", 1, result("razer", Outcome::RolledBack, None))]);
     assert!(!text(&draw(&model, &look(false))).contains("going back"));
 }

@@ -6,7 +6,7 @@ use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{count, line_width};
 use crate::dash::words::reasons::{reason_role, without_name};
 use crate::dash::words::tiers::tier_names;
-use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
+use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since, system_words};
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::WAITING;
 use crate::fleet::words::deploys::short_revision;
@@ -168,7 +168,7 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
         return (Role::Dim, last.unwrap_or_default());
     }
     if host.waiting == Some(Wait::WayBack) {
-        return (Role::Warn, "going back to the previous system".to_owned());
+        return (Role::Warn, format!("going back to {}", previous(run, host)));
     }
     if let Some(wait) = &host.waiting {
         return (Role::Text, format!("waiting for {}", wait.sentence(paint.now)));
@@ -198,6 +198,14 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
         (last.phase == Some(phase)).then(|| short_paths(&last.text))
     }));
     (role, tier_names(&paint.model.world.fleet, &words.join(" · ")))
+}
+
+/// Returns the system that a host of a run goes back to, by its name where the plan says it.
+fn previous(run: &RunView, host: &HostRun) -> String {
+    let planned = run.plan.iter().flat_map(|plan| &plan.hosts);
+    let running = planned.filter(|planned| planned.host == host.host);
+    let running = running.filter_map(|planned| planned.running.as_ref()).next();
+    running.map_or_else(|| "the previous system".to_owned(), system_words)
 }
 
 /// Returns what was built and what came from where, or why it went wrong.

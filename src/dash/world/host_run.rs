@@ -215,7 +215,8 @@ impl HostRun {
         self.phases.insert(phase, PhaseView { state, started_at, ended_at });
         if state == PhaseState::Started {
             self.samples.clear();
-            self.waiting = None;
+            // A way back goes on through the phases that are left.
+            self.waiting.take_if(|wait| *wait != Wait::WayBack);
         }
     }
 

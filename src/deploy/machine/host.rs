@@ -126,6 +126,11 @@ impl HostProgress {
         booted != toplevel && !is_special
     }
 
+    /// Returns whether it is on its way back in a phase: it was told to go back, and its activation has ended.
+    pub(super) fn goes_back_in(&self, phase: Phase) -> bool {
+        self.known.abort.is_some() && phase > Phase::Activate && phase != Phase::Reboot
+    }
+
     /// Returns how it ended.
     pub(super) fn outcome(&self) -> Option<Outcome> {
         match self.stage {

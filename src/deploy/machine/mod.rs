@@ -421,7 +421,8 @@ impl Machine {
         if let Some(moment) = host.hooks_before(phase) {
             return prepare(host, phase, moment, now, out);
         }
-        if host.waits_for.take().is_some() {
+        let goes_back = host.goes_back_in(phase);
+        if !goes_back && host.waits_for.take().is_some() {
             tell_wait(out, host, now);
         }
         host.stage = Stage::Running(phase);
@@ -429,6 +430,10 @@ impl Machine {
         host.changed |= host.has_begun_at(phase);
         host.known.was_away = host.away.is_some();
         tell_phase(out, &host.setup.name, phase, PhaseState::Started);
+        if goes_back && host.waits_for != Some(Wait::WayBack) {
+            host.waits_for = Some(Wait::WayBack);
+            tell_wait(out, host, now);
+        }
         out.push(MachineCommand::Run {
             host: host.setup.clone(),
             phase,

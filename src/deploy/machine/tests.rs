@@ -333,6 +333,36 @@ fn a_lost_address_lets_the_supervisor_go_back_and_names_its_code() {
 }
 
 #[test]
+fn a_host_whose_check_failed_goes_back_from_then_on() {
+    let mut machine = machine(&["samsung"], Goal::Switch, false);
+    let (mut input, mut told) = (Some(Input::Begin), Vec::new());
+    while let Some(next) = input.take() {
+        for command in machine.step(next, Timestamp::UNIX_EPOCH) {
+            match command {
+                MachineCommand::Tell(RunWhat::Waiting { wait, .. }) => told.push(wait),
+                MachineCommand::Run { phase, .. } => {
+                    let report = match phase {
+                        Phase::Check => Report::Checked {
+                            new_failed_units: Vec::new(),
+                            broken: vec!["curl".into()],
+                        },
+                        Phase::Persist => Report::Persisted(Ending {
+                            outcome: Outcome::RolledBack,
+                            reason: Some(Reason::new(Code::CheckFailed, "a check failed: curl")),
+                        }),
+                        phase => good(phase, Goal::Switch),
+                    };
+                    let result = Ok(report);
+                    input = Some(Input::Done { host: "samsung".to_owned(), phase, result });
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(told, [Some(Wait::WayBack)], "it is told once, and nothing takes it back");
+}
+
+#[test]
 fn stopped_and_unconfirmed_runs_have_codes_of_their_own() {
     let mut stopped = machine(&["samsung"], Goal::Switch, false);
     let react = |_: &str, phase| Ok(good(phase, Goal::Switch));

@@ -259,6 +259,30 @@ fn a_host_that_goes_back_says_so_for_as_long_as_it_does() {
 }
 
 #[test]
+fn a_host_that_is_cut_off_says_since_when_and_counts_as_waiting() {
+    let mut model = model(demo::run_until_plan(), 110, 30);
+    press(&mut model, "3");
+    let since = demo::ago_s(34);
+    let host = "p620".to_owned();
+    let until = Some(now() + jiff::SignedDuration::from_secs(11));
+    let silent = RunWhat::waiting("razer", Some(Wait::Answer { host, since, until }), now());
+    fold(
+        &mut model,
+        [
+            run_event("41", 40, phase("razer", Phase::Build, PhaseState::Started)),
+            run_event("41", 34, silent),
+        ],
+    );
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("▲ no answer  00:34"), "{shown}");
+    let said = "waiting for p620 to answer again: no answer for 34 s; nixdash gives up in 11 s";
+    assert!(shown.contains(said), "{shown}");
+    assert_eq!(model.shown_run().unwrap().counts().running, 0);
+    fold(&mut model, [run_event("41", 1, RunWhat::waiting("razer", None, now()))]);
+    assert_eq!(model.shown_run().unwrap().counts().running, 1);
+}
+
+#[test]
 fn the_keys_that_answer_a_run_come_first_at_every_size() {
     for (columns, rows) in [(40, 10), (80, 24), (110, 30), (200, 50)] {
         let mut model = model(demo::run_until_plan(), columns, rows);

@@ -139,6 +139,9 @@ pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     if host.waiting == Some(Wait::WayBack) {
         return Some(Mark::new('◐', "going back", Role::Warn));
     }
+    if matches!(host.waiting, Some(Wait::Answer { .. })) {
+        return Some(Mark::new('▲', "no answer", Role::Warn));
+    }
     if host.waiting.is_some() {
         return Some(Mark::new('○', WAITING, Role::Busy));
     }

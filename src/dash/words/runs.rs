@@ -30,6 +30,10 @@ pub(in crate::dash) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &Ho
     if host.waiting == Some(Wait::WayBack) {
         return Mark { sign: spinner(paint.now), word: "going back".to_owned(), role: Role::Warn };
     }
+    if let Some(Wait::Answer { since, .. }) = &host.waiting {
+        let time = clock(age(paint.now, *since));
+        return Mark { sign: '▲', word: format!("no answer  {time}"), role: Role::Warn };
+    }
     if host.waiting.is_some() {
         return Mark { sign: '○', word: WAITING.to_owned(), role: Role::Text };
     }

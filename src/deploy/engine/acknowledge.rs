@@ -82,6 +82,7 @@ pub(super) async fn after_silence(
         step.shared.teller.tell(waiting);
     };
     tell(Some(Wait::Back { until }));
+    supervised.is_awaited = true;
     let decided = supervised.decided(step).await;
     tell(None);
     Ok(Report::Activated(Activation::Decided(decided?)))

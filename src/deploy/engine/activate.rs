@@ -38,6 +38,7 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
         // It goes back, or persists for a reboot: that takes another moment.
         Some(_) | None => {
             if state.outcome.is_none() && state.activated.as_deref().is_some_and(goes_back) {
+                supervised.is_awaited = true;
                 let wait = Some(Wait::WayBack);
                 step.shared.teller.tell(RunWhat::waiting(&step.host.name, wait, Timestamp::now()));
             }

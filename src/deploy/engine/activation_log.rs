@@ -46,6 +46,14 @@ impl LineSink for ActivationLog<'_> {
         self.plain.note(text).await;
     }
 
+    fn falls_silent(&mut self, host: &str, since: Timestamp, until: Timestamp) {
+        self.plain.falls_silent(host, since, until);
+    }
+
+    fn silence_ends(&mut self) {
+        self.plain.silence_ends();
+    }
+
     fn written_at(&mut self, at: Option<Timestamp>) {
         self.plain.written_at(at);
     }

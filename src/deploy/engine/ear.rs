@@ -6,6 +6,7 @@
 //! twice and none is left out.
 
 use super::edges;
+use super::silence::HostSilence;
 use super::step::Step;
 use crate::fleet::{LogFrom, LogMark, Progress, UsualBuilds};
 use crate::nix::activity::ActivityLog;
@@ -48,6 +49,7 @@ pub(super) struct NixEar<'a> {
     /// When the last line was written, since the first.
     heard: Duration,
     told: Option<(Instant, Progress)>,
+    silence: HostSilence<'a>,
 }
 
 impl<'a> NixEar<'a> {
@@ -67,6 +69,7 @@ impl<'a> NixEar<'a> {
             at: None,
             heard: Duration::ZERO,
             told: None,
+            silence: HostSilence::new(step),
         }
     }
 
@@ -229,6 +232,14 @@ impl LineSink for NixEar<'_> {
 
     async fn note(&mut self, text: &str) {
         self.step.log(text).await;
+    }
+
+    fn falls_silent(&mut self, host: &str, since: Timestamp, until: Timestamp) {
+        self.silence.begins(host, since, Some(until));
+    }
+
+    fn silence_ends(&mut self) {
+        self.silence.ends();
     }
 
     async fn came(&mut self, piece: &[u8]) {

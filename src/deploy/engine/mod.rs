@@ -43,6 +43,7 @@ mod routes;
 mod script_names;
 mod scripts;
 mod settle;
+mod silence;
 mod step;
 mod stores;
 mod supervised;

@@ -5,6 +5,7 @@ use super::context::RunContext;
 use super::journaling::Survives;
 use super::lost::{AWAY_LIMIT, lost};
 use super::resumed::goes_on;
+use super::silence::HostSilence;
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
@@ -232,11 +233,13 @@ impl Step {
         let may_come_back = self.phase < Phase::Activate && self.shared.has_answered(host);
         let mut patience = Patience::new(if may_come_back { AWAY_LIMIT } else { Duration::ZERO });
         let mut broke = false;
+        let mut silence = HostSilence::new(self);
         loop {
-            let asked = Instant::now();
+            let (asked, asked_at) = (Instant::now(), Timestamp::now());
             let error = match self.runner.run(host, script).await {
                 Ok(output) => {
                     self.shared.note_answer(host);
+                    silence.ends();
                     return Ok(output);
                 }
                 Err(error) => error,
@@ -253,9 +256,14 @@ impl Step {
                 }
                 _ => None,
             };
-            let Some(pause) = again else { return Err(lost(&error)) };
+            let Some(pause) = again else {
+                silence.ends();
+                return Err(lost(&error));
+            };
             if !broke {
                 self.log(&connection_lost(&error.cause)).await;
+                let until = may_come_back.then(|| patience.until(Timestamp::now()));
+                silence.begins(host, asked_at, until);
             }
             broke = true;
             tokio::time::sleep(pause).await;
@@ -373,12 +381,18 @@ pub(super) struct PlainLog<'a> {
     step: &'a Step,
     /// When the next line was written; none for now.
     at: Option<Timestamp>,
+    silence: HostSilence<'a>,
 }
 
 impl<'a> PlainLog<'a> {
     /// Logs lines of a phase.
     pub(super) fn new(step: &'a Step) -> Self {
-        Self { step, at: None }
+        Self { step, at: None, silence: HostSilence::new(step) }
+    }
+
+    /// Logs lines of a phase of which it is told already that it waits for its host.
+    pub(super) fn of_awaited(step: &'a Step) -> Self {
+        Self { step, at: None, silence: HostSilence::told_already(step) }
     }
 }
 
@@ -389,6 +403,14 @@ impl LineSink for PlainLog<'_> {
 
     async fn note(&mut self, text: &str) {
         self.step.log(text).await;
+    }
+
+    fn falls_silent(&mut self, host: &str, since: Timestamp, until: Timestamp) {
+        self.silence.begins(host, since, Some(until));
+    }
+
+    fn silence_ends(&mut self) {
+        self.silence.ends();
     }
 
     fn written_at(&mut self, at: Option<Timestamp>) {

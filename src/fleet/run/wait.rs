@@ -96,6 +96,15 @@ pub enum Wait {
     Activation,
     /// Its way back to the previous system.
     WayBack,
+    /// An answer of a host that answered before: the connection broke, and is made again.
+    Answer {
+        /// The host that does not answer: the one that builds, or the target.
+        host: String,
+        /// Since when it does not.
+        since: Timestamp,
+        /// Until when it is tried; none where it is tried once more.
+        until: Option<Timestamp>,
+    },
     /// The host to be seen again: nobody reaches it, and it decides alone what it runs.
     Back {
         /// Until when it waits; then it is not known what the host runs.
@@ -123,6 +132,7 @@ impl Wait {
             | Self::Hook { .. }
             | Self::Activation
             | Self::WayBack
+            | Self::Answer { .. }
             | Self::Back { .. } => false,
         }
     }

@@ -2,6 +2,10 @@
 
 use crate::fleet::{Wait, duration};
 use jiff::Timestamp;
+use std::time::Duration;
+
+/// A silence that is shorter is not told.
+const WORTH_SAYING: Duration = Duration::from_secs(1);
 
 impl Wait {
     /// Says in one sentence for what, for whom and until when it is waited: after "waiting for".
@@ -59,6 +63,15 @@ impl Wait {
                 "its activation to end, which cannot be interrupted; then it goes back".to_owned()
             }
             Self::WayBack => "its return to the previous system".to_owned(),
+            Self::Answer { host, since, until } => {
+                let silent = Duration::try_from(now.duration_since(*since)).unwrap_or_default();
+                let silent = (silent >= WORTH_SAYING)
+                    .then(|| format!(": no answer for {}", duration(silent)))
+                    .unwrap_or_default();
+                let until =
+                    until.map(|until| format!("; nixdash gives up in {}", left(until, now)));
+                format!("{host} to answer again{silent}{}", until.unwrap_or_default())
+            }
             Self::Back { until } => format!(
                 "the host to come back and say what it decided; nixdash gives up in {}",
                 left(*until, now)
@@ -70,4 +83,23 @@ impl Wait {
 /// Says how long it is until then.
 fn left(until: Timestamp, now: Timestamp) -> String {
     duration(until.duration_since(now).try_into().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::ToSpan as _;
+
+    #[test]
+    fn a_host_that_does_not_answer_says_since_when_and_until_when() {
+        let now = Timestamp::UNIX_EPOCH;
+        let silent = |since, until: Option<i64>| {
+            let until = until.map(|until| now + until.seconds());
+            let since = now - i64::from(since).seconds();
+            Wait::Answer { host: "p620".to_owned(), since, until }.sentence(now)
+        };
+        let both = "p620 to answer again: no answer for 34 s; nixdash gives up in 11 s";
+        assert_eq!(silent(34, Some(11)), both);
+        assert_eq!(silent(0, None), "p620 to answer again");
+    }
 }

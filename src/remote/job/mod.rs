@@ -207,8 +207,13 @@ impl Job {
                     }
                     if !patience.is_silent() {
                         lines.note(&connection_lost(&error.cause)).await;
+                        let now = Timestamp::now();
+                        lines.falls_silent(&self.host, now, patience.until(now));
                     }
-                    let Some(pause) = patience.again(&error) else { return Err(error) };
+                    let Some(pause) = patience.again(&error) else {
+                        lines.silence_ends();
+                        return Err(error);
+                    };
                     tokio::time::sleep(pause).await;
                 }
             }
@@ -248,6 +253,7 @@ impl Job {
                 FollowedPiece::Nothing => Vec::new(),
                 FollowedPiece::More(log) => end.feed(&log),
                 FollowedPiece::Begin(times, log) => {
+                    sink.silence_ends();
                     self.begin_late(is_late, times, sink);
                     end.feed(&log)
                 }

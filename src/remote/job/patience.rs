@@ -1,6 +1,7 @@
 //! How often a host is asked again that did not answer.
 
 use crate::remote::{RemoteError, Trouble};
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,6 +29,11 @@ impl Patience {
     /// Waits for a host that is silent for at most this long.
     pub fn new(limit: Duration) -> Self {
         Self { limit, silent_since: None, refusals: 0 }
+    }
+
+    /// Returns until when a host that is silent from a time on is asked.
+    pub fn until(&self, since: Timestamp) -> Timestamp {
+        since.checked_add(self.limit).unwrap_or(Timestamp::MAX)
     }
 
     /// Notes that the host answered.

@@ -24,6 +24,12 @@ pub trait LineSink: Send {
         ready(())
     }
 
+    /// Hears since when the job's host does not answer, and until when it is asked again.
+    fn falls_silent(&mut self, _host: &str, _since: Timestamp, _until: Timestamp) {}
+
+    /// Hears that the job's host answers, or is given up.
+    fn silence_ends(&mut self) {}
+
     /// Hears that from here on lines come later than they were written, and nobody knows when that was.
     fn lines_are_late(&mut self) {}
 

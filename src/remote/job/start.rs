@@ -31,6 +31,7 @@ impl Job {
         loop {
             match self.begin(kind, body, args).await {
                 Ok(Ok(opened)) => {
+                    lines.silence_ends();
                     self.seen_at = Some(Timestamp::now());
                     self.was_there = opened.was_there;
                     self.is_late |= self.was_there;
@@ -46,6 +47,7 @@ impl Job {
                     let was_silent = patience.is_silent();
                     self.is_late = true;
                     let Some(pause) = patience.again(&error) else {
+                        lines.silence_ends();
                         return Err(StartFailure::Unknown(error));
                     };
                     if !was_silent {
@@ -54,6 +56,8 @@ impl Job {
                             "the connection broke while the job was started ({cause}); asking whether it began"
                         ))
                         .await;
+                        let now = Timestamp::now();
+                        lines.falls_silent(&self.host, now, patience.until(now));
                     }
                     tokio::time::sleep(pause).await;
                 }

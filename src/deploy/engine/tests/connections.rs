@@ -215,6 +215,26 @@ async fn a_host_that_restarts_before_anything_was_changed_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_is_cut_off_is_waited_for_until_it_answers() {
+    let away = vec![Some(Trouble::Unreachable); 9];
+    for script in ["compare", "follow"] {
+        let story = assert_ends("", troubled(script, &away), Outcome::Switched).await;
+        let waits = story.events.iter().filter_map(|event| match &event.what {
+            RunWhat::Waiting { wait, .. } => Some(wait.clone()),
+            _ => None,
+        });
+        let waits: Vec<_> = waits.collect();
+        let at = waits.iter().position(|wait| matches!(wait, Some(Wait::Answer { .. })));
+        let at = at.unwrap_or_else(|| panic!("{script}: {waits:?}"));
+        let Some(Wait::Answer { since, until: Some(until), .. }) = &waits[at] else {
+            panic!("{waits:?}")
+        };
+        assert!(since < until, "{waits:?}");
+        assert_eq!(waits.get(at + 1), Some(&None), "{script}: it answers again: {waits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_stays_away_before_anything_was_changed_is_given_up() {
     let story = assert_ends("", cut_off(&["compare"]), Outcome::Offline).await;
     let took = story.took.as_secs();

@@ -1,0 +1,47 @@
+//! Tells that a phase waits for a host which does not answer any more.
+
+use super::step::Step;
+use crate::fleet::{RunWhat, Wait};
+use jiff::Timestamp;
+
+/// The silence of the host that a phase talks to: told when it begins, and when it ends.
+///
+/// Nothing is told where something else is that says more: that the host goes back, or what it decides is
+/// waited for.
+pub(super) struct HostSilence<'a> {
+    step: &'a Step,
+    is_told_already: bool,
+    lasts: bool,
+}
+
+impl<'a> HostSilence<'a> {
+    /// Tells the silences of a phase.
+    pub(super) fn new(step: &'a Step) -> Self {
+        Self { step, is_told_already: step.known.abort.is_some(), lasts: false }
+    }
+
+    /// Tells nothing: the phase is known to wait for its host.
+    pub(super) fn told_already(step: &'a Step) -> Self {
+        Self { step, is_told_already: true, lasts: false }
+    }
+
+    /// Tells since when a host does not answer, and until when it is tried.
+    pub(super) fn begins(&mut self, host: &str, since: Timestamp, until: Option<Timestamp>) {
+        if !self.is_told_already {
+            self.lasts = true;
+            self.tell(Some(Wait::Answer { host: host.to_owned(), since, until }));
+        }
+    }
+
+    /// Tells that the host answers, or is given up.
+    pub(super) fn ends(&mut self) {
+        if std::mem::take(&mut self.lasts) {
+            self.tell(None);
+        }
+    }
+
+    fn tell(&self, wait: Option<Wait>) {
+        let what = RunWhat::waiting(&self.step.host.name, wait, Timestamp::now());
+        self.step.shared.teller.tell(what);
+    }
+}

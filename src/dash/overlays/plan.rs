@@ -44,6 +44,10 @@ const CANCEL: &str = "Cancel";
 const NAME: usize = 16;
 const GAP: usize = 2;
 
+/// Columns of the box, where its lines need no more, and where they need any number.
+const NARROWEST: usize = 96;
+const WIDEST: usize = 160;
+
 /// Draws the plan of a run, with buttons while it waits for an answer.
 pub(super) fn draw(
     paint: &Paint<'_>,
@@ -55,7 +59,7 @@ pub(super) fn draw(
 ) {
     let Some(run) = paint.model.world.run_by_id(run) else { return };
     let Some(plan) = &run.plan else { return };
-    let popup = Popup::new(area, 96);
+    let popup = Popup::new(area, columns(plan));
     let lines = lines(paint, &popup, plan);
     let mut foot = Vec::new();
     let mut answer = None;
@@ -79,6 +83,33 @@ pub(super) fn draw(
     }
 }
 
+/// Returns the columns that the box needs to show a package that changes in one line.
+fn columns(plan: &Plan) -> u16 {
+    let hosts = plan.hosts.iter().filter(|host| !host.unchanged);
+    let systems = hosts.filter_map(|host| host.changes.as_deref()?.system.as_ref());
+    let lines = systems.flat_map(changes::package_lines);
+    let longest = lines.map(|line| width(&line)).max().unwrap_or_default();
+    // Beside the names and the gap, two columns at each side are the border's.
+    let wanted = longest + names_width(plan) + 4;
+    wanted.clamp(NARROWEST, WIDEST) as u16
+}
+
+/// Returns the columns of the names of the hosts, and of the gap behind them.
+fn names_width(plan: &Plan) -> usize {
+    let names = plan.hosts.iter().map(|host| width(&host.host));
+    let names = names.chain(plan.set_aside.keys().map(|name| width(name))).max().unwrap_or(4);
+    names.clamp(4, NAME) + GAP
+}
+
+/// Returns a line of a table without what aligns its columns, where it has no room else.
+fn fitting(line: String, room: usize) -> String {
+    if width(&line) <= room {
+        return line;
+    }
+    let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+    cells.collect::<Vec<_>>().join("  ")
+}
+
 fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let small = popup.is_whole();
@@ -94,14 +125,12 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
         lines.extend((!source.is_empty()).then(|| Line::from(source)));
         lines.push(Line::default());
     }
-    let names = plan.hosts.iter().map(|host| width(&host.host));
-    let names = names.chain(plan.set_aside.keys().map(|name| width(name))).max().unwrap_or(4);
-    let names = names.clamp(4, NAME) + GAP;
+    let names = names_width(plan);
     let room = popup.room().saturating_sub(names).max(8);
     let mut add = |name: &str, texts: Vec<(Role, String)>| {
         let mut name = name.to_owned();
         for (role, text) in texts {
-            for line in wrap(&text, room) {
+            for line in wrap(&fitting(text, room), room) {
                 let label = left(&cut(&name, names - GAP), names);
                 let label = paint.span(Role::Title, label);
                 lines.push(Line::from(vec![label, paint.span(role, line)]));

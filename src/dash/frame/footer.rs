@@ -44,14 +44,21 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     }
     let used = line_width(&spans);
     let room = usize::from(row.width).saturating_sub(used);
-    spans.extend(keys(paint, room, (row, used)));
+    let scrolls = paint.scroll_end.get() > 0;
+    spans.extend(keys(paint, room, scrolls, (row, used)));
     put(buffer, row, 0, &Line::from(spans));
 }
 
 /// Returns keys and what they do, as many as fit; help, quit, answers and the way back out of a log are
 /// never left out for others. A click on one gives its command; they stand in that row, behind so many columns.
-fn keys(paint: &Paint<'_>, room: usize, (row, used): (Rect, usize)) -> Vec<Span<'static>> {
-    let mut items = items(paint.model, room);
+/// `scrolls` says whether what lies over the view is longer than the screen.
+fn keys(
+    paint: &Paint<'_>,
+    room: usize,
+    scrolls: bool,
+    (row, used): (Rect, usize),
+) -> Vec<Span<'static>> {
+    let mut items = items(paint.model, room, scrolls);
     let gap = if room < 90 { 2 } else { 3 };
     let total = |items: &[Item]| -> usize {
         items.iter().map(|item| width(&item.key) + 1 + width(item.label) + gap).sum()
@@ -100,7 +107,7 @@ fn names_way_back(model: &Model, room: usize) -> bool {
     elsewhere || panes::shows_details(model)
 }
 
-fn items(model: &Model, room: usize) -> Vec<Item> {
+fn items(model: &Model, room: usize, scrolls: bool) -> Vec<Item> {
     let mut items = Vec::new();
     let hint = |key: &str, label, stays| {
         let (key, gives_way) = (key.to_owned(), false);
@@ -109,7 +116,8 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
     // Among logs everybody tries the arrows, and the way back has to be read.
     let gives_way = model.screen == Screen::Logs && room < WITH_MORE;
     let arrows = |label: &'static str| Item { gives_way, ..hint("↑↓", label, false) };
-    match Context::of(model) {
+    let context = Context::of(model);
+    match context {
         Context::View(_) if panes::shows_details(model) => {
             items.push(hint("↑↓", "scroll", true));
             items.push(hint("pgdn", "page", false));
@@ -124,6 +132,8 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
             items.push(arrows("scroll"));
         }
         Context::Past | Context::Generations | Context::Units => items.push(arrows("select")),
+        // Who answers a plan has to see all of it.
+        Context::Plan if scrolls => items.push(hint("↑↓", "scroll", true)),
         Context::OverTime if overlays::over_time::scrolls(model) => items.push(arrows("scroll")),
         _ => {}
     }
@@ -141,8 +151,10 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
             Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close
         ) || (entry.command == Command::Quit && room >= WITH_QUIT)
             || (entry.command == Command::Back && names_way_back(model, room));
+        // Who answers with a key needs the button less than the rest of a long plan.
+        let gives_way = scrolls && context == Context::Plan && entry.command == Command::Accept;
         let (key, command) = (key.to_string(), Some(entry.command));
-        items.push(Item { key, label, stays, gives_way: false, command });
+        items.push(Item { key, label, stays, gives_way, command });
     }
     // What a run waits for comes before everything else.
     for answer in answers(model).iter().rev() {

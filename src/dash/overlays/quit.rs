@@ -8,7 +8,7 @@
 //! └──────────────────────────────────────────┘
 //! ```
 
-use crate::dash::command::{Command, Context, in_context};
+use crate::dash::command::{Command, CommandEntry, Context, in_context};
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::theme::Role;
@@ -38,7 +38,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     }
     lines.push(Line::default());
     let told = lines.len();
-    for entry in in_context(Context::Quit) {
+    for entry in answers() {
         let keys = paint.model.keymap.keys(entry).iter().take(2);
         let keys: Vec<String> = keys.map(ToString::to_string).collect();
         lines.push(Line::from(vec![
@@ -47,9 +47,14 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         ]));
     }
     let inside = popup.draw(paint, buffer, "Quit", &lines, 0, &[]);
-    for (row, entry) in in_context(Context::Quit).enumerate() {
+    for (row, entry) in answers().enumerate() {
         inside.note(paint, told + row, 1, ClickTarget::Command(entry.command));
     }
+}
+
+/// Returns what can be answered.
+fn answers() -> impl Iterator<Item = &'static CommandEntry> {
+    in_context(Context::Quit).filter(|entry| entry.label.is_some())
 }
 
 /// Ends the dashboard. A run that waits for an answer gets a no: nobody could give it any more.

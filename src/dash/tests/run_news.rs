@@ -4,7 +4,11 @@ use crate::dash::demo::{self, model, now, phase, result, run_event};
 use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, LogOf, LogsInView, Model, Msg, Overlay, Wish, update, view_logs};
-use crate::fleet::{LogLine, Outcome, Phase, PhaseState, RolloutNews, RunWhat, Wait, WaveState};
+use crate::fleet::{
+    ChangeKind, LogLine, Outcome, PackageChange, Phase, PhaseState, RolloutNews, RunWhat, Wait,
+    WaveState,
+};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 
 #[test]
@@ -300,6 +304,68 @@ fn the_keys_that_answer_a_run_come_first_at_every_size() {
         let footer = shown.lines().last().unwrap_or_default().split_whitespace();
         let footer = footer.collect::<Vec<_>>().join(" ");
         assert!(footer.starts_with("space check again a accept check"), "{shown}");
+    }
+}
+
+/// Returns a screen on a plan in which so many packages with long versions change on samsung.
+fn long_plan(packages: usize, columns: u16, rows: u16) -> Model {
+    let mut plan = demo::plan();
+    let change = |number: usize| PackageChange {
+        name: format!("package-with-a-name-{number}"),
+        kind: ChangeKind::Upgraded,
+        before: vec![format!("{number}.0-unstable-2026-11-02")],
+        after: vec![format!("{number}.1-unstable-2026-11-21")],
+        bytes: Some(8),
+    };
+    let changes = plan.hosts.iter_mut().find_map(|host| host.changes.as_mut()).unwrap();
+    changes.system.as_mut().unwrap().packages = (1..=packages).map(change).collect();
+    let hosts = plan.hosts.iter().map(|host| host.host.clone()).collect();
+    let begin = RunWhat::begin(hosts, String::new());
+    let plan = RunWhat::Plan { plan, waits: true };
+    let mut model = model([run_event("41", 9, begin), run_event("41", 8, plan)], columns, rows);
+    press(&mut model, "3o");
+    model
+}
+
+#[test]
+fn a_package_that_changes_is_one_line_of_the_plan_where_the_screen_is_wide_enough() {
+    for (columns, rows) in [(110, 50), (200, 50)] {
+        let shown = text(&draw(&long_plan(3, columns, rows), &look(false)));
+        let lines = || shown.lines().filter(|line| line.contains("package-with-a-name"));
+        assert_eq!(lines().count(), 3, "{shown}");
+        assert!(lines().all(|line| line.contains("+8 B")), "{shown}");
+    }
+}
+
+#[test]
+fn a_plan_that_is_longer_than_the_screen_names_the_keys_that_scroll() {
+    let footer = |packages, columns, rows| {
+        let shown = text(&draw(&long_plan(packages, columns, rows), &look(false)));
+        shown.lines().last().unwrap_or_default().to_owned()
+    };
+    for (columns, rows) in [(40, 10), (80, 24), (110, 30), (200, 50)] {
+        let long = footer(90, columns, rows);
+        assert!(long.contains("↑↓ scroll") && long.contains("n no"), "{long}");
+    }
+    assert!(!footer(1, 200, 50).contains("scroll"));
+}
+
+#[test]
+fn what_every_view_can_do_is_done_while_the_plan_is_shown_too() {
+    for waits in [true, false] {
+        let mut model = long_plan(3, 80, 24);
+        if !waits {
+            fold(&mut model, demo::run_in_fetch());
+        }
+        let ctrl = |c| Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
+        let mut done = |c| update(&mut model, ctrl(c), now());
+        assert_eq!(done('z'), [Effect::Terminal(Wish::Suspend)]);
+        assert_eq!(done('l'), [Effect::Terminal(Wish::Redraw)]);
+        assert_eq!(done('t').len(), 1);
+        assert_eq!(done('c'), []);
+        assert_eq!(model.overlay(), Some(&Overlay::Quit), "a run goes on");
+        press(&mut model, "n");
+        assert!(matches!(model.overlay(), Some(Overlay::Plan { .. })), "it was not answered");
     }
 }
 

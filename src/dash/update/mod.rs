@@ -248,6 +248,10 @@ fn say_why_not(model: &mut Model, context: Context, key: Key, now: Timestamp) {
 
 /// Does a command in its context.
 fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) -> Vec<Effect> {
+    let is_of_terminal = matches!(command, Command::Mouse | Command::Redraw | Command::Suspend);
+    if is_of_terminal || command == Command::Quit && context != Context::Frozen {
+        return act::view(model, command, now);
+    }
     match context {
         Context::View(_) => act::view(model, command, now),
         Context::Frozen => {

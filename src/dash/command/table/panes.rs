@@ -8,6 +8,28 @@ use super::{asks, entry};
 use Context as C;
 use Key::{Char, Code, Ctrl};
 
+/// What lies over a view and takes no text, but for the question what becomes of runs.
+const OVER_VIEWS: &[Context] = &[
+    C::Help,
+    C::FirstSteps,
+    C::Themes,
+    C::Start,
+    C::HostKey,
+    C::Plan,
+    C::OldPlan,
+    C::Commands,
+    C::Cancel,
+    C::Order,
+    C::Look,
+    C::Shell,
+    C::Units,
+    C::Journal,
+    C::Generations,
+    C::Difference,
+    C::OverTime,
+    C::Past,
+    C::OwnLog,
+];
 const CLOSES: &[Context] = &[C::Help, C::OldPlan, C::Commands, C::OwnLog, C::Start];
 
 pub(super) const ROWS: &[CommandEntry] = &[
@@ -26,6 +48,14 @@ pub(super) const ROWS: &[CommandEntry] = &[
         Some("quit"),
         "quit-frozen",
         "unfreeze the screen, and end the dashboard; asks when a run goes on",
+    ),
+    entry(
+        Command::Quit,
+        &[Ctrl('c')],
+        OVER_VIEWS,
+        None,
+        "quit-from-pane",
+        "end the dashboard; asks when a run goes on",
     ),
     entry(
         Command::CycleAction,

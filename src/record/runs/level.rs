@@ -1,6 +1,6 @@
 //! What kind of line a line of a host's log is: the log itself does not say it.
 
-use crate::fleet::Phase;
+use crate::fleet::{Code, Phase};
 use crate::nix::activity::{LineTrouble, trouble_in};
 use serde::{Deserialize, Serialize};
 
@@ -24,15 +24,16 @@ impl LineLevel {
     /// Returns the level of a line, by its phase and its text without time and phase.
     ///
     /// Words like "failed" make an error only where no build speaks: there they stand in names of files
-    /// and of tests that pass.
+    /// and of tests that pass. A line with the code of a failure behind it ended a phase, whatever its words.
     pub fn of(phase: Option<Phase>, text: &str) -> Self {
         let output = output_of(text);
         let said = output.map_or(text, |(_, said)| said);
-        let is_error = match trouble_in(said) {
+        let tells = match trouble_in(said) {
             LineTrouble::Nothing => false,
             LineTrouble::Named => true,
             LineTrouble::Mentioned => phase.is_some_and(counts_words),
         };
+        let is_error = tells || output.is_none() && ends_a_phase(said);
         if is_error {
             Self::Error
         } else if warns(said) {
@@ -51,6 +52,13 @@ pub fn output_of(text: &str) -> Option<(&str, &str)> {
     let is_name = !package.is_empty() && package.bytes().all(|byte| byte.is_ascii_graphic());
     let said = said.strip_prefix(' ').or_else(|| said.is_empty().then_some(said))?;
     is_name.then_some((package, said))
+}
+
+/// Returns whether a line is the reason for which a phase failed, as nixdash logs it: with its code behind it,
+/// `somebody deploys to it; wait for that to end [lock-held]`.
+fn ends_a_phase(said: &str) -> bool {
+    let code = said.strip_suffix(']').and_then(|said| said.rsplit_once(" ["));
+    code.is_some_and(|(_, code)| Code::of_word(code).is_some())
 }
 
 /// Returns whether a word like "failed" means that something went wrong in this phase.
@@ -137,6 +145,10 @@ mod tests {
             ),
             (Phase::Activate, "warning: the following units failed: nginx.service", Error),
             (Phase::Activate, "starting the following units: nginx.service", Message),
+            (Phase::Preflight, "me@desk deploys to it; wait for that to end [lock-held]", Error),
+            (Phase::Build, "the operator stopped the run [run-stopped]", Error),
+            (Phase::Build, "firefox> wait for that to end [lock-held]", Output),
+            (Phase::Build, "copied what it needs [42]", Message),
         ] {
             assert_eq!(LineLevel::of(Some(phase), line), level, "{line}");
         }

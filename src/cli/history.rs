@@ -8,6 +8,7 @@ use crate::cli::status::{or_unknown, table};
 use crate::cli::words::{GOES_ON, LEFT, NO_END, NO_RUNS};
 use crate::cli::{CliError, complete, print, selectors};
 use crate::fleet::words::deploys::short_revision;
+use crate::fleet::words::without_name;
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostBuilds, HostResult, Outcome, RunEvent, RunWhat, StorePath,
     duration, percent, select,
@@ -272,9 +273,7 @@ fn text(runs: &[RunRow], zone: &TimeZone, stand: impl Fn(&RunRow) -> &'static st
             });
             rows.push(row);
             if let Some(error) = result.as_ref().and_then(HostResult::told) {
-                let named = error.starts_with(&format!("{host}: "));
-                let subject = if named { String::new() } else { format!(" {host}") };
-                notes.push(format!("run {}{subject}: {error}", run.run));
+                notes.push(format!("run {} {host}: {}", run.run, without_name(host, &error)));
             }
         }
     }
@@ -317,6 +316,29 @@ mod tests {
         }
         for text in ["", "7", "1mo", "-7d", "0h", "soon"] {
             assert!(span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_note_names_its_host_once() {
+        let row = |error: &str| {
+            let error = Some(error.to_owned());
+            let result = HostResult { error, ..HostResult::ended(Outcome::Failed) };
+            RunRow {
+                run: RunId("3".to_owned()),
+                began_at: Timestamp::UNIX_EPOCH,
+                ended_at: None,
+                title: String::new(),
+                revision: None,
+                duration_ms: None,
+                gaps: Vec::new(),
+                findings: Vec::new(),
+                hosts: vec![("samsung".to_owned(), Some(result))],
+            }
+        };
+        for error in ["samsung could not be built", "samsung: could not be built"] {
+            let text = text(&[row(error)], &TimeZone::UTC, |_| "");
+            assert_eq!(text.lines().last(), Some("run 3 samsung: could not be built"), "{text}");
         }
     }
 

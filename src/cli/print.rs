@@ -2,6 +2,7 @@
 
 use crate::fleet::words::changes;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
+use crate::fleet::words::without_name;
 use crate::fleet::{
     Fetched, Finding, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes,
     duration,
@@ -140,7 +141,7 @@ fn outcome(host: &str, result: &HostResult, width: usize, goal: Goal) -> String 
         let _ = write!(text, "\n{:width$}  {toplevel}", "");
     }
     if let Some(error) = result.told() {
-        let _ = write!(text, "\n{:width$}  {error}", "");
+        let _ = write!(text, "\n{:width$}  {}", "", without_name(host, &error));
     }
     if let Some(fix) = result.to_do() {
         let _ = write!(text, "\n{:width$}  to do: {fix}", "");

@@ -203,6 +203,14 @@ pub fn counted<'a>(hosts: impl IntoIterator<Item = &'a HostFacts>) -> Vec<(Sever
     all.into_iter().map(|(code, (severity, count))| (severity, code.counted(count))).collect()
 }
 
+/// Returns a sentence about a host without the host's name at its beginning: `samsung: its disk is full` and
+/// `samsung could not be built` are said where that name stands already.
+pub fn without_name<'a>(host: &str, text: &'a str) -> &'a str {
+    let rest = text.strip_prefix(host);
+    let rest = rest.and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')));
+    rest.filter(|rest| !rest.is_empty()).unwrap_or(text)
+}
+
 /// Returns a word of JSON as it is said in a sentence: `wrong-store` is `wrong store`.
 pub fn spoken(word: &str) -> String {
     word.replace('-', " ")
@@ -229,6 +237,15 @@ mod tests {
         }
         assert_eq!(Outcome::RolledBack.spoken(), "rolled back");
         assert_eq!(HostState::Locked.spoken(), "disk locked");
+    }
+
+    #[test]
+    fn the_name_of_a_host_is_left_out_of_what_is_said_of_it() {
+        assert_eq!(without_name("razer", "razer: its activation failed"), "its activation failed");
+        assert_eq!(without_name("razer", "razer could not be built"), "could not be built");
+        for whole in ["razer's disk is full", "razer2: no", "nobody reached razer", "razer: "] {
+            assert_eq!(without_name("razer", whole), whole);
+        }
     }
 
     #[test]

@@ -236,7 +236,20 @@ fn a_failure_without_a_stream_is_shown_by_its_last_error() {
     press(&mut model, &logs, "4");
     let at = cursor(&model).and_then(|cursor| model.log.row(cursor)).map(|row| row.text.clone());
     assert!(at.is_some_and(|text| text.contains("failed to build")), "{}", shown(&model));
-    assert!(shown(&model).contains("✗ samsung could not be built on p620"), "{}", shown(&model));
+    // Its name stands in the title of the log.
+    assert!(shown(&model).contains("✗ could not be built on p620"), "{}", shown(&model));
+}
+
+#[test]
+fn the_reason_that_ended_a_host_is_found_as_an_error_whatever_its_words() {
+    let (mut model, mut logs) = lines(3);
+    let reason = "me@desk deploys to it; wait for that to end [lock-held]";
+    let reason = LogLine::plain(Some(now()), Some(Phase::Preflight), reason);
+    logs.lines.get_mut("p620").unwrap().push(reason);
+    for keys in ["p", "gP"] {
+        press(&mut model, &logs, keys);
+        assert_eq!(cursor(&model), Some(3), "{keys}: {}", shown(&model));
+    }
 }
 
 #[test]

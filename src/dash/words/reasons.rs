@@ -2,6 +2,7 @@
 
 use crate::dash::theme::Role;
 use crate::dash::words::{WITH_HASHES, short_paths};
+use crate::fleet::words::without_name;
 use crate::fleet::{HostResult, Outcome};
 
 /// What there is to say of a host that ended otherwise than asked for.
@@ -43,14 +44,6 @@ pub(in crate::dash) fn reason(
     let first = told.next().unwrap_or_else(|| shown(error));
     let fix = result.findings.first().map(|finding| finding.fix.clone());
     Some(ToldReason { role, first, then: told.collect(), fix: fix.filter(|fix| !fix.is_empty()) })
-}
-
-/// Returns a sentence about a host without the host's name at its beginning: `samsung: its disk is full` and
-/// `samsung could not be built` are said below that name.
-pub(in crate::dash) fn without_name<'a>(host: &str, text: &'a str) -> &'a str {
-    let rest = text.strip_prefix(host);
-    let rest = rest.and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')));
-    rest.filter(|rest| !rest.is_empty()).unwrap_or(text)
 }
 
 /// Returns the colour of why a host ended so: nothing went wrong with one that was left out.
@@ -100,11 +93,6 @@ mod tests {
 
     #[test]
     fn the_name_of_a_host_is_left_out_where_it_stands_already() {
-        assert_eq!(without_name("razer", "razer: its activation failed"), "its activation failed");
-        assert_eq!(without_name("razer", "razer could not be built"), "could not be built");
-        for whole in ["razer's disk is full", "razer2: no", "nobody reached razer", "razer: "] {
-            assert_eq!(without_name("razer", whole), whole);
-        }
         let told = reason("samsung", &result(&[(Code::CheckFailed, "samsung: sshd is off")]), 80);
         assert_eq!(told.unwrap().first, "sshd is off [check-failed]");
     }

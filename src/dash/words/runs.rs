@@ -4,12 +4,12 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::graph::{bar, spinner};
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{count, line_width};
-use crate::dash::words::reasons::{reason_role, without_name};
+use crate::dash::words::reasons::reason_role;
 use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since, system_words};
 use crate::dash::world::{Extent, HostRun, RunView, age};
-use crate::fleet::words::WAITING;
 use crate::fleet::words::deploys::short_revision;
+use crate::fleet::words::{WAITING, without_name};
 use crate::fleet::{
     Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, Wait, ago, bytes, duration, percent,
 };

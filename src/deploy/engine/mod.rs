@@ -77,6 +77,7 @@ use crate::deploy::{
     Setup, Untold,
 };
 use crate::fleet::words::deploys::of_source;
+use crate::fleet::words::without_name;
 use crate::fleet::{
     Code, Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath,
     UsualBuilds,
@@ -419,7 +420,7 @@ async fn prepare(step: Step, token: CancellationToken, done: mpsc::Sender<Input>
 /// Logs why a host's phase, or what comes before it, failed. Why one was stopped is said by who stopped it.
 fn log_failure(step: &Step, failure: Option<&Failure>) {
     let Some(failure) = failure else { return };
-    let line = failure.reason.to_string();
+    let line = without_name(&step.host.name, &failure.reason.to_string()).to_owned();
     step.shared.teller.tell(RunWhat::log(step.host.name.clone(), step.phase, line));
 }
 

@@ -12,6 +12,7 @@ use crate::dash::panes::logs::state::LogFace;
 use crate::dash::theme::Role;
 use crate::dash::widgets::text::{wrap, wrap_to};
 use crate::dash::words::short_paths;
+use crate::fleet::words::without_name;
 
 /// Most of a chain of derivations that is named.
 const CHAIN: usize = 4;
@@ -32,7 +33,9 @@ pub(super) fn lines(model: &Model, columns: u16, rows: u16) -> Vec<(Role, String
     let error = host.result.as_ref().filter(|result| !result.outcome.is_good());
     let parts = match (failure, error.and_then(|result| result.error.clone())) {
         (Some(failure), _) => parts(failure),
-        (None, Some(error)) => vec![(Role::Error, short_paths(&error), 3)],
+        (None, Some(error)) => {
+            vec![(Role::Error, short_paths(without_name(&host.host, &error)), 3)]
+        }
         (None, None) => return Vec::new(),
     };
     let room = usize::from(columns).saturating_sub(4).max(8);

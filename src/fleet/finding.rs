@@ -10,7 +10,7 @@ mod snippet;
 pub use code::Code;
 pub use snippet::NixSnippet;
 
-use crate::fleet::{Silenced, Tier, printable_line};
+use crate::fleet::{RunId, Silenced, Tier, printable_line};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,9 @@ pub struct Finding {
     /// The cause in a few words, where the code's own label says less: `2 of 3 servers`.
     #[serde(default)]
     pub short: Option<String>,
+    /// The run that it tells of, where that is not its subject: several hosts can have one run in common.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
     /// When it was observed; none when that is when its subject was.
     #[serde(default)]
     pub measured_at: Option<Timestamp>,
@@ -146,6 +149,7 @@ impl Finding {
             fix: printable_line(fix),
             snippet: None,
             short: None,
+            run: None,
             measured_at: None,
             silenced: None,
         }
@@ -160,6 +164,12 @@ impl Finding {
     #[must_use]
     pub fn in_short(self, words: &str) -> Self {
         Self { short: Some(printable_line(words)), ..self }
+    }
+
+    /// Says of which run it tells.
+    #[must_use]
+    pub fn of_run(self, run: &RunId) -> Self {
+        Self { run: Some(run.clone()), ..self }
     }
 
     /// Says the fix as lines of the host's NixOS configuration too.

@@ -155,7 +155,8 @@ impl Code {
         [Self::UnitsFailed, Self::SystemDegraded, Self::SystemdSilent].contains(&self)
     }
 
-    /// Returns how many hosts have such a finding, in words: `1 low disk`, `2 low disks`.
+    /// Returns how many hosts have such a finding, or of how many runs findings tell, in words: `1 low disk`,
+    /// `2 low disks`.
     fn counted(self, count: usize) -> String {
         let known = COUNTED.iter().find(|(code, _, _)| *code == self);
         let words =
@@ -182,10 +183,11 @@ const COUNTED: &[(Code, &str, &str)] = &[
     (Code::BootDefaultPinned, "boot pinned", "boots pinned"),
 ];
 
-/// Returns what is wrong with hosts beside their state, each with how many hosts it is wrong with,
-/// the worst first.
+/// Returns what is wrong with hosts beside their state, each with how many hosts it is wrong with, the worst
+/// first. A run that failed on several hosts is one run.
 pub fn counted<'a>(hosts: impl IntoIterator<Item = &'a HostFacts>) -> Vec<(Severity, String)> {
     let mut counts: BTreeMap<Code, (Severity, usize)> = BTreeMap::new();
+    let mut runs = Vec::new();
     for facts in hosts.into_iter().filter(|facts| facts.state.has_answered()) {
         let mut seen = Vec::new();
         for finding in troubles(&facts.findings) {
@@ -195,7 +197,10 @@ pub fn counted<'a>(hosts: impl IntoIterator<Item = &'a HostFacts>) -> Vec<(Sever
             seen.push(finding.code);
             let (severity, count) = counts.entry(finding.code).or_insert((finding.severity, 0));
             *severity = finding.severity.max(*severity);
-            *count += 1;
+            let run = finding.run.as_ref().map(|run| (finding.code, run));
+            let is_counted = run.is_some_and(|run| runs.contains(&run));
+            runs.extend(run.filter(|_| !is_counted));
+            *count += usize::from(!is_counted);
         }
     }
     let mut all: Vec<_> = counts.into_iter().collect();
@@ -291,5 +296,20 @@ mod tests {
         ];
         let all: Vec<String> = counted(&hosts).into_iter().map(|(_, words)| words).collect();
         assert_eq!(all, ["1 read-only store", "1 needs reboot", "2 low disks"]);
+    }
+
+    #[test]
+    fn a_run_that_failed_on_two_hosts_is_one_failed_run() {
+        use crate::fleet::{Finding, RunId, Subject};
+        let host = |name: &str, run: &str| {
+            let found = Finding::new(Subject::host(name), Code::LastRunFailed, "it failed", "");
+            let findings = vec![found.of_run(&RunId(run.to_owned()))];
+            HostFacts { state: HostState::Up, findings, ..HostFacts::default() }
+        };
+        let words = |hosts: &[HostFacts]| counted(hosts).pop().map(|(_, words)| words).unwrap();
+        let mut hosts = vec![host("razer", "7"), host("samsung", "7")];
+        assert_eq!(words(&hosts), "1 failed run");
+        hosts.push(host("p620", "8"));
+        assert_eq!(words(&hosts), "2 failed runs");
     }
 }

@@ -38,7 +38,7 @@ pub fn last_run_failed(
     let cause = format!("{cause}, which still runs its previous system");
     let fix = format!("see why with `nixdash logs {run} {host} --errors`, then deploy again");
     let finding = Finding::new(Subject::host(host), Code::LastRunFailed, &cause, &fix);
-    Some(finding.in_short(&format!("run #{run} {went}")))
+    Some(finding.in_short(&format!("run #{run} {went}")).of_run(run))
 }
 
 /// Says where the time of a run went: the phases of the host that took longest, the longest first.

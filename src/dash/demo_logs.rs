@@ -227,6 +227,7 @@ fn build(depth: usize, name: &str, state: BuildState, seconds: u64, words: &str)
         name: name.to_owned(),
         package,
         state,
+        is_made_elsewhere: false,
         time: (seconds > 0).then(|| Duration::from_secs(seconds)),
         usual: (name == "firefox-145.0").then(|| Duration::from_secs(220)),
         words: words.to_owned(),

@@ -15,16 +15,24 @@ impl BuildTree {
     ///
     /// None where nothing is left, or of more than a fifth of it is not known what it usually takes.
     pub fn time_left(&self, now: Duration, usual: &UsualBuilds) -> Option<Duration> {
-        let open: Vec<bool> = self.nodes().iter().map(|node| is_open(node.state())).collect();
-        let left: Vec<Duration> =
-            self.nodes().iter().map(|node| left_of(node, now, usual)).collect();
-        let mut nodes = self.nodes().iter().filter(|node| is_open(node.state()));
-        let unknown = nodes.clone().filter(|node| !usual.contains_key(node.package())).count();
-        let count = nodes.clone().count();
+        let all = self.nodes().iter();
+        let open: Vec<bool> = all
+            .clone()
+            .zip(self.made_elsewhere())
+            .map(|(node, is_there)| is_open(node.state()) && !is_there)
+            .collect();
+        let left = |(node, is_open): (&BuildNode, &bool)| {
+            if *is_open { left_of(node, now, usual) } else { Duration::ZERO }
+        };
+        let left: Vec<Duration> = all.clone().zip(&open).map(left).collect();
+        let nodes = all.zip(&open).filter(|(_, is_open)| **is_open);
+        let nodes: Vec<&BuildNode> = nodes.map(|(node, _)| node).collect();
+        let unknown = nodes.iter().filter(|node| !usual.contains_key(node.package())).count();
+        let count = nodes.len();
         if count == 0 || unknown * UNKNOWN_OF > count {
             return None;
         }
-        let running = nodes.by_ref().filter(|node| node.state() == BuildState::Running).count();
+        let running = nodes.iter().filter(|node| node.state() == BuildState::Running).count();
         let sum: Duration = left.iter().sum();
         let at_once = u32::try_from(running.max(1)).unwrap_or(u32::MAX);
         Some(self.longest_chain(&open, &left).max(sum / at_once))

@@ -20,6 +20,8 @@ pub struct TreeRow<'a> {
     pub depth: usize,
     /// The derivation.
     pub node: &'a BuildNode,
+    /// Whether it is there, though this Nix did not build it.
+    pub is_made_elsewhere: bool,
 }
 
 /// How much of the order between derivations is known.
@@ -133,7 +135,7 @@ impl BuildTree {
     /// Returns each derivation once, below one that needs it, the most urgent first: what failed,
     /// what is built, what waits, what is done. Depth is 0 throughout while nothing was read.
     pub fn rows(&self) -> Vec<TreeRow<'_>> {
-        let urgency = self.urgency();
+        let (urgency, is_made_elsewhere) = (self.urgency(), self.made_elsewhere());
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         order.sort_by_key(|index| (urgency[*index], *index));
         let is_top = |index: &&usize| {
@@ -151,7 +153,7 @@ impl BuildTree {
                 continue;
             }
             let node = &self.nodes[index];
-            rows.push(TreeRow { depth, node });
+            rows.push(TreeRow { depth, node, is_made_elsewhere: is_made_elsewhere[index] });
             let inputs = self.edges.inputs(node.drv()).iter();
             let mut below: Vec<usize> =
                 inputs.filter_map(|input| self.by_drv.get(input).copied()).collect();
@@ -159,6 +161,34 @@ impl BuildTree {
             open.extend(below.into_iter().map(|index| (depth + 1, index)));
         }
         rows
+    }
+
+    /// Returns of each derivation whether it is there, though this Nix did not build it: something that needs
+    /// it, near or far, has begun, and Nix begins nothing of which an input is missing. Another process built
+    /// or fetched it, such as the build of another host.
+    pub(super) fn made_elsewhere(&self) -> Vec<bool> {
+        let has_begun = |state| {
+            matches!(state, BuildState::Running | BuildState::Built | BuildState::Interrupted)
+        };
+        let begun = self.nodes.iter().enumerate().filter(|(_, node)| has_begun(node.state));
+        let mut open: Vec<usize> = begun.map(|(index, _)| index).collect();
+        let mut found = vec![false; self.nodes.len()];
+        while let Some(index) = open.pop() {
+            for input in self.inputs_of(index) {
+                let is_left = match self.nodes[input].state {
+                    BuildState::Planned | BuildState::Waiting(_) => true,
+                    BuildState::Running
+                    | BuildState::Built
+                    | BuildState::Failed
+                    | BuildState::DependencyFailed
+                    | BuildState::Interrupted => false,
+                };
+                if is_left && !std::mem::replace(&mut found[input], true) {
+                    open.push(input);
+                }
+            }
+        }
+        found
     }
 
     /// Returns how urgent each derivation is, the most urgent of what it needs counted in; 0 first.

@@ -8,7 +8,7 @@
 use crate::dash::panes::logs::asked::BuildLines;
 use crate::fleet::{Fetched, StorePath, duration, printable_line};
 use crate::nix::activity::{
-    ActivityLog, BuildNode, BuildState, CopyDirection, CopyState, FailureKind, PathCopy, words,
+    ActivityLog, BuildState, CopyDirection, CopyState, FailureKind, PathCopy, TreeRow, words,
 };
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub struct BuildRow {
     pub package: String,
     /// How it stands.
     pub state: BuildState,
+    /// Whether it is there, though this Nix did not build it.
+    pub is_made_elsewhere: bool,
     /// How long it took, or takes so far.
     pub time: Option<Duration>,
     /// How long it usually takes.
@@ -115,6 +117,7 @@ pub fn activity_shown(
     for (log, now) in logs {
         for row in log.tree().rows() {
             let few = match row.node.state() {
+                BuildState::Planned | BuildState::Waiting(_) if row.is_made_elsewhere => Some(0),
                 BuildState::Built => Some(0),
                 BuildState::DependencyFailed => Some(1),
                 BuildState::Planned => Some(2),
@@ -132,7 +135,7 @@ pub fn activity_shown(
                 hidden += 1;
                 continue;
             }
-            shown.builds.push(build_row(log, row.depth, row.node, *now, usual));
+            shown.builds.push(build_row(log, &row, *now, usual));
         }
         shown.transfers.extend(log.copies().iter().map(|copy| transfer_row(copy, *now)));
         shown.failure = shown.failure.take().or_else(|| failure_shown(log));
@@ -178,16 +181,19 @@ fn name_of(path: &str) -> String {
 
 fn build_row(
     log: &ActivityLog,
-    depth: usize,
-    node: &BuildNode,
+    row: &TreeRow<'_>,
     now: Duration,
     usual: &dyn Fn(&str) -> Option<Duration>,
 ) -> BuildRow {
+    let node = row.node;
     let phase = node.phase().map(|(phase, _)| phase.to_owned());
     let machine = node.machine().map(|machine| format!("on {machine}"));
     let at_work =
         || phase.clone().into_iter().chain(machine.clone()).collect::<Vec<_>>().join(", ");
     let words = match node.state() {
+        BuildState::Planned | BuildState::Waiting(_) if row.is_made_elsewhere => {
+            "built elsewhere".to_owned()
+        }
         BuildState::Running => at_work(),
         BuildState::Failed => {
             node.said().or_else(|| node.reason().map(str::to_owned)).unwrap_or_default()
@@ -200,11 +206,12 @@ fn build_row(
         BuildState::Built => String::new(),
     };
     BuildRow {
-        depth,
+        depth: row.depth,
         drv: node.drv().to_owned(),
         name: name_of(node.drv()),
         package: node.package().to_owned(),
         state: node.state(),
+        is_made_elsewhere: row.is_made_elsewhere,
         time: node.time(now),
         usual: usual(node.package()),
         words,

@@ -143,7 +143,7 @@ impl BuildColumns {
         columns: u16,
         is_selected: bool,
     ) -> Line<'static> {
-        let (sign, role) = sign(row.state);
+        let (sign, role) = sign(row);
         let name = format!("{}{}", " ".repeat(indent(row)), row.name);
         let name = left(&name, self.name);
         let quiet = matches!(row.state, BuildState::Built | BuildState::Planned);
@@ -191,9 +191,10 @@ fn indent(row: &BuildRow) -> usize {
     row.depth.min(8) * 2
 }
 
-/// Returns the sign of a state.
-fn sign(state: BuildState) -> (char, Role) {
-    match state {
+/// Returns the sign of how a derivation stands.
+fn sign(row: &BuildRow) -> (char, Role) {
+    match row.state {
+        BuildState::Planned | BuildState::Waiting(_) if row.is_made_elsewhere => ('✓', Role::Dim),
         BuildState::Failed => ('✗', Role::Error),
         BuildState::Interrupted => ('▲', Role::Warn),
         BuildState::Running => ('◐', Role::Busy),

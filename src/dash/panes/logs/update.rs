@@ -209,6 +209,11 @@ fn open(model: &mut Model, now: Timestamp) {
             let index = pane.build_index();
             let Some((_, _, shown)) = &pane.activity else { return };
             let Some(row) = shown.builds.get(index).cloned() else { return };
+            if row.is_made_elsewhere {
+                let text = format!("{} was built elsewhere: it has no log here", row.name);
+                model.say(text, false, now);
+                return;
+            }
             if matches!(row.state, BuildState::Planned | BuildState::Waiting(_)) {
                 model.say(format!("{} has not begun: it has no log yet", row.name), false, now);
                 return;

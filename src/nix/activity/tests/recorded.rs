@@ -96,6 +96,34 @@ fn with_the_derivations_it_is_known_because_of_which_one_another_was_not_built()
     }
 }
 
+#[test]
+fn what_begins_shows_that_what_it_needs_was_built_elsewhere() {
+    let made = |log: &ActivityLog| -> Vec<String> {
+        let rows = log.tree().rows().into_iter().filter(|row| row.is_made_elsewhere);
+        rows.map(|row| row.node.package().to_owned()).collect()
+    };
+    let mut log = fold(stream!("deps-2.26"));
+    learn(&mut log);
+    assert_eq!(made(&log), [""; 0], "what failed kept the rest from being begun");
+    // Another process builds zlib, and with that libgit: of this one, only the top is left to build.
+    let mut log = ActivityLog::new();
+    learn(&mut log);
+    let drvs: Vec<String> = fold(stream!("deps-2.26"))
+        .tree()
+        .nodes()
+        .iter()
+        .map(|node| node.drv().to_owned())
+        .collect();
+    for drv in &drvs {
+        log.tree_mut().index(drv);
+    }
+    assert_eq!(made(&log), [""; 0], "nothing has begun");
+    let top = log.tree_mut().start(&drvs[3], "", None);
+    assert_eq!(made(&log), ["libgit", "zlib", "openssl"]);
+    log.tree_mut().stop(top, None);
+    assert_eq!(made(&log), ["libgit", "zlib", "openssl"]);
+}
+
 /// Returns the path of the derivation that failed.
 fn causes_path(tree: &BuildTree) -> &str {
     tree.nodes().iter().find(|node| node.state() == BuildState::Failed).unwrap().drv()

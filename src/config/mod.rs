@@ -386,6 +386,18 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_are_to_be_trusted_are_shown_without_secrets() {
+        let text = "[hosts.a]\n[[tiers]]\nname = \"oracle\"\nkind = \"s3\"\n\
+            url = \"s3://b?endpoint=https://x&secret=hunter2\"\n\
+            access_key = { command = [\"sh\", \"x\"] }\nsecret_key = { env = \"X\" }\n\
+            [rollout]\ngates = [{ name = \"web\", url = \"https://host/up?key=hunter2\" }]\n";
+        let words = fleet(text).unwrap().named_words().join("\n");
+        assert!(words.contains("gate web, asked from here: https://host/up\n"), "{words}");
+        assert!(words.contains("sent to s3://b?endpoint=https://x: "), "{words}");
+        assert!(!words.contains("hunter2"), "{words}");
+    }
+
+    #[test]
     fn an_untrusted_file_keeps_names_and_addresses_and_nothing_that_runs_or_logs_in() {
         use crate::fleet::Access;
         let text = "[fleet]\nflake = \".\"\nssh_config = \"ssh\"\n[hosts.a]\ncheck = [\"true\"]\n\

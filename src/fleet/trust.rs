@@ -7,7 +7,7 @@
 
 use crate::fleet::{
     Access, Fleet, GateQuestion, Rollout, RootAccess, SecretSource, SecretText, SudoPassword,
-    TierKind,
+    TierKind, public_url,
 };
 use std::path::PathBuf;
 
@@ -133,7 +133,7 @@ impl Fleet {
                     Some(format!("gate {name} on each host, as root: {}", words.join(" ")))
                 }
                 GateQuestion::Url(url) => {
-                    Some(format!("gate {}, asked from here: {url}", gate.name))
+                    Some(format!("gate {}, asked from here: {}", gate.name, public_url(url)))
                 }
             });
         }
@@ -143,13 +143,15 @@ impl Fleet {
         for tier in &self.tiers {
             let name = &tier.name;
             if let TierKind::Cachix { api: Some(api) } = &tier.kind {
+                let api = public_url(api);
                 lines.push(format!("api of {name}, which gets its login too: {api}"));
             }
-            let to = tier.login_url();
+            let to = public_url(tier.login_url());
             for (key, source) in tier.access.login.secrets() {
                 lines.push(format!("{key} of {name}, sent to {to}: {source}"));
             }
-            lines.extend(tier.access.proxy.iter().map(|proxy| format!("proxy of {name}: {proxy}")));
+            let proxy = tier.access.proxy.as_deref().map(public_url);
+            lines.extend(proxy.map(|proxy| format!("proxy of {name}: {proxy}")));
         }
         lines.into_iter().map(|line| crate::fleet::printable_line(&line)).collect()
     }

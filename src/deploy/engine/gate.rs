@@ -4,7 +4,7 @@ use super::check;
 use super::context::RunContext;
 use super::scripts::{GATE, WELL};
 use crate::deploy::{GateAnswer, RunFacts};
-use crate::fleet::{Gate, GateQuestion, StorePath, printable_line};
+use crate::fleet::{Gate, GateQuestion, StorePath, printable_line, public_url};
 use crate::remote::{Output, RemoteError, Script};
 use futures_util::future::join_all;
 use std::error::Error;
@@ -147,7 +147,7 @@ fn judge_well(
 async fn ask_url(url: &str, limit: Duration) -> GateAnswer {
     // It is set already when anything asked a cache.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let shown = without_secrets(url);
+    let shown = public_url(url);
     let client = reqwest::Client::builder()
         .timeout(limit)
         .user_agent(concat!("nixdash/", env!("CARGO_PKG_VERSION")))
@@ -169,17 +169,6 @@ async fn ask_url(url: &str, limit: Duration) -> GateAnswer {
         )),
         Err(error) => GateAnswer::NotMade(format!("{shown}: {}", root_cause(error))),
     }
-}
-
-/// Returns an address as people may see it: without a login, a query and a fragment, any of which may
-/// hold a secret.
-fn without_secrets(url: &str) -> String {
-    let Ok(mut parsed) = reqwest::Url::parse(url) else { return "its address".to_owned() };
-    parsed.set_query(None);
-    parsed.set_fragment(None);
-    // An address that cannot have a login has none.
-    let _unchanged = (parsed.set_username(""), parsed.set_password(None));
-    parsed.to_string()
 }
 
 /// Returns whether the server's machine answered that nobody listens there.

@@ -95,7 +95,8 @@ pub struct SystemChanges {
     /// The size of the new system's closure.
     pub bytes_after: Option<u64>,
     /// Whether the new system is not built yet: then only new versions of packages that the old one
-    /// has are known, from derivations. What is added or removed, and sizes, are not.
+    /// has are known, from derivations and from what is there already of what they need. What is added or
+    /// removed, and sizes, are not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
 }

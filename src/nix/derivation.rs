@@ -34,7 +34,48 @@ impl Derivation {
         };
         let mut term = Term(text);
         term.skip("Derive(")?;
-        let outputs = term.list(|term| {
+        let outputs = term.outputs()?;
+        term.skip(",")?;
+        let inputs = term.inputs()?;
+        Some(Self { outputs: outputs.into_iter().collect(), inputs, local })
+    }
+}
+
+/// Reads the environment of a builder from the whole text of its derivation; none for what is no such text.
+pub fn environment(text: &str) -> Option<BTreeMap<String, String>> {
+    let mut term = Term(text);
+    term.skip("Derive(")?;
+    term.outputs()?;
+    term.skip(",")?;
+    term.inputs()?;
+    term.skip(",")?;
+    // Files, the system, the builder and its arguments.
+    term.list(Term::string)?;
+    term.skip(",")?;
+    term.string()?;
+    term.skip(",")?;
+    term.string()?;
+    term.skip(",")?;
+    term.list(Term::string)?;
+    term.skip(",")?;
+    let variables = term.list(|term| {
+        term.skip("(")?;
+        let name = term.string()?;
+        term.skip(",")?;
+        let value = term.string()?;
+        term.skip(")")?;
+        Some((name, value))
+    })?;
+    Some(variables.into_iter().collect())
+}
+
+/// What is left of a text in the `ATerm` format.
+struct Term<'a>(&'a str);
+
+impl Term<'_> {
+    /// Reads the outputs of a derivation, each with its path where that is known before it is built.
+    fn outputs(&mut self) -> Option<Vec<(String, Option<StorePath>)>> {
+        self.list(|term| {
             term.skip("(")?;
             let name = term.string()?;
             term.skip(",")?;
@@ -45,24 +86,21 @@ impl Derivation {
             term.string()?;
             term.skip(")")?;
             Some((name, StorePath::parse(&path).ok()))
-        })?;
-        term.skip(",")?;
-        let inputs = term.list(|term| {
+        })
+    }
+
+    /// Reads the derivations that one needs, each with the outputs that it needs of them.
+    fn inputs(&mut self) -> Option<Vec<(StorePath, Vec<String>)>> {
+        self.list(|term| {
             term.skip("(")?;
             let path = StorePath::parse(&term.string()?).ok()?;
             term.skip(",")?;
             let outputs = term.list(Term::string)?;
             term.skip(")")?;
             Some((path, outputs))
-        })?;
-        Some(Self { outputs: outputs.into_iter().collect(), inputs, local })
+        })
     }
-}
 
-/// What is left of a text in the `ATerm` format.
-struct Term<'a>(&'a str);
-
-impl Term<'_> {
     /// Passes over a text that must come next.
     fn skip(&mut self, text: &str) -> Option<()> {
         self.0 = self.0.strip_prefix(text)?;

@@ -179,8 +179,9 @@ pub fn compare_closures(
 }
 
 /// Returns what is known of a change before the new system is built: `before` are the names of the old
-/// closure, `coming` those of what must be built or fetched for the new one. Of what comes, much is only
-/// needed for building, so only packages that the old system has are compared.
+/// closure, `coming` those of all that the new one may be made of: what must be built or fetched for it, and what
+/// is there already of what that needs. Much of it is only needed for building, so only packages that the old
+/// system has are compared.
 pub fn compare_partially<'a>(
     before: impl IntoIterator<Item = &'a str>,
     coming: impl IntoIterator<Item = &'a str>,
@@ -198,11 +199,9 @@ pub fn compare_partially<'a>(
         }
     }
     let mut found = Vec::new();
-    for (name, mut package) in packages {
-        // A version that is not built again may stay: that none of it comes says nothing.
-        let new: BTreeSet<String> = package.after.difference(&package.before).cloned().collect();
-        if !new.is_empty() {
-            package.after = new;
+    for (name, package) in packages {
+        // What is fetched may need more than is named here: that no version comes says nothing.
+        if package.after.difference(&package.before).next().is_some() {
             found.extend(package.change(name.to_owned()));
         }
     }

@@ -3,6 +3,7 @@
 use crate::fleet::{
     ClosurePath, RestartPart, RestartReason, StorePath, SystemChanges, printable_line,
 };
+use crate::nix::derivation;
 use crate::nix::versions::{ClosureSide, ComparedPath, compare_closures, name_and_version};
 use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
 use std::collections::BTreeMap;
@@ -67,14 +68,48 @@ fn note(parts: &mut SystemParts, file: &str, what: &str) {
     parts.extend(part_of(file).map(|part| (part, printable_line(what))));
 }
 
+/// Returns the parts of a system that is not built yet, as its derivation says what it will link to: NixOS
+/// makes each of them by a line of the system's `buildCommand` (`nixos/modules/system/activation/top-level.nix`).
+/// A part that cannot be read there is left out.
+pub fn parts_of_derivation(text: &str) -> SystemParts {
+    let mut parts = SystemParts::new();
+    let Some(environment) = derivation::environment(text) else { return parts };
+    // What is written as a variable stands in the environment.
+    let meant = |word: &str| {
+        let word = word.trim_matches('"');
+        let value = word.strip_prefix('$').and_then(|name| environment.get(name));
+        value.map_or(word, String::as_str).to_owned()
+    };
+    let commands = environment.get("buildCommand").map(String::as_str).unwrap_or_default();
+    for line in commands.lines().map(str::trim) {
+        let made = if let Some(link) = line.strip_prefix("ln -s ") {
+            link.split_once(" $out/")
+        } else {
+            let written = line.strip_prefix("echo -n ");
+            written.and_then(|written| written.split_once(" > $out/"))
+        };
+        if let Some((what, file)) = made {
+            note(&mut parts, file.trim(), meant(what.trim()).trim());
+        }
+    }
+    parts
+}
+
 /// Says which parts of a new system are not those of the one that was started.
 pub fn restart_reasons(started: &SystemParts, new: &SystemParts) -> Vec<RestartReason> {
     let differs = |(part, before): (&RestartPart, &String)| {
-        let after = new.get(part).filter(|after| *after != before)?;
+        let after = new.get(part).filter(|after| identity(after) != identity(before))?;
         let (before, after) = (version_of(before), version_of(after));
         Some(RestartReason { part: *part, before, after })
     };
     started.iter().filter_map(differs).collect()
+}
+
+/// Returns what two parts are compared by: the path of the store that a file lies in. Which file of it a link
+/// leads to is known only where that path is there.
+fn identity(part: &str) -> &str {
+    let inside = part.strip_prefix("/nix/store/").and_then(|path| path.split('/').next());
+    inside.unwrap_or(part)
 }
 
 /// Reads what the script printed; none where it broke off.
@@ -190,6 +225,29 @@ mod tests {
         assert_eq!(phrases, ["kernel 6.12.57 → 6.12.58", "kernel parameters"]);
         assert_eq!(restart_reasons(&after, &after), []);
         assert_eq!(restart_reasons(&SystemParts::new(), &after), [], "nothing is known of it");
+    }
+
+    #[test]
+    fn the_parts_of_a_system_that_is_not_built_are_those_that_its_derivation_links_to() {
+        let path = |name: &str| format!("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}");
+        let (linux, systemd) = (path("linux-6.12.58"), path("systemd-258"));
+        let initrd = path("initrd-linux-6.12.58");
+        let text = format!(
+            r#"Derive([("out","{NEW}","","")],[],[],"x86_64-linux","/bin/sh",[],[("buildCommand","mkdir $out\nln -s \"$systemd\" $out/systemd\n  ln -s {linux}/bzImage $out/kernel\nln -s {linux}-modules $out/kernel-modules\necho -n \"$kernelParams\" > $out/kernel-params\nln -s {initrd}/initrd $out/initrd\nln -s {linux} $out/firmware\n"),("kernelParams","loglevel=4 x=\"y\""),("systemd","{systemd}")])"#
+        );
+        let parts = parts_of_derivation(&text);
+        assert_eq!(parts.len(), 5, "{parts:?}");
+        assert_eq!(parts[&RestartPart::Kernel], format!("{linux}/bzImage"));
+        assert_eq!(parts[&RestartPart::Systemd], systemd);
+        assert_eq!(parts[&RestartPart::Parameters], "loglevel=4 x=\"y\"");
+        let mut started = parts.clone();
+        // A link inside is followed only where the path is there.
+        started.insert(RestartPart::Initrd, format!("{initrd}/initrd.zst"));
+        assert_eq!(restart_reasons(&started, &parts), []);
+        started.insert(RestartPart::Kernel, format!("{}/bzImage", path("linux-6.12.57")));
+        let reasons = restart_reasons(&started, &parts);
+        assert_eq!(reasons[0].phrase(), "kernel 6.12.57 → 6.12.58");
+        assert_eq!((reasons.len(), parts_of_derivation("Derive([]").len()), (1, 0));
     }
 
     #[test]

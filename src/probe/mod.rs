@@ -44,7 +44,7 @@ pub use asking::{Asking, TierFuture, TierProbe, Tools};
 pub use build_log::{TierLog, build_log};
 pub use changes::{
     ComparedSystems, Comparison, SystemParts, compare as compare_systems, note_part,
-    restart_reasons,
+    parts_of_derivation, restart_reasons,
 };
 pub use checks::verify::{NarChoice, NarVerification, verify as verify_nars};
 pub use clock::{next_second, on_beat};

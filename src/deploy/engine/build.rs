@@ -1,6 +1,7 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
 use super::ancestry::source_of;
+use super::changes::UnbuiltSystem;
 use super::ear::NixEar;
 use super::fetch::{by_tier, why};
 use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
@@ -117,7 +118,8 @@ impl Compared {
         if self.is_rooted() {
             step.shared.note_rooted(&step.host.name, step.known.attempt);
         }
-        let changes = changes::with_dry_run(step, changes, found.as_ref()).await;
+        let unbuilt = UnbuiltSystem::read(&self.0.stdout);
+        let changes = changes::with_dry_run(step, changes, found.as_ref(), &unbuilt).await;
         Ok(Report::Compared {
             to_build: found.as_ref().map(|found| found.to_build),
             to_download: found.as_ref().map(|found| found.to_fetch),

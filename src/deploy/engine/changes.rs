@@ -1,17 +1,45 @@
 //! What changes on a host: found out before it does, from the store of the host that builds where the new
-//! system is there already, else from what Nix would build and fetch; and told when it is to be activated.
+//! system is there already, else from what Nix would build and fetch and what is there already of what that
+//! needs; and told when it is to be activated.
 //!
 //! Nothing here fails: what could not be found out is not known, and the plan says so.
 
 use super::step::Step;
 use crate::fleet::words::changes as words;
-use crate::fleet::{ClosurePath, PlannedChanges, StorePath, SystemChanges};
+use crate::fleet::{ClosurePath, PlannedChanges, StorePath, SystemChanges, printable_line};
 use crate::nix::dry_run::DryRun;
 use crate::nix::versions::compare_partially;
-use crate::probe::{ComparedSystems, closure, compare_systems, held_of, restart_reasons};
+use crate::probe::{
+    ComparedSystems, SystemParts, closure, compare_systems, held_of, parts_of_derivation,
+    restart_reasons,
+};
 
 /// How many of the names of what must be built are kept for the plan.
 const NAMED: usize = 20;
+
+/// What the host that builds has already of a system that is not built yet, and what the system's derivation says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct UnbuiltSystem {
+    /// The names of paths that are there and that the system may be made of.
+    there: Vec<String>,
+    /// What only a restart replaces of it.
+    parts: SystemParts,
+}
+
+impl UnbuiltSystem {
+    /// Reads it from what `compare.sh` printed.
+    pub(super) fn read(text: &str) -> Self {
+        let mut found = Self::default();
+        for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
+            match key {
+                "there" => found.there.push(printable_line(value)),
+                "derivation" => found.parts = parts_of_derivation(value),
+                _ => {}
+            }
+        }
+        found
+    }
+}
 
 /// What was found out, and which paths must be fetched for it.
 #[derive(Default)]
@@ -70,18 +98,20 @@ pub(super) async fn tell(step: &Step) {
     step.log(&words::summary(&changes)).await;
 }
 
-/// Adds what Nix would build and fetch; where the new system is not built yet, that is all that is
-/// known of it.
+/// Adds what Nix would build and fetch; where the new system is not there yet, this and what is there of it
+/// already is all that is known.
 pub(super) async fn with_dry_run(
     step: &Step,
     mut found: FoundChanges,
     dry_run: Option<&DryRun>,
+    unbuilt: &UnbuiltSystem,
 ) -> PlannedChanges {
     let Some(dry_run) = dry_run else { return with_tiers(step, found).await };
     found.planned.download_bytes = dry_run.download_bytes;
     found.planned.to_build = dry_run.build_names().take(NAMED).map(str::to_owned).collect();
-    if found.planned.system.is_none() && dry_run.to_build > 0 {
-        found.planned.system = partial(step, dry_run).await;
+    if found.planned.system.is_none() && dry_run.to_build + dry_run.to_fetch > 0 {
+        found.planned.restart = restart_reasons(&step.known.preflight.started, &unbuilt.parts);
+        found.planned.system = partial(step, dry_run, unbuilt).await;
     }
     if dry_run.to_fetch > 0 {
         // What the host that builds lacks is what a tier must have.
@@ -105,8 +135,8 @@ pub(super) async fn with_tiers(step: &Step, found: FoundChanges) -> PlannedChang
     planned
 }
 
-/// Compares what runs with what would be built and fetched.
-async fn partial(step: &Step, dry_run: &DryRun) -> Option<SystemChanges> {
+/// Compares what runs with what would be built and fetched, and what is there already of what that needs.
+async fn partial(step: &Step, dry_run: &DryRun, unbuilt: &UnbuiltSystem) -> Option<SystemChanges> {
     let runner = step.runner.as_ref();
     step.known.preflight.running.as_ref()?;
     let running = match closure(runner, &step.host.name).await {
@@ -118,6 +148,7 @@ async fn partial(step: &Step, dry_run: &DryRun) -> Option<SystemChanges> {
     };
     let before = running.paths.iter().map(|entry| StorePath::name(&entry.path));
     let fetched = dry_run.fetch.iter().map(StorePath::name);
-    let coming = dry_run.build_names().chain(fetched);
+    let there = unbuilt.there.iter().map(String::as_str);
+    let coming = dry_run.build_names().chain(fetched).chain(there);
     Some(compare_partially(before, coming))
 }

@@ -1,8 +1,8 @@
 //! What changes from one system to another, as lines for the command line and the screen.
 
 use crate::fleet::{
-    ChangeKind, Generations, HostPlan, PackageChange, PlannedChanges, RestartReason, Route,
-    SystemChanges, bytes,
+    ChangeKind, Generations, HostPlan, PackageChange, PlannedChanges, RestartReason,
+    Route, SystemChanges, bytes,
 };
 
 /// Returns a size that grew or shrank, with its sign: `+3.20 MB`, `-12 B`, `±0 B`.
@@ -97,7 +97,7 @@ pub fn of_plan(host: &HostPlan) -> Vec<String> {
     } else if host.running.is_some() && !host.unchanged {
         lines.push("what changes is not known: no host that was asked has both systems".to_owned());
     }
-    lines.extend(held(changes));
+    lines.extend(held(host, changes));
     lines.extend(restart(&changes.restart));
     if host.reboots {
         lines.push("it is restarted when its new system is permanent".to_owned());
@@ -105,11 +105,19 @@ pub fn of_plan(host: &HostPlan) -> Vec<String> {
     lines
 }
 
-/// Says which tiers hold how much of what must be fetched.
-fn held(changes: &PlannedChanges) -> Option<String> {
+/// Says which tiers hold how much of what the host fetches, or of what the host that builds must download first:
+/// while it lacks something, nobody knows yet what the host fetches in the end.
+fn held(host: &HostPlan, changes: &PlannedChanges) -> Option<String> {
     let total = changes.held.values().next()?.total;
     let tiers = changes.held.iter().map(|(tier, share)| format!("{} in {tier}", share.have));
-    Some(format!("of {total} paths to fetch: {}", tiers.collect::<Vec<_>>().join(", ")))
+    let tiers = tiers.collect::<Vec<_>>().join(", ");
+    let is_built = changes.system.as_ref().is_some_and(|system| !system.partial);
+    Some(match host.to_download {
+        Some(1..) if !is_built => {
+            format!("of {total} paths that {} downloads: {tiers}", host.build_on())
+        }
+        Some(_) | None => format!("of {total} paths to fetch: {tiers}"),
+    })
 }
 
 /// Says why a restart is needed until all of a system is new; nothing where none is.
@@ -162,7 +170,7 @@ pub fn notes(generations: &Generations) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::RestartPart;
+    use crate::fleet::{RestartPart, Share, StorePath};
 
     fn change(name: &str, kind: ChangeKind, before: &[&str], after: &[&str]) -> PackageChange {
         let owned = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
@@ -204,6 +212,37 @@ mod tests {
             summary(&partial),
             "no package changes its version, partial, because it is not built yet"
         );
+    }
+
+    #[test]
+    fn what_the_builder_downloads_is_not_called_what_the_host_fetches() {
+        let system = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung-1";
+        let share = Share { have: 9, total: 12 };
+        let changes = PlannedChanges {
+            held: [("nixos".to_owned(), share)].into(),
+            ..PlannedChanges::default()
+        };
+        let mut host = HostPlan {
+            host: "samsung".to_owned(),
+            goal: None,
+            route: Route::Push { builder: "p620".to_owned() },
+            why: None,
+            toplevel: StorePath::parse(system).unwrap(),
+            drv: None,
+            running: None,
+            to_build: Some(1),
+            to_download: Some(12),
+            changes: Some(Box::new(changes)),
+            generation: None,
+            reboots: false,
+            wave: None,
+            unchanged: false,
+            notes: Vec::new(),
+            findings: Vec::new(),
+        };
+        assert_eq!(of_plan(&host), ["of 12 paths that p620 downloads: 9 in nixos"]);
+        (host.to_build, host.to_download) = (Some(0), Some(0));
+        assert_eq!(of_plan(&host), ["of 12 paths to fetch: 9 in nixos"]);
     }
 
     #[test]

@@ -57,6 +57,15 @@ fn a_derivation_is_read_up_to_its_inputs() {
 }
 
 #[test]
+fn the_environment_of_a_builder_is_read_with_what_is_escaped_in_it() {
+    let text = r#"Derive([("out","/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a","","")],[("/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b.drv",["out"])],[],"x86_64-linux","/bin/sh",["-e","b.sh"],[("name","a"),("buildCommand","one \"two\"\nthree")])"#;
+    let found = environment(text).unwrap();
+    assert_eq!(found["name"], "a");
+    assert_eq!(found["buildCommand"], "one \"two\"\nthree");
+    assert_eq!(environment("Derive([],[],[]"), None, "only its beginning");
+}
+
+#[test]
 fn what_is_no_derivation_is_none() {
     for text in ["", "Derive(", "Derive([(\"out\",\"", "DrvWithVersion(\"xp-dyn-drv\",[],[],[]"] {
         assert_eq!(Derivation::parse(text), None, "{text}");

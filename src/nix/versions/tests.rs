@@ -187,6 +187,13 @@ fn before_it_is_built_only_packages_that_are_there_are_compared() {
 }
 
 #[test]
+fn a_version_that_is_still_needed_does_not_go_when_another_comes() {
+    let found = compare_partially(["python3-3.12.1"], ["python3-3.12.1", "python3-3.13.0"]);
+    assert_eq!(found.packages[0].kind, ChangeKind::Changed);
+    assert_eq!(found.packages[0].versions(), "3.13.0");
+}
+
+#[test]
 fn one_of_several_versions_that_goes_is_a_change_and_no_removal() {
     let path = |side, name: &str| ComparedPath { side, name: name.to_owned(), bytes: 1 };
     let found = compare_closures(

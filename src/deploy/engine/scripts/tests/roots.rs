@@ -101,6 +101,62 @@ fn a_derivation_that_is_not_valid_any_more_is_told_though_its_file_is_left() {
     assert!(!host.path("nix/var/nix/gcroots/nixdash/gone.drv").is_symlink(), "nothing to keep");
 }
 
+#[test]
+fn what_is_there_of_a_system_that_is_not_built_is_found_with_its_closure_and_without_compilers() {
+    let host = FolderHost::new();
+    let at = |name: &str| host.path("nix/store").join(name).display().to_string();
+    let derivation = |outputs: &[&str], inputs: &str, files: &str| {
+        let output = |name: &&str| {
+            let (output, path) = name.split_once('=').unwrap();
+            format!("(\"{output}\",\"{}\",\"\",\"\")", at(path))
+        };
+        let outputs = outputs.iter().map(output).collect::<Vec<_>>().join(",");
+        format!(
+            "Derive([{outputs}],[{inputs}],[{files}],\"x86_64-linux\",\"/bin/sh\",[],[(\"a\",\"b\")])"
+        )
+    };
+    let needs = |drv: &str, outputs: &str| format!("(\"{}\",[{outputs}])", at(drv));
+    let inputs = [
+        needs("linux.drv", "\"modules\",\"out\""),
+        needs("0-stdenv-linux.drv", "\"out\""),
+        needs("gone.drv", "\"out\""),
+    ];
+    let files = format!("\"{}\",\"{}\"", at("config.nix"), at("away.nix"));
+    host.write("nix/store/top.drv", &derivation(&["out=top"], &inputs.join(","), &files));
+    let linux = ["dev=linux-dev", "modules=linux-modules", "out=linux"];
+    host.write("nix/store/linux.drv", &derivation(&linux, "", ""));
+    host.write("nix/store/0-stdenv-linux.drv", &derivation(&["out=stdenv"], "", ""));
+    for there in ["linux", "linux-dev", "linux-modules", "stdenv", "config.nix", "broken"] {
+        host.write(&format!("nix/store/{there}"), "");
+    }
+    // The made-up store prefixes the closure of a path with glibc; `broken` is not valid.
+    let nix = "#!/bin/sh
+case $1 in
+--check-validity) for path; do case $path in */broken) echo \"$path\" ;; esac; done; exit 1 ;;
+--realise) echo 'this derivation will be built:' >&2; exit 0 ;;
+--query)
+	shift 2
+	case \"$*\" in */broken*) exit 1 ;; esac
+	for path in glibc-2.42 \"$@\"; do printf '/nix/store/%032d-%s\\n' 0 \"${path##*/}\"; done ;;
+esac
+";
+    host.program("bin/nix-store", nix);
+    let (drv, root) = (at("top.drv"), root(&host, "samsung"));
+    let there = || {
+        let text = host.run(COMPARE, &[&drv, "/nix/store/x", &root, "", "", ""]);
+        let lines = text.lines().filter_map(|line| line.strip_prefix("there\t"));
+        let mut names: Vec<String> = lines.map(str::to_owned).collect();
+        names.sort_unstable();
+        assert!(text.contains("\nderivation\tDerive([(\"out\",\""), "{text}");
+        names
+    };
+    let expected = ["config.nix", "glibc-2.42", "linux", "linux-modules"];
+    assert_eq!(there(), expected);
+    let with_broken = format!("{files},\"{}\"", at("broken"));
+    host.write("nix/store/top.drv", &derivation(&["out=top"], &inputs.join(","), &with_broken));
+    assert_eq!(there(), expected, "what is not valid is left out, and the rest is found");
+}
+
 /// Returns where a root of that name lies.
 fn root(host: &FolderHost, name: &str) -> String {
     host.path("nix/var/nix/gcroots/nixdash").join(name).display().to_string()

@@ -57,6 +57,9 @@ fn missing(ear: &NixEar<'_>) -> Option<(String, String, String)> {
     match report.kind {
         FailureKind::Builder | FailureKind::Memory | FailureKind::Disk | FailureKind::TimedOut => {}
         FailureKind::CacheDown
+        | FailureKind::CacheLacksFile
+        | FailureKind::CacheFailing
+        | FailureKind::CacheCorrupt
         | FailureKind::HashMismatch
         | FailureKind::Evaluation
         | FailureKind::Interrupted

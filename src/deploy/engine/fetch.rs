@@ -3,14 +3,14 @@
 use super::ear::NixEar;
 use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::push;
-use super::routes::turn;
+use super::routes::{after_given_up, turn};
 use super::scripts::FETCH;
 use super::step::{PlainLog, Step};
 use super::verify::check;
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Fetched, Fleet, Outcome, Route, TakenRoute, Tier};
-use crate::nix::activity::{ActivityLog, NixFailure};
+use crate::nix::activity::{ActivityLog, FailureKind, NixFailure};
 use crate::nix::settings::bare_url;
 use crate::remote::job::{Job, JobKind, JobState};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub(super) fn job_name(taken: &TakenRoute) -> String {
 }
 
 /// Brings the system to the target by its way, and by the next one that works when a cache fails. Says
-/// what came from where, and by which way.
+/// what came from where, and by which way; where all ways fail, what went wrong first comes first.
 pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
     loop {
         let taken = step.taken();
@@ -44,7 +44,10 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
         };
         match fetched {
             Ok(fetched) => return Ok(Report::Fetched { fetched, taken }),
-            Err(failure) => another_way(step, failure).await?,
+            Err(failure) => {
+                let turned = another_way(step, failure).await;
+                turned.map_err(|last| after_given_up(&taken, last))?;
+            }
         }
     }
 }
@@ -121,19 +124,27 @@ async fn pull_once(
     Ok((state, lines.finish().await))
 }
 
-/// What stands in Nix's message about a transfer that broke off after the server had begun to answer.
-const BROKEN_OFF: &str = "(curl error: ";
-
 /// Says why a process of Nix failed that ended with this exit code, and which kind of failure that
-/// is: a cache that is down, or breaks off in the middle, is no failed build.
+/// is: a cache that is down, breaks off in the middle, or does not give what it says it has, is no failed build.
 pub(super) fn why(failure: Option<NixFailure>, exit: i32, code: Code) -> (Code, String) {
-    match failure {
-        Some(NixFailure { is_cache_down, text }) if is_cache_down || text.contains(BROKEN_OFF) => {
-            (Code::NotReached, text)
-        }
-        Some(NixFailure { text, .. }) => (code, text),
-        None => (code, format!("nix-store exited with {exit}")),
-    }
+    let Some(NixFailure { kind, text }) = failure else {
+        return (code, format!("nix-store exited with {exit}"));
+    };
+    let code = match kind {
+        FailureKind::CacheDown => Code::NotReached,
+        FailureKind::CacheLacksFile => Code::PathMissing,
+        FailureKind::CacheFailing => Code::ServerFailing,
+        FailureKind::CacheCorrupt => Code::AnswerUnexpected,
+        FailureKind::Builder
+        | FailureKind::HashMismatch
+        | FailureKind::Memory
+        | FailureKind::Disk
+        | FailureKind::TimedOut
+        | FailureKind::Evaluation
+        | FailureKind::Interrupted
+        | FailureKind::Other => code,
+    };
+    (code, text)
 }
 
 /// Names the tiers that served; a URL that no tier has stays a URL.
@@ -252,10 +263,19 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_that_breaks_off_is_the_fault_of_the_cache() {
-        let text = "unable to download 'http://x/nar/x.nar': HTTP error 200 ('OK') (curl error: Timeout was reached)";
-        let failure = |text: &str| Some(NixFailure { is_cache_down: false, text: text.to_owned() });
-        assert_eq!(why(failure(text), 1, Code::FetchFailed).0, Code::NotReached);
-        assert_eq!(why(failure("no signature"), 1, Code::FetchFailed).0, Code::FetchFailed);
+    fn a_cache_that_does_not_give_what_it_has_lets_another_way_be_tried() {
+        for (kind, is_of_tier) in [
+            (FailureKind::CacheDown, true),
+            (FailureKind::CacheLacksFile, true),
+            (FailureKind::CacheFailing, true),
+            (FailureKind::CacheCorrupt, true),
+            (FailureKind::Disk, false),
+            (FailureKind::Other, false),
+        ] {
+            let failure = NixFailure { kind, text: "x".to_owned() };
+            let (code, text) = why(Some(failure), 1, Code::FetchFailed);
+            assert_eq!(Failure::failed(code, text).is_of_tier(), is_of_tier, "{kind:?}");
+        }
+        assert_eq!(why(None, 1, Code::FetchFailed).0, Code::FetchFailed);
     }
 }

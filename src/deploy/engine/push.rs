@@ -53,8 +53,9 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     match exit {
         Some(0) => Ok(copied(builder, log.fetched())),
         Some(code) => {
-            let (code, said) = why(log.failure(), code, Code::FetchFailed);
-            Err(refused(step, builder, code, &said))
+            // No cache takes part that could be at fault.
+            let (_, said) = why(log.failure(), code, Code::FetchFailed);
+            Err(refused(step, builder, &said))
         }
         None => {
             let job = format!("the copy from {builder} to {}", step.host.name);
@@ -153,7 +154,7 @@ async fn copy_in_session(
 }
 
 /// Says that a target did not take what was copied, and what it asks for.
-fn refused(step: &Step, builder: &str, code: Code, said: &str) -> Failure {
+fn refused(step: &Step, builder: &str, said: &str) -> Failure {
     let name = &step.host.name;
     let is_unsigned =
         ["lacks a signature", "not signed by any"].iter().any(|part| said.contains(part));
@@ -165,7 +166,7 @@ fn refused(step: &Step, builder: &str, code: Code, said: &str) -> Failure {
         );
         (Code::SignatureMissing, hint)
     } else {
-        (code, String::new())
+        (Code::FetchFailed, String::new())
     };
     let failure = format!("{builder} could not copy the system to {name}: {said}{hint}");
     Failure { outcome: Outcome::Failed, reason: Reason::new(code, failure) }

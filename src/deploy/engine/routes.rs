@@ -26,9 +26,9 @@ impl Step {
     }
 
     /// Turns to another way, since the one before failed.
-    fn turn_to(&self, route: Route, why: String) {
+    fn turn_to(&self, route: Route, why: Reason) {
         let TakenRoute { route: before, mut given_up } = self.taken();
-        given_up.push(GivenUpRoute { route: before, why });
+        given_up.push(GivenUpRoute { route: before, why: why.text, code: Some(why.code) });
         let mut routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.insert(self.host.name.clone(), TakenRoute { route, given_up });
     }
@@ -201,20 +201,20 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
                 step.log(&format!("{} holds the whole system: it comes from there", tier.name))
                     .await;
                 let (builder, tier) = (builder.clone(), tier.name.clone());
-                step.turn_to(Route::ViaCache { builder, tier }, why);
+                step.turn_to(Route::ViaCache { builder, tier }, failure.reason);
                 return Ok(());
             }
-            Err(failure) if failure.outcome == Outcome::Offline => return Err(failure),
-            Err(failure) => tried.push(failure.reason.text),
+            Err(other) if other.outcome == Outcome::Offline => return Err(other),
+            Err(other) => tried.push(other.reason.text),
         }
     }
     match push_way::prepare(step, builder).await {
         Ok(_) => {
             step.log(&format!("{builder} copies it straight to {}", step.host.name)).await;
-            step.turn_to(Route::Push { builder: builder.clone() }, why);
+            step.turn_to(Route::Push { builder: builder.clone() }, failure.reason);
             Ok(())
         }
-        Err(failure) if failure.outcome == Outcome::Offline => Err(failure),
+        Err(no_push) if no_push.outcome == Outcome::Offline => Err(no_push),
         Err(no_push) => {
             tried.push(no_push.reason.text);
             for other in &tried {
@@ -236,6 +236,20 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             Err(Failure { reason: Reason::new(failure.reason.code, text), ..failure })
         }
     }
+}
+
+/// Puts why the first way was given up before the failure that ended the last one: what went wrong first is what
+/// must be mended. A host that is away, and a job that somebody ended, failed by no way.
+pub(super) fn after_given_up(taken: &TakenRoute, last: Failure) -> Failure {
+    let is_of_way = last.outcome == Outcome::Failed && last.reason.code != Code::JobEnded;
+    let Some(first) = taken.given_up.first().filter(|_| is_of_way) else { return last };
+    let text = format!(
+        "{}; after that, {} failed too: {}",
+        without_question(&first.why),
+        taken.route.words(),
+        last.reason.text
+    );
+    Failure { reason: Reason::new(first.code.unwrap_or(last.reason.code), text), ..last }
 }
 
 /// Returns the caches that may be turned to, in the order of hosts.toml: those with a key that were not
@@ -292,6 +306,27 @@ mod tests {
     }
 
     #[test]
+    fn what_went_wrong_first_stays_the_headline() {
+        let via = Route::ViaCache { builder: "p620".into(), tier: "cache".into() };
+        let why = "no answer; is it on?".to_owned();
+        let given_up = vec![GivenUpRoute { route: via, why, code: Some(Code::NotReached) }];
+        let taken = TakenRoute { route: Route::Push { builder: "p620".into() }, given_up };
+        let unsigned = Failure::failed(Code::SignatureMissing, "p620 could not copy it");
+        let told = after_given_up(&taken, unsigned.clone()).reason;
+        assert_eq!(told.code, Code::NotReached);
+        assert_eq!(
+            told.text,
+            "no answer; after that, push from p620 failed too: p620 could not copy it"
+        );
+        let offline = Failure { outcome: Outcome::Offline, ..unsigned.clone() };
+        assert_eq!(after_given_up(&taken, offline.clone()), offline);
+        let ended = Failure::failed(Code::JobEnded, "x");
+        assert_eq!(after_given_up(&taken, ended.clone()), ended, "on purpose");
+        let first = TakenRoute { given_up: Vec::new(), ..taken };
+        assert_eq!(after_given_up(&first, unsigned.clone()), unsigned);
+    }
+
+    #[test]
     fn caches_are_turned_to_once_each_and_only_where_they_have_a_key() {
         let key = crate::nix::signature::parse_public_key(
             "x-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=",
@@ -314,7 +349,7 @@ mod tests {
         };
         let first = TakenRoute { route: via("p620"), given_up: Vec::new() };
         assert_eq!(names(&first), ["one", "two"]);
-        let given_up = vec![GivenUpRoute { route: via("p620"), why: "down".into() }];
+        let given_up = vec![GivenUpRoute { route: via("p620"), why: "down".into(), code: None }];
         assert_eq!(names(&TakenRoute { route: via("one"), given_up }), ["two"]);
     }
 }

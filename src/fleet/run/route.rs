@@ -1,5 +1,6 @@
 //! Where a system is built and how its bytes reach the target: what is asked for, and what is done.
 
+use crate::fleet::Code;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -47,6 +48,9 @@ pub struct GivenUpRoute {
     pub route: Route,
     /// Why.
     pub why: String,
+    /// What kind of thing that is; none in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
 }
 
 /// By which way a host really got its system.

@@ -1,7 +1,7 @@
 //! Why a process of Nix failed: which of all that it said names the cause.
 //!
 //! The last error often says only that something needed is not there. Before it stands why: a
-//! builder that failed, a cache that does not answer, a signature that nobody trusts. An error with
+//! builder that failed, a cache that does not answer or lacks what it promised, a signature that nobody trusts. An error with
 //! a trace names its cause in its last line, and its first is empty. What the failed builder itself
 //! said is told by `telling.rs`.
 
@@ -12,13 +12,13 @@ use super::tree::BuildTree;
 use crate::fleet::printable_line;
 use crate::nix::eval_error;
 use crate::nix::settings::bare_url;
+use std::collections::VecDeque;
 
 /// Why a process of Nix failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NixFailure {
-    /// Whether a cache could not be reached, and nothing else went wrong: the build itself did not
-    /// fail.
-    pub is_cache_down: bool,
+    /// What kind of failure it was.
+    pub kind: FailureKind,
     /// The cause, as one printable line.
     pub text: String,
 }
@@ -28,6 +28,12 @@ pub struct NixFailure {
 pub enum FailureKind {
     /// A cache could not be reached, and nothing else went wrong.
     CacheDown,
+    /// A cache lacks a file that it said it has, and nothing else went wrong.
+    CacheLacksFile,
+    /// A cache answered with an error, and nothing else went wrong.
+    CacheFailing,
+    /// What a cache sent is not what it said it would be, and nothing else went wrong.
+    CacheCorrupt,
     /// A builder failed.
     Builder,
     /// What was fetched has another hash than the expression says.
@@ -92,18 +98,36 @@ pub(super) struct FailureLog {
     last_error: Option<String>,
     /// The first message that names a cause, not only that something needed failed.
     cause: Option<String>,
+    /// The first message by which a cache is given up that answers and does not give what it promised. Nix
+    /// may go on after it, so whatever fails by itself counts more.
+    refused: Option<(FailureKind, String)>,
     /// The first message by which a cache is given up that cannot be reached.
     unreachable: Option<String>,
     /// The last lines that are not of Nix's format, from the last that begins with an error.
     plain: Vec<String>,
     /// Whether the last error has a trace of an evaluation.
     is_traced: bool,
-    /// The path that was asked for last, and where.
-    asked: Option<(String, String)>,
+    /// The path that each cache was asked for last; the cache that was asked last stands last.
+    asked: Vec<AskedPath>,
+    /// The files that were asked for last, each with the path that it holds: several come at once.
+    files: VecDeque<(String, AskedPath)>,
+    /// The paths that were begun to be fetched last.
+    fetched: VecDeque<AskedPath>,
 }
 
+/// A path that was asked for somewhere.
+#[derive(Clone, Debug)]
+struct AskedPath {
+    path: String,
+    /// The cache, as a URL without settings.
+    from: String,
+}
+
+/// How many files and paths are remembered: more than Nix fetches at once, since a message about one comes soon.
+const REMEMBERED: usize = 256;
+
 /// What stands in a message that names a cause.
-const CAUSES: [&str; 12] = [
+const CAUSES: [&str; 10] = [
     "builder for '",
     "' timed out after ",
     ".drv file timed out after ",
@@ -111,12 +135,29 @@ const CAUSES: [&str; 12] = [
     ".drv file killed after writing more than ",
     "fixed-output derivations must not reference",
     "hash mismatch",
-    "does not exist in binary cache",
     "lacks a signature by a trusted key",
     "not signed by any of the keys",
     "No space left on device",
-    "failed to read compressed data",
 ];
+
+/// What stands in a message that a cache lacks a file that it promised.
+const LACKS_FILE: &str = "does not exist in binary cache";
+
+/// What stands in a message that a cache sent something else than it promised.
+const CORRUPT: [&str; 6] = [
+    "hash mismatch importing path",
+    "size mismatch importing path",
+    "failed to read compressed data",
+    "error while decompressing",
+    "input doesn't look like a Nix archive",
+    "bad archive",
+];
+
+/// What stands in an address of a file that only caches have.
+const OF_CACHES: [&str; 3] = ["/nar/", ".narinfo", ".nar."];
+
+/// What stands in a message about a transfer that broke off after the server had begun to answer.
+const BROKEN_OFF: &str = "(curl error: ";
 
 /// How many lines of a plain error are kept.
 const PLAIN_LINES: usize = 200;
@@ -133,8 +174,30 @@ const AGAIN: &str = "; retrying ";
 impl FailureLog {
     /// Keeps that a path is asked for somewhere.
     pub(super) fn note_asked(&mut self, path: &str, from: &str) {
-        if path.starts_with('/') {
-            self.asked = Some((printable_line(path), printable_line(bare_url(from))));
+        if !path.starts_with('/') {
+            return;
+        }
+        let asked = AskedPath { path: printable_line(path), from: printable_line(bare_url(from)) };
+        self.asked.retain(|other| other.from != asked.from);
+        self.asked.push(asked);
+    }
+
+    /// Keeps that a path begins to be fetched from somewhere.
+    pub(super) fn note_fetched(&mut self, path: &str, from: &str) {
+        self.note_asked(path, from);
+        self.fetched.extend(self.asked.last().cloned());
+        if self.fetched.len() > REMEMBERED {
+            self.fetched.pop_front();
+        }
+    }
+
+    /// Keeps that a file is downloaded which holds a path of a cache.
+    pub(super) fn note_file(&mut self, url: &str, path: &str, from: &str) {
+        let Some(name) = url.rsplit('/').next().filter(|name| !name.is_empty()) else { return };
+        let held = AskedPath { path: printable_line(path), from: printable_line(bare_url(from)) };
+        self.files.push_back((printable_line(name), held));
+        if self.files.len() > REMEMBERED {
+            self.files.pop_front();
         }
     }
 
@@ -153,7 +216,12 @@ impl FailureLog {
         if level > 1 {
             return;
         }
-        if self.cause.is_none() {
+        if let Some((at, kind)) = refusal(lines) {
+            if self.refused.is_none() {
+                let text = format!("{}{}", plain(&lines[at]), hashes(&lines[at..]));
+                self.refused = Some((kind, self.with_cache(&text)));
+            }
+        } else if self.cause.is_none() {
             let is_cause = |line: &String| CAUSES.iter().any(|sign| line.contains(sign));
             if let Some(at) = lines.iter().position(is_cause) {
                 let text = format!("{}{}", plain(&lines[at]), hashes(&lines[at..]));
@@ -194,39 +262,70 @@ impl FailureLog {
 
     /// Adds to what names no path the one that was asked for, and where that was.
     fn with_path(&self, text: &str) -> String {
-        let Some((path, from)) = self.asked.as_ref().filter(|_| !text.contains("/nix/store/"))
-        else {
-            return text.to_owned();
-        };
-        if text.contains(from.as_str()) {
+        let Some(AskedPath { path, from }) = self.asked_for(text) else { return text.to_owned() };
+        if names(text, from) {
             format!("{text}; needed for {path}")
         } else {
             format!("{text}; asked {from} for {path}")
         }
     }
 
+    /// Adds to what a cache did not give the path, and to what names the path alone the cache.
+    fn with_cache(&self, text: &str) -> String {
+        let is_of = |one: &&AskedPath| text.contains(one.path.as_str());
+        match self.fetched.iter().rev().find(is_of) {
+            Some(AskedPath { from, .. }) if !names(text, from) => {
+                format!("{text}; it came from {from}")
+            }
+            Some(_) | None => self.with_path(text),
+        }
+    }
+
+    /// Returns what was asked for by which a message came that names no path: what the file holds that it names,
+    /// else what the cache was asked for last that it names. Another cache may have been asked meanwhile, so a
+    /// message that names a cache of which nothing is known is about nothing that is known.
+    fn asked_for(&self, text: &str) -> Option<&AskedPath> {
+        if text.contains("/nix/store/") {
+            return None;
+        }
+        let of_file = self.files.iter().rev().find(|(name, _)| text.contains(name.as_str()));
+        if let Some((_, held)) = of_file {
+            return Some(held);
+        }
+        let mut of_cache = self.asked.iter().rev().filter(|one| names(text, &one.from));
+        of_cache.next().or_else(|| self.asked.last().filter(|_| !text.contains("://")))
+    }
+
     /// Returns why it failed: the first message that names a cause (with what the build itself
-    /// said), else the cache that could not be reached, else the last error.
+    /// said), else the cache that did not give what it promised, else the cache that could not be reached, else
+    /// the last error.
     pub(super) fn report(&self, tree: &BuildTree) -> Option<FailureReport> {
-        let is_cache_down = self.cause.is_none() && self.unreachable.is_some();
-        let told = self.cause.as_ref().or(self.unreachable.as_ref()).or(self.last_error.as_ref());
+        let refused = self.refused.as_ref().filter(|_| self.cause.is_none());
+        let unreachable = self.unreachable.as_ref().filter(|_| self.cause.is_none());
+        let of_cache = refused.map(|(kind, _)| *kind);
+        let of_cache = of_cache.or(unreachable.map(|_| FailureKind::CacheDown));
+        let at_cache = refused.map(|(_, text)| text).or(unreachable);
+        let told = self.cause.as_ref().or(at_cache).or(self.last_error.as_ref());
         let cause = match told {
             Some(told) => told.trim_end_matches([';', ' ']).to_owned(),
             None => eval_error::cause(&self.plain.join("\n"))?,
         };
         let failed = derivation_in(&cause).and_then(|drv| tree.node(drv));
         let used_up = failed.and_then(BuildNode::used_up).or_else(|| used_up(&cause));
-        let kind = match used_up {
-            _ if is_cache_down => FailureKind::CacheDown,
-            Some(UsedUp::Disk) => FailureKind::Disk,
-            Some(UsedUp::Memory) => FailureKind::Memory,
-            None => self.kind(&cause),
+        let kind = match (of_cache, used_up) {
+            (Some(kind), _) => kind,
+            (None, Some(UsedUp::Disk)) => FailureKind::Disk,
+            (None, Some(UsedUp::Memory)) => FailureKind::Memory,
+            (None, None) => self.kind(&cause),
         };
         let drv = derivation_in(&cause).map(str::to_owned);
         let said = failed.and_then(BuildNode::said);
         let is_of_builder = match kind {
             FailureKind::Builder | FailureKind::Memory | FailureKind::Disk => true,
             FailureKind::CacheDown
+            | FailureKind::CacheLacksFile
+            | FailureKind::CacheFailing
+            | FailureKind::CacheCorrupt
             | FailureKind::HashMismatch
             | FailureKind::TimedOut
             | FailureKind::Evaluation
@@ -257,6 +356,39 @@ impl FailureLog {
     }
 }
 
+/// Returns the line of a message by which a cache answers and does not give what it promised, and how.
+fn refusal(lines: &[String]) -> Option<(usize, FailureKind)> {
+    lines.iter().enumerate().find_map(|(at, line)| Some((at, refusal_in(line)?)))
+}
+
+/// Returns how a cache does not give what it promised, where a line says that.
+fn refusal_in(line: &str) -> Option<FailureKind> {
+    if line.contains(LACKS_FILE) {
+        return Some(FailureKind::CacheLacksFile);
+    }
+    if CORRUPT.iter().any(|sign| line.contains(sign)) {
+        return Some(FailureKind::CacheCorrupt);
+    }
+    let (_, answer) = line.split_once(UNREACHABLE)?;
+    let is_of_cache = OF_CACHES.iter().any(|sign| answer.contains(sign));
+    if !is_of_cache || !answer.contains(ANSWERED) || answer.contains(AGAIN) {
+        return None;
+    }
+    Some(if answer.contains(BROKEN_OFF) {
+        FailureKind::CacheDown
+    } else if answer.contains("HTTP error 404") {
+        FailureKind::CacheLacksFile
+    } else {
+        FailureKind::CacheFailing
+    })
+}
+
+/// Returns whether a text names a cache, and not one whose address only begins in the same way.
+fn names(text: &str, cache: &str) -> bool {
+    let ends = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphanumeric());
+    !cache.is_empty() && text.match_indices(cache).any(|(at, _)| ends(&text[at + cache.len()..]))
+}
+
 /// Returns the hashes that a message about a mismatch names in the lines below its first.
 fn hashes(lines: &[String]) -> String {
     if !lines.first().is_some_and(|line| line.contains("hash mismatch")) {
@@ -277,17 +409,77 @@ fn plain(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::{FailureKind, FailureLog};
     use crate::nix::activity::ActivityLog;
 
     /// Returns why a real process of Nix failed, and whether only a cache was down.
     fn failed(log: &str) -> (bool, String) {
+        let (kind, text) = kind_of(log);
+        (kind == FailureKind::CacheDown, text)
+    }
+
+    /// Returns why a real process of Nix failed.
+    fn kind_of(log: &str) -> (FailureKind, String) {
         let mut found = ActivityLog::new();
         for line in log.lines() {
             found.feed(line);
         }
         let failure = found.failure().unwrap();
         assert!(!failure.text.contains(";;") && !failure.text.contains('\u{1b}'), "{failure:?}");
-        (failure.is_cache_down, failure.text)
+        (failure.kind, failure.text)
+    }
+
+    #[test]
+    fn what_a_cache_does_not_give_though_it_promised_is_no_failure_of_the_host() {
+        let nar =
+            "http://127.0.0.1:8499/nar/09kxyd68d2nylk7ims23pj3i09s4nnv9p3dv6iij1q9canv42w6d.nar.xz";
+        let error =
+            |text: &str| format!(r#"@nix {{"action":"msg","level":0,"msg":"error: {text}"}}"#);
+        let download = |answer: &str| error(&format!("unable to download '{nar}': {answer}"));
+        let mismatch = "hash mismatch importing path '/nix/store/x-a';\\n  specified: sha256:1\\n  got: sha256:2";
+        for (line, kind) in [
+            (download("HTTP error 404"), FailureKind::CacheLacksFile),
+            (download("HTTP error 403 (Forbidden)"), FailureKind::CacheFailing),
+            (download("HTTP error 500"), FailureKind::CacheFailing),
+            (download("HTTP error 200 ('OK') (curl error: Timeout)"), FailureKind::CacheDown),
+            (error(mismatch), FailureKind::CacheCorrupt),
+            (error("failed to read compressed data (x)"), FailureKind::CacheCorrupt),
+        ] {
+            assert_eq!(kind_of(&line).0, kind, "{line}");
+            let builder = error("builder for '/nix/store/x-a-1.drv' failed with exit code 1");
+            let (kind, text) = kind_of(&format!("{line}\n{builder}"));
+            assert_eq!(kind, FailureKind::Builder, "Nix went on: {text}");
+        }
+        assert!(kind_of(&error(mismatch)).1.ends_with("got: sha256:2"));
+        for log in [
+            include_str!("../../../tests/nix-logs/fetch-nar-2.26.log"),
+            include_str!("../../../tests/nix-logs/fetch-nar-2.34.log"),
+        ] {
+            assert_eq!(kind_of(log).0, FailureKind::CacheLacksFile);
+        }
+        let source = error("unable to download 'https://x.org/a.tar.gz': HTTP error 404");
+        assert_ne!(kind_of(&source).0, FailureKind::CacheLacksFile, "no cache");
+    }
+
+    #[test]
+    fn a_message_about_one_cache_names_no_path_of_another() {
+        let mut log = FailureLog::default();
+        log.note_fetched("/nix/store/x-a", "http://one:80");
+        log.note_file("http://one:80/nar/aaaa.nar.xz", "/nix/store/x-a", "http://one:80");
+        log.note_fetched("/nix/store/y-b", "http://one:80");
+        log.note_file("http://one:80/nar/bbbb.nar.xz", "/nix/store/y-b", "http://one:80");
+        log.note_asked("/nix/store/z-c", "http://one:8080");
+        let lacks = "file 'nar/aaaa.nar.xz' does not exist in binary cache 'http://one:80'";
+        assert_eq!(log.with_cache(lacks), format!("{lacks}; needed for /nix/store/x-a"));
+        let other = "something at http://one:80";
+        assert_eq!(log.with_path(other), format!("{other}; needed for /nix/store/y-b"));
+        let stranger = "something at http://two";
+        assert_eq!(log.with_path(stranger), stranger);
+        let broken = "hash mismatch importing path '/nix/store/x-a'";
+        assert_eq!(log.with_cache(broken), format!("{broken}; it came from http://one:80"));
+        let nowhere = "key is corrupt";
+        let asked = "asked http://one:8080 for /nix/store/z-c";
+        assert_eq!(log.with_path(nowhere), format!("{nowhere}; {asked}"));
     }
 
     #[test]
@@ -308,7 +500,7 @@ mod tests {
 
     #[test]
     fn a_path_that_was_asked_for_is_shown_without_control_bytes() {
-        let mut log = super::FailureLog::default();
+        let mut log = FailureLog::default();
         log.note_asked("/nix/store/\u{7f}\u{1b}[31mx", "http://a");
         let text = log.with_path("no such file");
         assert!(text.contains("/nix/store/") && !text.contains(char::is_control), "{text:?}");

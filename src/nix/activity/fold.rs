@@ -114,7 +114,7 @@ impl ActivityLog {
                 RunningActivity::Copy { index: self.copies.start(first, second, to, self.now) }
             }
             activity_type::SUBSTITUTE => {
-                self.failure.note_asked(first, second);
+                self.failure.note_fetched(first, second);
                 RunningActivity::Substitute { from: printable_line(bare_url(second)) }
             }
             activity_type::QUERY_PATH_INFO => {
@@ -122,6 +122,7 @@ impl ActivityLog {
                 RunningActivity::Query
             }
             activity_type::FILE_TRANSFER => {
+                self.note_file(parent, first);
                 self.start_transfer((id, parent), first);
                 RunningActivity::File
             }
@@ -135,6 +136,18 @@ impl ActivityLog {
             self.order.push(id);
         }
         self.running.insert(id, running);
+    }
+
+    /// Keeps which path a file holds that is downloaded. Older Nix does not say what a file is for.
+    fn note_file(&mut self, parent: Option<u64>, url: &str) {
+        let Some(RunningActivity::Copy { index }) =
+            parent.and_then(|parent| self.running.get(&parent))
+        else {
+            return;
+        };
+        if let Some(copy) = self.copies.at(*index) {
+            self.failure.note_file(url, &copy.path, &copy.from);
+        }
     }
 
     /// Begins a count of builds or of paths. Only one counts builds: a machine to which this Nix

@@ -304,8 +304,7 @@ impl ActivityLog {
     /// Returns why it failed, where it said so.
     pub fn failure(&self) -> Option<NixFailure> {
         let report = self.failure_report()?;
-        let is_cache_down = report.kind == FailureKind::CacheDown;
-        Some(NixFailure { is_cache_down, text: report.text() })
+        Some(NixFailure { kind: report.kind, text: report.text() })
     }
 
     /// Returns why it failed, in parts.

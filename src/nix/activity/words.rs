@@ -210,6 +210,11 @@ pub fn advice(kind: FailureKind) -> Option<&'static str> {
         FailureKind::CacheDown => {
             Some("A cache could not be reached. The build itself did not fail: try again.")
         }
+        FailureKind::CacheLacksFile | FailureKind::CacheFailing | FailureKind::CacheCorrupt => {
+            Some(
+                "A cache did not give what it says it has. The build itself did not fail: mend the cache, or take it out of the substituters.",
+            )
+        }
         FailureKind::Builder
         | FailureKind::Evaluation
         | FailureKind::Interrupted

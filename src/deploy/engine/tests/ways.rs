@@ -330,11 +330,36 @@ async fn a_cache_that_is_down_is_replaced_by_a_copy_from_the_builder() {
     assert!(story.job("p620", "push").is_some() && story.job("samsung", "fetch").is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_fails_after_a_cache_does_not_hide_what_went_wrong_first() {
+    let unsigned =
+        "error: cannot add path '/nix/store/x' because it lacks a signature by a trusted key";
+    let both = move |host: &str, name: &str, script: &Script| {
+        let of_copy = host == "p620" && script.args.first()?.starts_with("run-7-x-push-");
+        match name {
+            "follow" if of_copy && script.args[1] == "0" => {
+                let line =
+                    format!("@nix {{\"action\":\"msg\",\"level\":0,\"msg\":\"{unsigned}\"}}");
+                prints(&format!("{line}\n\n{}\tover\t\t1\t\t\n", script.args[3]))
+            }
+            name => cache_is_down(name),
+        }
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(both)).await;
+    assert_eq!(story.result.outcome, Outcome::Failed);
+    assert_eq!(story.result.findings[0].code, Code::NotReached);
+    let error = story.result.error.unwrap();
+    let (first, second) = error.split_once("; after that, push from p620 failed too: ").unwrap();
+    assert!(first.starts_with("samsung cannot reach tier cache"), "{error}");
+    assert!(second.contains("lacks a signature by a trusted key"), "{error}");
+}
+
 #[test]
 fn each_way_of_a_fetch_has_a_job_of_its_own() {
     use crate::deploy::engine::fetch::job_name;
     use crate::fleet::{GivenUpRoute, TakenRoute};
-    let given_up = |count| vec![GivenUpRoute { route: Route::Direct, why: "down".into() }; count];
+    let given_up =
+        |count| vec![GivenUpRoute { route: Route::Direct, why: "down".into(), code: None }; count];
     let name = |count| job_name(&TakenRoute { route: Route::Direct, given_up: given_up(count) });
     assert_eq!([name(0), name(1), name(2)], ["fetch", "fetch-2", "fetch-3"]);
 }

@@ -117,6 +117,16 @@ pub struct HostSetup {
 }
 
 impl HostSetup {
+    /// Returns the phase that its run begins with. A host for which something is only built need not be there,
+    /// so that nothing is looked at first, unless it is chosen then who builds.
+    pub fn first_phase(&self) -> Phase {
+        if self.goal.deploys() || self.asked == Strategy::Auto {
+            Phase::Preflight
+        } else {
+            Phase::Evaluate
+        }
+    }
+
     /// Returns the host that builds for it.
     pub fn build_on(&self) -> &str {
         self.route.builder(&self.name)

@@ -33,6 +33,10 @@ const BATTERY_NOTED: u64 = 30;
 const OLDEST_NIX: Version = Version::new(2, 4, 0);
 
 pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
+    if !step.host.goal.deploys() {
+        // Nothing is done on the host, which need not be there.
+        return routes::choose_builder(step).await;
+    }
     let may_pull = step.host.route.tier().is_some() || step.host.asked == Strategy::Auto;
     let asks_settings = if may_pull { "settings" } else { "" };
     let script = Script::new(PREFLIGHT).root().arg(asks_settings).limit(Duration::from_secs(25));

@@ -37,6 +37,13 @@ pub(super) struct PushWay {
     pub(super) notes: Vec<Reason>,
 }
 
+impl PushWay {
+    /// Returns whether the builder signs what it builds with no key that the target is known to trust.
+    pub(super) fn is_unsigned(&self) -> bool {
+        self.notes.iter().any(|note| note.code == Code::PushUnsigned)
+    }
+}
+
 /// What a target asks of whoever copies to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct PushTarget {
@@ -91,6 +98,8 @@ struct TriedWay {
     key: Option<PublicKey>,
     /// What is wrong with the file of that key.
     key_trouble: Option<&'static str>,
+    /// The public halves of the keys with which the builder's Nix signs all that it builds (`secret-key-files`).
+    keys_of_nix: Vec<PublicKey>,
 }
 
 impl TriedWay {
@@ -106,6 +115,7 @@ impl TriedWay {
                 }
                 "changed" => found.is_changed = true,
                 "key" => found.key = parse_public_key(value.trim()).ok(),
+                "nix-key" => found.keys_of_nix.extend(parse_public_key(value.trim()).ok()),
                 "no-key" => found.key_trouble = Some("there is no such file that root can read"),
                 "bad-key" => found.key_trouble = Some("Nix reads no secret key in it"),
                 _ => {}
@@ -148,7 +158,7 @@ async fn look(step: &Step, builder: &str) -> Result<PushWay, Failure> {
         );
         return Err(Failure::failed(Code::SetupFailed, text));
     }
-    let mut notes = judge_signing(name, builder, own.key.as_ref(), &target.settings)?;
+    let mut notes = judge_signing(name, builder, &own, &target.settings)?;
     let known = target.known_hosts();
     let (reached, lent) = if let Some(reached) = own.reached {
         (reached, None)
@@ -233,18 +243,23 @@ async fn with_lent_agent(
     })
 }
 
-/// Judges whether a target takes what a builder signs with its key, or without one.
+/// Judges whether a target takes what a builder signs: with its key for this, or, without one, with those with
+/// which its Nix signs what it builds.
 fn judge_signing(
     host: &str,
     builder: &str,
-    key: Option<&PublicKey>,
+    signs: &TriedWay,
     settings: &Settings,
 ) -> Result<Vec<Reason>, Failure> {
     if settings.flag("require-sigs") == Some(false) {
         return Ok(Vec::new());
     }
     let words = settings.trusted_public_keys();
-    let Some(key) = key else {
+    let Some(key) = &signs.key else {
+        let trusted = TrustedKeys::parse(&words);
+        if signs.keys_of_nix.iter().any(|key| trusts(host, key, &trusted).is_ok()) {
+            return Ok(Vec::new());
+        }
         let text = format!(
             "{builder} signs nothing for this copy. {host} takes only what one of its trusted-public-keys signed ({}); \
              trusted-users does not change that. Name a key of {builder} as sign_key in hosts.toml when the copy is \
@@ -278,7 +293,8 @@ mod tests {
     fn a_target_that_would_refuse_what_is_signed_is_told_before_anything_is_copied() {
         let key = parse_public_key(KEY).unwrap();
         let judge = |key: Option<&PublicKey>, text: &str| {
-            judge_signing("samsung", "p620", key, &Settings::parse(text))
+            let signs = TriedWay { key: key.cloned(), ..TriedWay::default() };
+            judge_signing("samsung", "p620", &signs, &Settings::parse(text))
         };
         let trusting = format!("require-sigs = true\ntrusted-public-keys = {KEY}\n");
         assert_eq!(judge(Some(&key), &trusting), Ok(Vec::new()));
@@ -294,6 +310,11 @@ mod tests {
         assert_eq!(notes[0].code, Code::PushUnsigned);
         assert!(notes[0].text.contains("(p620-1)") && notes[0].text.contains("trusted-users"));
         assert_eq!(judge(None, "require-sigs = false\n"), Ok(Vec::new()));
+        // The builder's own Nix may sign what it builds.
+        let signs = TriedWay::read(&format!("nix-key\t{KEY}\n"));
+        let judge = |text: &str| judge_signing("samsung", "p620", &signs, &Settings::parse(text));
+        assert_eq!(judge(&trusting), Ok(Vec::new()));
+        assert_eq!(judge("trusted-public-keys = \n").unwrap()[0].code, Code::PushUnsigned);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::stores;
 use super::systems::builds_for;
 use super::verify;
 use crate::deploy::words::{no_public_key, without_question};
-use crate::deploy::{ChosenRoute, Failure, Preflight, Reason};
+use crate::deploy::{ChosenRoute, Failure, Preflight, Reason, Report};
 use crate::fleet::{Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier};
 use crate::nix::settings::Settings;
 use std::sync::PoisonError;
@@ -81,29 +81,12 @@ async fn choose(
     let fleet = &step.shared.fleet;
     let name = &host.name;
     let direct = |why: String| Ok(ChosenRoute { route: Route::Direct, why });
-    let Some(builder) = fleet.builder_of(host).map(str::to_owned) else {
-        return direct("hosts.toml names no builder for it".to_owned());
-    };
-    if builder == *name {
-        return direct("it is the builder".to_owned());
-    }
     let battery = found.on_battery.map(|charge| format!("it is on battery, {charge} %"));
     let lasts = battery.as_ref().map(|battery| format!("; {battery}")).unwrap_or_default();
-    match step.builds_for(&builder).await {
-        Err(why) => {
-            let why = without_question(&why);
-            return direct(format!("its builder {builder} does not answer ({why}){lasts}"));
-        }
-        Ok(systems) => {
-            if let Some(system) = host.system.as_ref().filter(|system| !systems.contains(system)) {
-                let why = format!(
-                    "{builder} builds for {}, but {name} is {system}{lasts}",
-                    systems.join(", ")
-                );
-                return direct(why);
-            }
-        }
-    }
+    let builder = match builder_now(step, host).await {
+        Ok(builder) => builder,
+        Err(why) => return direct(format!("{why}{lasts}")),
+    };
     let saves = battery.map(|battery| format!("{battery}, so that {builder} builds for it"));
     let without_tier = match fleet.tier_of(&builder) {
         None => format!("no cache in hosts.toml serves the store of {builder}"),
@@ -118,6 +101,10 @@ async fn choose(
         },
     };
     match push_way::prepare(step, &builder).await {
+        Ok(way) if way.is_unsigned() => direct(format!(
+            "{without_tier}, and {builder} signs what it builds with no key that {name} trusts, so {name} would \
+             refuse a copy (sign_key in [hosts.{builder}] names a key to sign with){lasts}"
+        )),
         Ok(_) => {
             let saves = saves.map(|saves| format!("; {saves}")).unwrap_or_default();
             let why = format!("{without_tier}{saves}");
@@ -128,6 +115,44 @@ async fn choose(
             let why = without_question(&failure.reason.text);
             direct(format!("{without_tier}, and {why}{lasts}"))
         }
+    }
+}
+
+/// Chooses who builds for a host, and says it: its builder, where that can, else the host itself. How its system
+/// would travel does not matter: nothing is deployed.
+pub(super) async fn choose_builder(step: &Step) -> Result<Report, Failure> {
+    let host = step.config()?;
+    let chosen = match builder_now(step, host).await {
+        Ok(builder) => {
+            let why = format!("{builder} answers and builds for it");
+            ChosenRoute { route: Route::Push { builder }, why }
+        }
+        Err(why) => ChosenRoute { route: Route::Direct, why },
+    };
+    let build_on = chosen.route.builder(&host.name);
+    step.log(&format!("it is built on {build_on}: {}", chosen.why)).await;
+    let found = Preflight { chosen: Some(chosen), ..Preflight::default() };
+    Ok(Report::Preflight(Box::new(found)))
+}
+
+/// Returns the other host that builds for a host now; the error says why there is none.
+async fn builder_now(step: &Step, host: &Host) -> Result<String, String> {
+    let name = &host.name;
+    let builder = step.shared.fleet.builder_of(host);
+    let Some(builder) = builder.map(str::to_owned) else {
+        return Err("hosts.toml names no builder for it".to_owned());
+    };
+    if builder == *name {
+        return Err("it is the builder".to_owned());
+    }
+    let systems = step.builds_for(&builder).await.map_err(|why| {
+        format!("its builder {builder} does not answer ({})", without_question(&why))
+    })?;
+    match host.system.as_ref().filter(|system| !systems.contains(system)) {
+        Some(system) => {
+            Err(format!("{builder} builds for {}, but {name} is {system}", systems.join(", ")))
+        }
+        None => Ok(builder),
     }
 }
 

@@ -162,8 +162,7 @@ impl Machine {
         host.known.toplevel = known.toplevel;
         host.known.built = known.built;
         host.known.substituted = known.substituted;
-        let first = if host.setup.goal.deploys() { Phase::Preflight } else { Phase::Evaluate };
-        host.begin_again(first);
+        host.begin_again(host.setup.first_phase());
         let wave = host.wave;
         self.tell_again(index, "the operator tries it again", out);
         // The waves after its own wait for it, as far as they have not begun.

@@ -80,7 +80,7 @@ pub(super) struct HostProgress {
 impl HostProgress {
     /// Makes a host that begins now.
     pub(super) fn new(setup: HostSetup, now: Timestamp) -> Self {
-        let first = if setup.goal.deploys() { Phase::Preflight } else { Phase::Evaluate };
+        let first = setup.first_phase();
         let known = RunFacts { attempt: 1, ..known_of(&setup) };
         Self {
             setup,

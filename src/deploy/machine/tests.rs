@@ -510,6 +510,23 @@ fn a_build_ends_as_built() {
 }
 
 #[test]
+fn a_build_begins_with_the_choice_of_who_builds_where_that_is_asked_for() {
+    for (asked, first) in [(Strategy::Auto, Phase::Preflight), (Strategy::Push, Phase::Evaluate)] {
+        let mut setup = machine(&["samsung"], Goal::Build, false).setup;
+        setup.hosts[0].asked = asked;
+        let mut machine = Machine::new(setup, None, Timestamp::UNIX_EPOCH);
+        let begun = machine.step(Input::Begin, Timestamp::UNIX_EPOCH).into_iter();
+        let phases: Vec<Phase> = begun
+            .filter_map(|command| match command {
+                MachineCommand::Run { phase, .. } => Some(phase),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(phases, [first], "{asked}");
+    }
+}
+
+#[test]
 fn the_time_that_the_plan_waits_for_an_answer_is_nobodys() {
     let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
     let mut machine = machine(&["samsung"], Goal::Switch, true);

@@ -18,9 +18,22 @@ look_at_the_key() {
 	if [ -n "$public" ]; then say key "$public"; else say bad-key "$1"; fi
 }
 
+# Says with which keys the Nix of this host signs what it builds: their public halves.
+look_at_the_keys_of_nix() {
+	files=$(nix --extra-experimental-features nix-command config show secret-key-files 2>/dev/null ||
+		nix --extra-experimental-features nix-command show-config 2>/dev/null | sed -n 's/^secret-key-files = //p')
+	for file in $files; do
+		[ -r "$file" ] || continue
+		public=$(nix --extra-experimental-features nix-command key convert-secret-to-public <"$file" 2>/dev/null)
+		if [ -n "$public" ]; then say nix-key "$public"; fi
+	done
+}
+
 main() {
 	# A key that only root can read is not looked at in a session.
-	if [ -n "$1" ] && [ -z "$3" ]; then look_at_the_key "$1"; fi
+	if [ -z "$3" ]; then
+		if [ -n "$1" ]; then look_at_the_key "$1"; else look_at_the_keys_of_nix; fi
+	fi
 	options=$2
 	if [ -n "$3" ]; then
 		known=$(mktemp) || exit 1

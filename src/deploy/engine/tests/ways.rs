@@ -436,6 +436,52 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn auto_takes_no_copy_that_the_host_would_refuse() {
+    let fleet = FLEET.replace("sign_key = \"/etc/nix/secret-key\"\n", "");
+    for (keys, pushes) in
+        [("reached\t0\n".to_owned(), false), (format!("nix-key\t{KEY}\nreached\t0\n"), true)]
+    {
+        let unsigned = move |_: &str, name: &str, _: &Script| match name {
+            "push-way" => prints(&keys),
+            name => cache_is_down(name),
+        };
+        let story = deploy("github:me/x", &fleet, Strategy::Auto, None, Box::new(unsigned)).await;
+        assert_eq!(story.plan().route != Route::Direct, pushes);
+        let why = story.plan().why.clone().unwrap();
+        assert!(why.contains("cannot reach tier cache"), "{why}");
+        assert_eq!(why.contains("p620 signs what it builds with no key"), !pushes, "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_with_auto_says_who_builds_and_why_and_asks_the_host_nothing() {
+    let request = Request {
+        goal: Goal::Build,
+        ..requested(
+            &["samsung"],
+            RunOptions { strategy: Some(Strategy::Auto), ..RunOptions::default() },
+        )
+    };
+    let off = |host: &str, _: &str, _: &Script| {
+        let error = || RemoteError::new(host, Trouble::Unreachable, "Connection refused");
+        (host == "samsung").then(|| Err(error()))
+    };
+    let story = deploy_requested(&request, ("github:me/x", FLEET), None, Box::new(off)).await;
+    assert_eq!(story.result.outcome, Outcome::Built, "{:?}", story.result.error);
+    let said = "it is built on p620: p620 answers and builds for it";
+    assert!(story.log().contains(said), "{}", story.log());
+    assert!(story.job("p620", "build").is_some());
+    let off = |host: &str, _: &str, _: &Script| {
+        let error = || RemoteError::new(host, Trouble::Unreachable, "Connection refused");
+        (host == "p620").then(|| Err(error()))
+    };
+    let story = deploy_requested(&request, ("github:me/x", FLEET), None, Box::new(off)).await;
+    let said = "it is built on samsung: its builder p620 does not answer (";
+    assert!(story.log().contains(said), "{}", story.log());
+    assert!(story.job("samsung", "build").is_some(), "{:?}", story.result.error);
+}
+
+#[tokio::test(start_paused = true)]
 async fn auto_takes_no_cache_that_the_host_does_not_trust_or_ask() {
     let other = "other-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
     for (keys, asks, way, part) in [

@@ -1,12 +1,14 @@
 //! Where a system is that somebody names: on the host that is to run it, on the host that builds, or in a
 //! tier.
 
-use super::scripts::{IS_SYSTEM, VERIFY};
+use super::scripts::{IS_SYSTEM, LISTING, VERIFY};
 use crate::deploy::GivenPlace;
-use crate::fleet::{Fleet, Host, StorePath};
+use crate::fleet::{Fleet, Host, StorePath, Tier};
 use crate::probe::invalid_paths;
 use crate::remote::{RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A system is in none of the places that it could be deployed from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +34,7 @@ pub enum PlaceError {
     NoSystem {
         /// What was named.
         path: StorePath,
-        /// The host that has it.
+        /// The host or tier that has it.
         on: String,
     },
     /// The host could not be asked.
@@ -63,10 +65,13 @@ pub async fn place_of(
         let script = Script::new(VERIFY).root().arg(&tier.url).arg(system.hash());
         let output = runner.run(&host.name, &script).await.ok()?;
         let status = output.stdout.rsplit_once("\n--- status ")?.1;
-        status.starts_with("200").then(|| tier.name.clone())
+        status.starts_with("200").then_some(tier)
     });
     match join_all(asked).await.into_iter().flatten().next() {
-        Some(tier) => Ok(GivenPlace::Tier(tier)),
+        Some(tier) => {
+            look_for_system_in(runner, &host.name, tier, system).await?;
+            Ok(GivenPlace::Tier(tier.name.clone()))
+        }
         None => Err(PlaceError::Nowhere {
             system: system.clone(),
             host: host.name.clone(),
@@ -90,6 +95,45 @@ async fn look_for_system(
         return Err(PlaceError::NoSystem { path: path.clone(), on: host.to_owned() });
     }
     Ok(())
+}
+
+/// Looks whether a path that a tier has is a system, where the tier lists its files; else the host looks when it
+/// has fetched it.
+async fn look_for_system_in(
+    runner: &dyn ScriptRunner,
+    host: &str,
+    tier: &Tier,
+    path: &StorePath,
+) -> Result<(), PlaceError> {
+    let script = Script::new(LISTING).arg(&tier.url).arg(path.hash());
+    let output = runner.run(host, &script).await?;
+    if lists_system(&output.stdout) == Some(false) {
+        return Err(PlaceError::NoSystem { path: path.clone(), on: format!("tier {}", tier.name) });
+    }
+    Ok(())
+}
+
+/// The files of a path, as `nix copy` writes them beside a narinfo with `write-nar-listing`
+/// (`src/libutil/nar-listing.cc`).
+#[derive(Deserialize)]
+struct Listing {
+    root: ListedFile,
+}
+
+/// A file or folder of a listing.
+#[derive(Deserialize)]
+struct ListedFile {
+    /// What a folder holds; nothing of a file.
+    #[serde(default)]
+    entries: BTreeMap<String, ListedFile>,
+}
+
+/// Returns whether a listing is that of a system; nothing of a text that is no listing.
+fn lists_system(text: &str) -> Option<bool> {
+    let Listing { root } = serde_json::from_str(text).ok()?;
+    let switches = root.entries.get("bin").map(|bin| &bin.entries);
+    let switches = switches.is_some_and(|bin| bin.contains_key("switch-to-configuration"));
+    Some(switches || root.entries.contains_key("nixos-version"))
 }
 
 /// Returns whether a path is valid in a host's store.
@@ -146,6 +190,55 @@ mod tests {
         assert_eq!(says("system"), "yes\n");
         for other in ["package", "file", "nothing"] {
             assert_eq!(says(other), "no\n", "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_tier_lists_as_no_system_is_refused_and_what_it_does_not_list_is_not() {
+        let text =
+            "[hosts.samsung]\n[[tiers]]\nname = \"cache\"\nkind = \"http\"\nurl = \"http://c\"\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let host = fleet.host("samsung").unwrap();
+        let path = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-less-695";
+        let path = StorePath::parse(path).unwrap();
+        let file = r#"{"type":"regular","size":3,"narOffset":9}"#;
+        let folder = |name: &str| {
+            format!(r#"{{"version":1,"root":{{"type":"directory","entries":{{{name}}}}}}}"#)
+        };
+        for (listing, is_refused) in [
+            (folder(&format!(r#""nixos-version":{file}"#)), false),
+            (
+                folder(&format!(
+                    r#""bin":{{"type":"directory","entries":{{"switch-to-configuration":{file}}}}}"#
+                )),
+                false,
+            ),
+            (folder(&format!(r#""bin":{{"type":"directory","entries":{{"less":{file}}}}}"#)), true),
+            (format!(r#"{{"version":1,"root":{file}}}"#), true),
+            (String::new(), false),
+            ("<html>no</html>".to_owned(), false),
+        ] {
+            let answer = listing.clone();
+            let runner = FakeRunner::new(move |_, script| {
+                let stdout = if script.body == LISTING {
+                    answer.clone()
+                } else if script.body == VERIFY {
+                    "\n--- narinfo\n\n--- status 200 \n".to_owned()
+                } else {
+                    String::from_utf8(script.stdin.clone()).unwrap()
+                };
+                Ok(Output { stdout, ..Output::default() })
+            });
+            match place_of(&fleet, &runner, host, &path).await {
+                Ok(place) => {
+                    assert!(!is_refused, "{listing}");
+                    assert_eq!(place, GivenPlace::Tier("cache".to_owned()));
+                }
+                Err(error) => {
+                    assert!(is_refused, "{listing}: {error}");
+                    assert!(error.to_string().contains("on tier cache is no system"), "{error}");
+                }
+            }
         }
     }
 

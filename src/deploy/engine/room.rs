@@ -156,6 +156,7 @@ fn judge_boot(host: &str, toplevel: &StorePath, text: &str, persists: bool) -> R
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
+            ["system", "no"] => return Err(no_system(host, toplevel)),
             ["switch", "no"] => return Err(cannot_switch(host, toplevel)),
             ["boot", place, free, needed] if persists => {
                 let (Ok(free), Ok(needed)) = (free.parse::<u64>(), needed.trim().parse::<u64>())
@@ -182,6 +183,15 @@ fn no_room_to_boot(host: &str, place: &str, free: u64, needed: u64) -> Failure {
         bytes(needed)
     );
     Failure::failed(Code::BootLow, text)
+}
+
+/// Says that what was brought to a host is something else than a system. A cache from which it came need not say
+/// what is in it, so that it is seen only then.
+fn no_system(host: &str, path: &StorePath) -> Failure {
+    let text = format!(
+        "{host}: {path} is no system of NixOS: it has neither nixos-version nor bin/switch-to-configuration; nothing was activated. Name a system such as /nix/store/…-nixos-system-{host}-26.05"
+    );
+    Failure::failed(Code::NotASystem, text)
 }
 
 /// Says that a system cannot be activated.
@@ -240,6 +250,10 @@ mod tests {
         let failure = judge_boot("samsung", &system(), "switch\tno\n", false).unwrap_err();
         assert_eq!(failure.reason.code, Code::SwitchDisabled);
         assert!(failure.reason.text.contains("system.switch.enable = true"), "{}", failure.reason);
+        let package = judge_boot("samsung", &system(), "system\tno\nswitch\tno\n", false);
+        let failure = package.unwrap_err();
+        assert_eq!(failure.reason.code, Code::NotASystem);
+        assert!(failure.reason.text.contains("nothing was activated"), "{}", failure.reason);
     }
 
     #[test]

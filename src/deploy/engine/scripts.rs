@@ -47,6 +47,8 @@ pub(super) const HOOK: &str = script!("limited.sh", "hook.sh");
 pub(super) const IS_SYSTEM: &str = script!("is-system.sh");
 /// Makes the root of a run's build the lasting one.
 pub(super) const KEEP: &str = script!("keep.sh");
+/// Prints what a cache says of the files of a path.
+pub(super) const LISTING: &str = script!("listing.sh");
 /// Asks whether one cache holds a whole system.
 pub(super) const HOLDS: &str = script!("holds.sh");
 /// Copies a system from the builder to its target.

@@ -4,7 +4,7 @@
 #
 # `store`: reads `SIZE<TAB>PATH` lines, and prints nix_free (bytes) and needed: the sizes of the paths that
 # are not there yet.
-# `boot SYSTEM`: prints switch no where the system cannot be activated, and for each place that the boot
+# `boot SYSTEM`: prints system no where it is no system of NixOS, switch no where it cannot be activated, and for each place that the boot
 # menu copies kernels and initrds to: `boot<TAB>PLACE<TAB>FREE<TAB>NEEDED`, in bytes. NEEDED counts what is
 # not there yet; FREE counts what the boot menu removes before it copies anything.
 
@@ -120,7 +120,10 @@ ${name%.efi}
 }
 
 boot() {
-	if [ ! -x "$1/bin/switch-to-configuration" ]; then printf 'switch\tno\n'; fi
+	if [ ! -x "$1/bin/switch-to-configuration" ]; then
+		[ -e "$1/nixos-version" ] || printf 'system\tno\n'
+		printf 'switch\tno\n'
+	fi
 	system_files=$(boot_files "$1")
 	kernel_folders | while IFS= read -r folder; do
 		needed=$(printf '%s\n' "$system_files" | while IFS= read -r file; do

@@ -533,6 +533,9 @@ codes! {
     SwitchDisabled "switch-disabled" Error "cannot switch"
         "The new system has no bin/switch-to-configuration (system.switch.enable is false), so nothing can activate it."
         "Set system.switch.enable = true in the configuration of the host.";
+    NotASystem "not-a-system" Error "no system"
+        "What was named to be deployed is no system of NixOS: it has neither nixos-version nor bin/switch-to-configuration."
+        "Name a system, such as /nix/store/…-nixos-system-HOST-26.05.";
     NoGeneration "no-generation" Error "no generation"
         "The host has no generation to which a rollback could go."
         "See what the host has with `nixdash generations HOST`, or deploy an older revision of the flake.";

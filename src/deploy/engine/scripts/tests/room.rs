@@ -156,6 +156,10 @@ fn a_system_that_cannot_be_activated_is_told() {
     assert!(!ask(&host).contains("switch\tno"));
     fs::remove_dir_all(host.path("nix/store/new/bin")).unwrap();
     assert!(ask(&host).contains("switch\tno"));
+    let is_system = |host: &FolderHost| !ask(host).contains("system\tno");
+    assert!(!is_system(&host));
+    host.write("nix/store/new/nixos-version", "26.05");
+    assert!(is_system(&host), "one that nothing can activate is a system too");
 }
 
 #[test]

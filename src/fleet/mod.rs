@@ -100,9 +100,9 @@ pub use rollout::{
 pub use root_access::{Elevate, RootAccess, SudoPassword};
 pub use run::{
     DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan, HostResult, Outcome, Phase,
-    PhaseState, Plan, PlannedChanges, Progress, RemoteCommand, RollbackScope, RolloutNews, Route,
-    RunId, RunOptions, RunOrder, Strategy, TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState,
-    back_to_before,
+    PhaseState, Plan, PlannedChanges, Progress, RefusedPaths, RemoteCommand, RollbackScope,
+    RolloutNews, Route, RunId, RunOptions, RunOrder, Strategy, TakenRoute, UsualBuilds, UsualTimes,
+    Wait, WaveState, back_to_before,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};

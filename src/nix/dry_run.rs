@@ -23,12 +23,30 @@ pub struct DryRun {
     pub build: Vec<StorePath>,
     /// The paths that would be fetched.
     pub fetch: Vec<StorePath>,
+    /// The paths that Nix would fetch and the host refuses, so that they are built.
+    pub refused: Vec<StorePath>,
 }
 
 impl DryRun {
-    /// Returns the names of the derivations that would be built, without `.drv`.
+    /// Returns the names of what would be built, without `.drv`.
     pub fn build_names(&self) -> impl Iterator<Item = &str> {
-        self.build.iter().map(|drv| drv.name().trim_end_matches(".drv"))
+        let refused = self.refused.iter().map(StorePath::name);
+        self.build.iter().map(|drv| drv.name().trim_end_matches(".drv")).chain(refused)
+    }
+
+    /// Counts paths that the host refuses as what is built, and not as what is fetched. What building them
+    /// needs is not known.
+    pub fn refuse(&mut self, refused: Vec<StorePath>) {
+        if refused.is_empty() {
+            return;
+        }
+        let count = refused.len() as u64;
+        self.fetch.retain(|path| !refused.contains(path));
+        self.to_fetch = self.to_fetch.saturating_sub(count);
+        self.to_build += count;
+        // Nix says the sum only.
+        (self.download_bytes, self.unpacked_bytes) = (None, None);
+        self.refused = refused;
     }
 }
 
@@ -143,6 +161,26 @@ mod tests {
         let found = parse(text);
         assert_eq!(found.build_names().collect::<Vec<_>>(), ["linux-6.12.58", "top"]);
         assert_eq!(found.fetch[0].name(), "glibc-2.42");
+    }
+
+    #[test]
+    fn what_the_host_refuses_is_built_and_not_fetched() {
+        let path = |name: &str| format!("/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-{name}");
+        let text = format!(
+            "this derivation will be built:\n  {}\nthese 2 paths will be fetched (12.0 KiB download, 40.0 KiB \
+             unpacked):\n  {}\n  {}\n",
+            path("top.drv"),
+            path("glibc-2.42"),
+            path("less-695")
+        );
+        let mut found = parse(&text);
+        let before = found.clone();
+        found.refuse(Vec::new());
+        assert_eq!(found, before);
+        found.refuse(vec![StorePath::parse(&path("less-695")).unwrap()]);
+        assert_eq!((found.to_build, found.to_fetch, found.download_bytes), (2, 1, None));
+        assert_eq!(found.build_names().collect::<Vec<_>>(), ["top", "less-695"]);
+        assert_eq!(found.fetch.len(), 1);
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn planned_changes() -> PlannedChanges {
             ("p620".to_owned(), Share { have: 11, total: 12 }),
         ]),
         to_build: vec!["firefox-145.0".to_owned()],
+        refused: None,
     }
 }
 

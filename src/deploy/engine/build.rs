@@ -32,8 +32,17 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         return Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes: None });
     }
     if step.shared.skips_caches && is_here(toplevel).await {
-        step.log("the system is in the store of this machine, and comes from there").await;
-        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes: None });
+        let refused = stores::refused_from_here(step).await?;
+        if refused == 0 {
+            step.log("the system is in the store of this machine, and comes from there").await;
+            return Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes: None });
+        }
+        let host = &step.host.name;
+        step.log(&format!(
+            "the system is in the store of this machine, and {host} does not take {refused} of its paths from here: \
+             no key that {host} trusts signed them"
+        ))
+        .await;
     }
     if step.known.drv.is_none() {
         return given::compare(step).await;
@@ -113,10 +122,14 @@ impl Compared {
             );
             return Err(Failure::failed(Code::DiskLow, text));
         }
-        let found = self.0.is_ok().then(|| dry_run::parse(&self.0.stderr));
+        let mut found = self.0.is_ok().then(|| dry_run::parse(&self.0.stderr));
         edges::begin(step, found.as_ref().map_or(&[], |found| &found.build));
         if self.is_rooted() {
             step.shared.note_rooted(&step.host.name, step.known.attempt);
+        }
+        if let Some(found) = found.as_mut().filter(|_| step.shared.skips_caches) {
+            let refused = stores::refused(step, &found.fetch).await?;
+            found.refuse(refused);
         }
         let unbuilt = UnbuiltSystem::read(&self.0.stdout);
         let changes = changes::with_dry_run(step, changes, found.as_ref(), &unbuilt).await;
@@ -219,6 +232,11 @@ async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
     if step.shared.skips_caches {
         if is_here(step.toplevel()?).await {
             stores::copy_from_here(step).await?;
+        }
+        if stores::prepare(step).await?.signs() {
+            // Asked again: what is to come from there may be more than when the plan was made.
+            let asked = ask(step).await?;
+            stores::sign(step, &dry_run::parse(&asked.0.stderr).fetch).await?;
         }
         args.extend(stores::prepare(step).await?.arguments());
     }

@@ -6,7 +6,9 @@
 
 use super::step::Step;
 use crate::fleet::words::changes as words;
-use crate::fleet::{ClosurePath, PlannedChanges, StorePath, SystemChanges, printable_line};
+use crate::fleet::{
+    ClosurePath, PlannedChanges, RefusedPaths, StorePath, SystemChanges, printable_line,
+};
 use crate::nix::dry_run::DryRun;
 use crate::nix::versions::compare_partially;
 use crate::probe::{
@@ -109,6 +111,11 @@ pub(super) async fn with_dry_run(
     let Some(dry_run) = dry_run else { return with_tiers(step, found).await };
     found.planned.download_bytes = dry_run.download_bytes;
     found.planned.to_build = dry_run.build_names().take(NAMED).map(str::to_owned).collect();
+    let count = dry_run.refused.len() as u64;
+    // Only where no cache is asked: what is refused then is what the builder has.
+    let builder = step.config().ok().and_then(|host| step.shared.fleet.builder_of(host));
+    found.planned.refused =
+        builder.filter(|_| count > 0).map(|on| RefusedPaths { count, on: on.to_owned() });
     if found.planned.system.is_none() && dry_run.to_build + dry_run.to_fetch > 0 {
         found.planned.restart = restart_reasons(&step.known.preflight.started, &unbuilt.parts);
         found.planned.system = partial(step, dry_run, unbuilt).await;

@@ -48,6 +48,7 @@ mod step;
 mod stores;
 mod supervised;
 mod systems;
+mod takes;
 mod telling;
 mod touch;
 mod verify;

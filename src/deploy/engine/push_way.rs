@@ -132,6 +132,20 @@ pub(super) async fn prepare(step: &Step, builder: &str) -> Result<Arc<PushWay>, 
     found.await.cloned()
 }
 
+/// Returns the public half of the key in a file on a host; the error says why the host cannot sign with it.
+pub(super) async fn signing_key(
+    step: &Step,
+    host: &str,
+    file: &str,
+) -> Result<Result<PublicKey, String>, Failure> {
+    let output = step.run(host, &way_script(Some(file), &[], "", "").root()).await?;
+    let found = TriedWay::read(&output.stdout);
+    Ok(found.key.ok_or_else(|| {
+        let trouble = found.key_trouble.unwrap_or("its Nix does not say which key that is");
+        format!("{host} cannot sign with {file}: {trouble}")
+    }))
+}
+
 /// Looks how the builder reaches the target.
 async fn look(step: &Step, builder: &str) -> Result<PushWay, Failure> {
     let (name, fleet) = (&step.host.name, &step.shared.fleet);

@@ -59,6 +59,10 @@ pub(super) const PUSH_TARGET: &str = script!("push-target.sh");
 pub(super) const PUSH_WAY: &str = script!("push-way.sh");
 /// Signs a system.
 pub(super) const SIGN: &str = script!("sign.sh");
+/// Signs paths.
+pub(super) const SIGN_PATHS: &str = script!("sign-paths.sh");
+/// Says who signed paths.
+pub(super) const SIGNATURES: &str = script!("signatures.sh");
 /// Looks at a target before anything is done to it.
 pub(super) const PREFLIGHT: &str = script!(
     "../../remote/scripts/units.sh",

@@ -2,18 +2,26 @@
 //! over ssh, and the rest is compiled.
 //!
 //! The stores are named for one command only and replace the host's substituters there. The host checks
-//! signatures as always: what nobody signed that it trusts is compiled.
+//! signatures as always: what nobody signed that it trusts is compiled. A builder with a key signs what it gives first.
 
-use super::push_way::{complete, way_script};
-use super::scripts::PUSH_TARGET;
+use super::push_way::{complete, signing_key, way_script};
+use super::scripts::{PUSH_TARGET, SIGN_PATHS, SIGNATURES};
 use super::step::Step;
+use super::takes::Takes;
+use super::verify::trusts;
 use crate::deploy::words::{NO_ANSWER, without_question};
 use crate::deploy::{Failure, Reason};
-use crate::fleet::{Code, Outcome, StorePath, printable_line};
+use crate::fleet::{Address, Code, Host, Outcome, StorePath, printable_line};
 use crate::nix::argv;
+use crate::nix::settings::Settings;
+use crate::nix::trusted_keys::TrustedKeys;
+use crate::probe::invalid_paths;
 use crate::remote::{Program, Script};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long it may take to say who signed some thousand paths.
+const SIGNATURES_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a copy from this machine may take.
 const COPY_LIMIT: Duration = Duration::from_secs(6 * 3600);
@@ -25,6 +33,11 @@ pub(super) struct OnlyStores {
     list: String,
     /// Options for ssh.
     options: String,
+    /// What the host asks of what comes.
+    takes: Takes,
+    /// The host that has the store, and the file with the key that it signs with before anything is taken; no
+    /// file where it signs nothing, or with a key that is not trusted.
+    lender: Option<(String, Option<String>)>,
     /// What the person should know before saying yes.
     pub(super) note: Option<Reason>,
 }
@@ -33,6 +46,11 @@ impl OnlyStores {
     /// Returns what scripts are told that realise something.
     pub(super) fn arguments(&self) -> [String; 2] {
         [self.list.clone(), self.options.clone()]
+    }
+
+    /// Returns whether what comes is signed before.
+    pub(super) fn signs(&self) -> bool {
+        self.lender.as_ref().is_some_and(|(_, key)| key.is_some())
     }
 }
 
@@ -46,11 +64,13 @@ pub(super) async fn prepare(step: &Step) -> Result<Arc<OnlyStores>, Failure> {
 /// Looks whether the host can log in to its builder.
 async fn look(step: &Step) -> Result<OnlyStores, Failure> {
     let (name, fleet) = (&step.host.name, &step.shared.fleet);
+    let settings = Settings::told(&step.run(name, &Script::new(PUSH_TARGET)).await?.stdout);
+    let takes = Takes::of(&settings);
     let alone = |why: String| {
         let text =
             format!("no cache is asked, and {name} compiles all that it lacks, because {why}");
         let note = Some(Reason::new(Code::CachesSkipped, text));
-        Ok(OnlyStores { note, ..OnlyStores::default() })
+        Ok(OnlyStores { note, takes: takes.clone(), ..OnlyStores::default() })
     };
     let builder = fleet.builder_of(step.config()?).filter(|builder| builder != name);
     let Some(builder) = builder.and_then(|builder| fleet.host(builder)) else {
@@ -60,13 +80,40 @@ async fn look(step: &Step) -> Result<OnlyStores, Failure> {
     if builder.addresses.is_empty() {
         return alone(format!("hosts.toml names no address of {there}"));
     }
+    let address = match reached(step, builder).await? {
+        Ok(address) => address,
+        Err(why) => return alone(why),
+    };
+    let (key, takes_what, why) = match (&takes, signer(step, builder, &settings).await) {
+        (Takes::All, _) => (None, format!("what {there} has over ssh"), String::new()),
+        (Takes::Signed(_), Ok(key)) => {
+            (Some(key), format!("what {there} has over ssh and signs first"), String::new())
+        }
+        (Takes::Signed(_), Err(why)) => {
+            let takes = format!("from {there} over ssh what a key signed that {name} trusts");
+            (None, takes, format!("; {there} signs nothing itself: {why}"))
+        }
+    };
+    let text = format!("no cache is asked: {name} takes {takes_what}, and compiles the rest{why}");
+    Ok(OnlyStores {
+        list: argv::push_store(&address),
+        options: argv::ssh_options(&address, None).unwrap_or_default(),
+        lender: Some((there.clone(), key)),
+        note: Some(Reason::new(Code::CachesSkipped, text)),
+        takes,
+    })
+}
+
+/// Returns the address by which a host logs in to its builder; the error says why it cannot.
+async fn reached(step: &Step, builder: &Host) -> Result<Result<Address, String>, Failure> {
+    let (name, there) = (&step.host.name, &builder.name);
     let user = match step.run(there, &Script::new(PUSH_TARGET)).await {
         Ok(output) => {
             output.stdout.lines().find_map(|line| line.strip_prefix("user\t")).map(printable_line)
         }
         Err(failure) => {
             let why = without_question(&failure.reason.text);
-            return alone(format!("{there} cannot be asked ({why})"));
+            return Ok(Err(format!("{there} cannot be asked ({why})")));
         }
     };
     let user = user.unwrap_or_else(|| "root".to_owned());
@@ -76,19 +123,82 @@ async fn look(step: &Step) -> Result<OnlyStores, Failure> {
         output.stdout.lines().find_map(|line| line.strip_prefix(word).map(str::to_owned))
     };
     let reached = said("reached\t").and_then(|number| number.trim().parse::<usize>().ok());
-    let Some(address) = reached.and_then(|reached| builder.addresses.get(reached)) else {
+    let address = reached.and_then(|reached| builder.addresses.get(reached));
+    Ok(address.map(|address| complete(address, &user)).ok_or_else(|| {
         let why = said("refused\t").unwrap_or_else(|| NO_ANSWER.to_owned());
         let why = printable_line(why.split_once('\t').map_or(why.as_str(), |(_, why)| why));
-        return alone(format!("root of {name} cannot log in to {there} ({why})"));
-    };
-    let address = complete(address, &user);
-    let text =
-        format!("no cache is asked: {name} takes what {there} has over ssh, and compiles the rest");
-    Ok(OnlyStores {
-        list: argv::push_store(&address),
-        options: argv::ssh_options(&address, None).unwrap_or_default(),
-        note: Some(Reason::new(Code::CachesSkipped, text)),
-    })
+        format!("root of {name} cannot log in to {there} ({why})")
+    }))
+}
+
+/// Returns the file with the key that a builder signs with for a host of these settings; the error says why it does
+/// not.
+async fn signer(step: &Step, builder: &Host, settings: &Settings) -> Result<String, String> {
+    let there = &builder.name;
+    let file = builder.sign_key.clone().ok_or_else(|| {
+        format!("name a key of {there} as sign_key in [hosts.{there}] of hosts.toml")
+    })?;
+    let key = signing_key(step, there, &file).await.map_err(|failure| failure.reason.text)??;
+    let trusted = TrustedKeys::parse(&settings.trusted_public_keys());
+    trusts(&step.host.name, &key, &trusted).map_err(|(_, why)| why)?;
+    Ok(file)
+}
+
+/// Returns those of the paths that Nix would take from the store, and that the host refuses: no key that it trusts
+/// signed them, and none will.
+pub(super) async fn refused(step: &Step, paths: &[StorePath]) -> Result<Vec<StorePath>, Failure> {
+    let stores = prepare(step).await?;
+    let Some((lender, None)) = &stores.lender else { return Ok(Vec::new()) };
+    if paths.is_empty() || stores.takes == Takes::All {
+        return Ok(Vec::new());
+    }
+    let script = Script::new(SIGNATURES).stdin(lines(paths)).limit(SIGNATURES_LIMIT);
+    let output = step.run(lender, &script).await?;
+    if !output.is_ok() {
+        let complaint = output.complaint();
+        step.log(&format!("who signed what {lender} has is not known: {complaint}")).await;
+    }
+    Ok(stores.takes.refused(&output.stdout))
+}
+
+/// Lets the host that has the store sign the paths that come from it.
+pub(super) async fn sign(step: &Step, paths: &[StorePath]) -> Result<(), Failure> {
+    let stores = prepare(step).await?;
+    let Some((lender, Some(key))) = &stores.lender else { return Ok(()) };
+    if paths.is_empty() {
+        return Ok(());
+    }
+    step.log(&format!("{lender} signs the {} paths that come from there", paths.len())).await;
+    let script = Script::new(SIGN_PATHS).root().limit(COPY_LIMIT).arg(key).stdin(lines(paths));
+    let output = step.run(lender, &script).await?;
+    if output.is_ok() {
+        return Ok(());
+    }
+    let text = format!(
+        "{}: what {lender} has could not be signed with {key} there: {}",
+        step.host.name,
+        output.complaint()
+    );
+    Err(Failure::failed(Code::SetupFailed, text))
+}
+
+/// Returns paths as a script reads them.
+fn lines(paths: &[StorePath]) -> String {
+    paths.iter().map(|path| format!("{path}\n")).collect()
+}
+
+/// Returns how many paths of the system the host would refuse from the store of this machine, of those that it
+/// lacks.
+pub(super) async fn refused_from_here(step: &Step) -> Result<usize, Failure> {
+    let stores = prepare(step).await?;
+    let words =
+        ["--extra-experimental-features", "nix-command", "path-info", "--sigs", "--recursive"];
+    let words = words.into_iter().chain([step.toplevel()?.as_str()]);
+    let asked = Program::new("nix", words).run().await;
+    // What is not known here is told by the copy.
+    let refused = asked.map(|said| stores.takes.refused(&said.stdout)).unwrap_or_default();
+    let lacking = invalid_paths(step.runner.as_ref(), &step.host.name, refused.iter()).await;
+    Ok(lacking.map_or(refused.len(), |lacking| lacking.len()))
 }
 
 /// Returns whether a path is valid in the store of this machine.

@@ -23,6 +23,6 @@ pub use options::RunOptions;
 pub use order::{RollbackScope, RunOrder, back_to_before};
 pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};
-pub use plan::{HostPlan, Plan, PlannedChanges};
+pub use plan::{HostPlan, Plan, PlannedChanges, RefusedPaths};
 pub use route::{GivenUpRoute, Route, Strategy, TakenRoute};
 pub use wait::Wait;

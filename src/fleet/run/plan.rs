@@ -67,6 +67,18 @@ pub struct PlannedChanges {
     /// Names of what must be built, the first few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to_build: Vec<String>,
+    /// Paths that another host has and that the host does not take from there, where no cache is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedPaths>,
+}
+
+/// Paths that a host does not take from another one's store, since no key that it trusts signed them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedPaths {
+    /// How many.
+    pub count: u64,
+    /// The host that has them.
+    pub on: String,
 }
 
 impl HostPlan {

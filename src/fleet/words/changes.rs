@@ -1,7 +1,7 @@
 //! What changes from one system to another, as lines for the command line and the screen.
 
 use crate::fleet::{
-    ChangeKind, Generations, HostPlan, PackageChange, PlannedChanges, RestartReason,
+    ChangeKind, Generations, HostPlan, PackageChange, PlannedChanges, RefusedPaths, RestartReason,
     Route, SystemChanges, bytes,
 };
 
@@ -98,6 +98,7 @@ pub fn of_plan(host: &HostPlan) -> Vec<String> {
         lines.push("what changes is not known: no host that was asked has both systems".to_owned());
     }
     lines.extend(held(host, changes));
+    lines.extend(refused(host, changes));
     lines.extend(restart(&changes.restart));
     if host.reboots {
         lines.push("it is restarted when its new system is permanent".to_owned());
@@ -117,6 +118,20 @@ fn held(host: &HostPlan, changes: &PlannedChanges) -> Option<String> {
             format!("of {total} paths that {} downloads: {tiers}", host.build_on())
         }
         Some(_) | None => format!("of {total} paths to fetch: {tiers}"),
+    })
+}
+
+/// Says which paths are compiled though another host has them, and why.
+fn refused(host: &HostPlan, changes: &PlannedChanges) -> Option<String> {
+    let RefusedPaths { count, on } = changes.refused.as_ref()?;
+    let host = &host.host;
+    Some(match count {
+        1 => format!(
+            "1 path that {on} has is compiled, with what it needs: no key that {host} trusts signed it"
+        ),
+        _ => format!(
+            "{count} paths that {on} has are compiled, with what they need: no key that {host} trusts signed them"
+        ),
     })
 }
 
@@ -243,6 +258,10 @@ mod tests {
         assert_eq!(of_plan(&host), ["of 12 paths that p620 downloads: 9 in nixos"]);
         (host.to_build, host.to_download) = (Some(0), Some(0));
         assert_eq!(of_plan(&host), ["of 12 paths to fetch: 9 in nixos"]);
+        let refused = Some(RefusedPaths { count: 3, on: "p620".to_owned() });
+        host.changes = Some(Box::new(PlannedChanges { refused, ..PlannedChanges::default() }));
+        let said = "3 paths that p620 has are compiled, with what they need: no key that samsung trusts signed them";
+        assert_eq!(of_plan(&host), [said]);
     }
 
     #[test]

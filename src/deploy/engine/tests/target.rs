@@ -39,6 +39,8 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::ROOT_AHEAD, "root-ahead"),
         (job::scripts::START, "start"),
         (job::scripts::STOP, "stop"),
+        (scripts::SIGNATURES, "signatures"),
+        (scripts::SIGN_PATHS, "sign-paths"),
         (scripts::SYSTEMS, "systems"),
         (scripts::TIDY, "tidy"),
         (scripts::UNPACK, "unpack"),

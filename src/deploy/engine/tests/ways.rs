@@ -436,6 +436,54 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_caches_what_the_builder_does_not_sign_is_compiled_and_what_it_signs_is_signed_first()
+ {
+    let path = |name: &str| format!("/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-{name}");
+    let (signed, bare) = (path("glibc-2.42"), path("less-695"));
+    let request = requested(
+        &["samsung"],
+        RunOptions { strategy: Some(Strategy::Direct), skip_caches: true, ..RunOptions::default() },
+    );
+    let answers = |signs: bool| {
+        let (signed, bare) = (signed.clone(), bare.clone());
+        move |host: &str, name: &str, _: &Script| match (host, name) {
+            ("samsung", "compare") => {
+                let stderr = format!(
+                    "this derivation will be built:\n  {NEW}.drv\nthese 2 paths will be fetched (0.00 MiB download, \
+                     1.00 MiB unpacked):\n  {signed}\n  {bare}\n"
+                );
+                Some(Ok(Output { stderr, ..Output::default() }))
+            }
+            ("p620", "signatures") => {
+                assert!(!signs, "all of it will be signed");
+                prints(&format!("{signed}\tultimate p620-1:AAAA==\n{bare}\tultimate\n"))
+            }
+            _ => None,
+        }
+    };
+    let flake = "github:me/x";
+    let story = deploy_requested(&request, (flake, FLEET), None, Box::new(answers(true))).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    assert_eq!((story.plan().to_build, story.plan().to_download), (Some(1), Some(2)));
+    let signing = story.scripts("p620", "sign-paths");
+    assert_eq!((signing.len(), signing[0].root), (1, true));
+    assert_eq!(signing[0].args, ["/etc/nix/secret-key"]);
+    assert_eq!(signing[0].stdin, format!("{signed}\n{bare}\n").into_bytes());
+
+    let no_key = FLEET.replace("sign_key = \"/etc/nix/secret-key\"\n", "");
+    let story = deploy_requested(&request, (flake, &no_key), None, Box::new(answers(false))).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    let plan = story.plan();
+    assert_eq!((plan.to_build, plan.to_download), (Some(2), Some(1)));
+    let changes = plan.changes.as_ref().unwrap();
+    let refused = changes.refused.as_ref().unwrap();
+    assert_eq!((refused.count, refused.on.as_str(), changes.download_bytes), (1, "p620", None));
+    assert!(story.scripts("p620", "sign-paths").is_empty());
+    let notes = plan.notes.join("\n");
+    assert!(notes.contains("signs nothing itself: name a key of p620 as sign_key"), "{notes}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn auto_takes_no_copy_that_the_host_would_refuse() {
     let fleet = FLEET.replace("sign_key = \"/etc/nix/secret-key\"\n", "");
     for (keys, pushes) in

@@ -17,10 +17,22 @@ pub(super) fn limit(commands: usize) -> Duration {
 }
 
 pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
-    let commands = &step.config()?.check;
+    step.config()?;
     if step.known.abort.is_some() {
         return Ok(Report::Done);
     }
+    let (new_failed_units, broken) = match look(step).await {
+        Ok(found) => found,
+        // The host is activated and reachable a moment ago: let the supervisor go back.
+        Err(why) => (Vec::new(), vec![nothing_checked(&why)]),
+    };
+    Ok(Report::Checked { new_failed_units, broken })
+}
+
+/// Looks at the units of a host and runs its configured commands; returns the units that had not failed before
+/// the deploy, and the commands that failed. Fails with the reason why nothing could be checked.
+pub(super) async fn look(step: &Step) -> Result<(Vec<FailedUnit>, Vec<String>), String> {
+    let commands = step.config().map_or(&[][..], |host| host.check.as_slice());
     let job = step.shared.job_name("activate", &step.host.name);
     let mut script = Script::new(CHECK).root().limit(limit(commands.len())).arg(job);
     script.args.extend(commands.iter().cloned());
@@ -28,12 +40,10 @@ pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
     if output.as_ref().is_err_and(crate::remote::RemoteError::is_passing) {
         output = step.runner.run(&step.host.name, &script).await;
     }
-    let output = match output {
-        Ok(output) if output.is_ok() => output,
-        // The host is activated and reachable a moment ago: let the supervisor go back.
-        Ok(output) => return Ok(not_checked(&output.complaint())),
-        Err(error) => return Ok(not_checked(&error.to_string())),
-    };
+    let output = output.map_err(|error| error.to_string())?;
+    if !output.is_ok() {
+        return Err(output.complaint());
+    }
     let mut new_failed_units = Vec::new();
     let mut broken = Vec::new();
     for (key, text) in output.stdout.lines().filter_map(|line| line.split_once('\t')) {
@@ -53,7 +63,7 @@ pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
             _ => {}
         }
     }
-    Ok(Report::Checked { new_failed_units, broken })
+    Ok((new_failed_units, broken))
 }
 
 /// Returns a configured command by its number, as one printable line.
@@ -86,10 +96,9 @@ fn newly_failed(text: &str, before: &BTreeSet<String>) -> Option<FailedUnit> {
     (!before.contains(&unit.name)).then_some(unit)
 }
 
-/// Returns the report of a host on which nothing could be checked.
-fn not_checked(why: &str) -> Report {
-    let broken = vec![format!("nothing could be checked ({})", printable_line(why))];
-    Report::Checked { new_failed_units: Vec::new(), broken }
+/// Says that nothing could be checked on a host.
+pub(super) fn nothing_checked(why: &str) -> String {
+    format!("nothing could be checked ({})", printable_line(why))
 }
 
 #[cfg(test)]

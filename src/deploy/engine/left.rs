@@ -68,7 +68,9 @@ async fn end_host(
     if let Some(ending) = of_a_newer_nixdash(name, &found) {
         return LeftEnding::Ended(ending);
     }
-    if let Some(decision) = &found.outcome {
+    // What the supervisor decided before a restart does not say what the restart came to.
+    let restarts = host.phase == Some(Phase::Reboot);
+    if let Some(decision) = found.outcome.as_ref().filter(|_| !restarts) {
         return LeftEnding::Ended(as_attempted(name, host, decision.ending(name)));
     }
     if found.is_busy {
@@ -125,7 +127,10 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
         (false, false, false) if none_again && !profile_new => {
             (Outcome::Failed, "still no system of NixOS runs there")
         }
-        (true, _, true) if matches!(goal, Goal::Switch | Goal::Rollback) => {
+        (true, _, true)
+            if matches!(goal, Goal::Switch | Goal::Rollback)
+                || host.phase == Some(Phase::Reboot) =>
+        {
             (Outcome::Switched, "it now runs the new system and boots it")
         }
         (true, ..) if goal == Goal::Test => (Outcome::Tested, "it now runs the new system"),
@@ -260,6 +265,23 @@ mod tests {
         });
         let found = end_left(&away, &left(Some(Phase::Persist))).await.remove(0).1;
         assert_eq!(outcome(&found), None);
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_before_a_restart_says_nothing_of_what_came_of_it() {
+        for (running, goal, wanted) in [
+            (NEW, Goal::Boot, Outcome::Switched),
+            (OLD, Goal::Boot, Outcome::Booted),
+            (OLD, Goal::Switch, Outcome::Degraded),
+        ] {
+            let said = format!("running\t{running}\nprofile\t{NEW}\noutcome\tswitched\t\t\n");
+            let runner = FakeRunner::new(move |_, _| {
+                Ok(Output { stdout: said.clone(), ..Output::default() })
+            });
+            let left = LeftRun { goal, ..left(Some(Phase::Reboot)) };
+            let found = end_left(&runner, &left).await.remove(0).1;
+            assert_eq!(outcome(&found), Some(wanted), "{running} {goal}");
+        }
     }
 
     #[tokio::test]

@@ -1,14 +1,19 @@
 //! Reboot: restarts a host whose new system is permanent, waits until another start of the machine answers,
-//! and looks whether that is well.
+//! and looks whether that is well: it runs the new system, no unit failed anew, its checks hold, and it still
+//! answers over another fresh connection when it has settled. What was not measured is not claimed.
 
+use super::check;
 use super::scripts::{REBOOT, RESTARTED};
+use super::settle::addresses_lost;
 use super::step::Step;
+use super::supervised::clock;
 use crate::deploy::words::UNREAD_SYSTEM;
-use crate::deploy::{Ending, Failure, Reason, Report};
+use crate::deploy::{Ending, FailedUnit, Failure, Reason, Report};
 use crate::fleet::{Code, Outcome, Progress, duration, printable_line};
-use crate::remote::{Presence, RemoteError, Script, wait_until_started};
-use std::collections::BTreeSet;
+use crate::remote::{NotStarted, Presence, RemoteError, Script, Started, wait_until_started};
+use jiff::Timestamp;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long the units of a fresh start may take, in seconds.
 const UNITS_LIMIT_S: u64 = 120;
@@ -28,6 +33,7 @@ pub(super) async fn reboot(step: &Step) -> Result<Report, Failure> {
         Err(error) => return Ok(not_restarted(name, &error.to_string())),
     }
     step.log(&format!("restarting; it may take {}", duration(limit))).await;
+    let ordered = Timestamp::now();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Presence>();
     // Who listens ends with the waiting.
     let waiting = async move {
@@ -41,16 +47,34 @@ pub(super) async fn reboot(step: &Step) -> Result<Report, Failure> {
         }
     };
     match tokio::join!(waiting, telling).0 {
-        Ok(_) => look(step).await,
-        Err(error) => {
-            let text = format!(
-                "{name}: its new system is permanent, but after the restart {error}. Look at it; the \
-                 boot menu still has the previous generation"
-            );
-            let reason = Some(Reason::new(code_of(&error.last), text));
-            Ok(Report::Rebooted(Ending { outcome: Outcome::Unknown, reason }))
-        }
+        Ok(started) => look(step, &started).await.map(Report::Rebooted),
+        Err(error) => Ok(Report::Rebooted(not_back(name, ordered, &error))),
     }
+}
+
+/// Returns the end of a host that did not come back from its restart.
+fn not_back(name: &str, ordered: Timestamp, error: &NotStarted) -> Ending {
+    let text = format!(
+        "{name}: its new system is permanent, but after the restart {error}. It was not seen since {}, \
+         and what it runs is not known. Look at it; the boot menu still has the previous generation",
+        clock(ordered)
+    );
+    unknown(code_of(&error.last), text)
+}
+
+/// Returns the end of a host that came back from its restart and was lost again.
+fn lost_again(name: &str, seen: Timestamp, why: &str) -> Ending {
+    let text = format!(
+        "{name} came back after its restart and was last seen at {} ({why}). What it runs since then is not \
+         known. Look at it; the boot menu still has the previous generation",
+        clock(seen)
+    );
+    unknown(Code::NotSeenSince, text)
+}
+
+/// Returns the end of a host of which it is not known what it runs.
+fn unknown(code: Code, text: String) -> Ending {
+    Ending { outcome: Outcome::Unknown, reason: Some(Reason::new(code, text)) }
 }
 
 /// Tells how a machine stands that restarts.
@@ -80,60 +104,142 @@ fn not_restarted(host: &str, why: &str) -> Report {
     Report::Rebooted(Ending { outcome: Outcome::Degraded, reason })
 }
 
-/// Looks at a host that is back.
-async fn look(step: &Step) -> Result<Report, Failure> {
+/// Looks at a host that is back, until it has settled.
+async fn look(step: &Step, back: &Started) -> Result<Ending, Failure> {
     let name = &step.host.name;
+    let (mut seen, answered) = (Timestamp::now(), Instant::now());
+    let (running, mut failed) = match units(step).await {
+        Ok(text) => read(&text),
+        Err(why) => return Ok(lost_again(name, seen, &why)),
+    };
+    seen = Timestamp::now();
+    let mut broken = Vec::new();
+    if step.host.activation.magic_rollback() {
+        match check::look(step).await {
+            Ok((units, checks)) => (failed, broken, seen) = (units, checks, Timestamp::now()),
+            Err(why) => broken.push(check::nothing_checked(&why)),
+        }
+    }
+    failed.retain(|unit| !step.known.preflight.failed_units.contains(&unit.name));
+    // Everything has begun anew, the network too.
+    let left = step.host.activation.settle(true).saturating_sub(answered.elapsed());
+    if !left.is_zero() {
+        step.log(&format!("must stay reachable for {} more", duration(left))).await;
+        tokio::time::sleep(left).await;
+    }
+    let (runner, limit) = (step.runner.as_ref(), step.host.confirm_timeout);
+    let before = Some(step.known.preflight.boot_id.as_str());
+    let now = match wait_until_started(runner, name, before, limit, |_| ()).await {
+        Ok(now) => now,
+        Err(error) => return Ok(lost_again(name, seen, &error.last.to_string())),
+    };
+    let lost = addresses_lost(step).await;
+    let restarted_again = now.boot_id != back.boot_id;
+    let found =
+        Found { running: now.running.unwrap_or(running), failed, broken, lost, restarted_again };
+    let ending = judge(name, step.toplevel()?.as_str(), &found);
+    if ending.outcome == Outcome::Switched {
+        step.log("it runs the new system after its restart").await;
+    }
+    Ok(ending)
+}
+
+/// Waits until all that starts with the machine has started, and returns what it says then; fails with the
+/// reason why it does not say.
+async fn units(step: &Step) -> Result<String, String> {
     let script = Script::new(RESTARTED)
         .root()
         .limit(Duration::from_secs(UNITS_LIMIT_S + 20))
         .arg(UNITS_LIMIT_S.to_string());
+    let name = &step.host.name;
     let mut output = step.runner.run(name, &script).await;
     if output.as_ref().is_err_and(RemoteError::is_passing) {
         output = step.runner.run(name, &script).await;
     }
-    let text = match output {
-        Ok(output) => output.stdout,
-        Err(error) => {
-            let text =
-                format!("{name} came back after the restart, but could not be checked: {error}");
-            let reason = Some(Reason::new(Code::NotSeenSince, text));
-            return Ok(Report::Rebooted(Ending { outcome: Outcome::Unknown, reason }));
-        }
-    };
-    let ending = judge(name, step.toplevel()?.as_str(), &step.known.preflight.failed_units, &text);
-    if ending.outcome == Outcome::Switched {
-        step.log("it runs the new system after its restart").await;
+    match output {
+        Ok(output) if output.is_ok() => Ok(output.stdout),
+        Ok(output) => Err(output.complaint()),
+        Err(error) => Err(error.cause),
     }
-    Ok(Report::Rebooted(ending))
 }
 
-/// Says how a host is that was restarted. `before` are the units that had failed before the deploy.
-fn judge(name: &str, toplevel: &str, before: &BTreeSet<String>, text: &str) -> Ending {
+/// Reads what a machine said that was restarted: what it runs, and which units failed.
+fn read(text: &str) -> (String, Vec<FailedUnit>) {
     let (mut running, mut failed) = (String::new(), Vec::new());
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         match key {
             "running" => running = printable_line(value.trim()),
-            "failed" => failed.push(printable_line(value.trim())),
+            "failed" => {
+                let name = printable_line(value.trim());
+                failed.push(FailedUnit { name, said: String::new() });
+            }
             _ => {}
         }
     }
-    failed.retain(|unit| !before.contains(unit));
-    let wrong = if running == toplevel {
-        failed.first().map(|first| {
-            let units = failed.join(", ");
-            let text =
-                format!("{name}: {units} failed after its restart; see `systemctl status` there");
-            Reason::units_failed(text, first)
-        })
-    } else {
-        let runs = if running.is_empty() { UNREAD_SYSTEM } else { &running };
+    (running, failed)
+}
+
+/// What was found on a host that was restarted.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    /// The system that runs; empty where it could not be read.
+    running: String,
+    /// Units that had not failed before the deploy.
+    failed: Vec<FailedUnit>,
+    /// Configured checks that did not hold.
+    broken: Vec<String>,
+    /// Addresses that answered before the deploy and do not any more.
+    lost: Vec<String>,
+    /// Whether it was restarted once more since it came back.
+    restarted_again: bool,
+}
+
+/// Says how a host is that was restarted.
+fn judge(name: &str, toplevel: &str, found: &Found) -> Ending {
+    let wrong = wrong(name, toplevel, found);
+    let outcome = if wrong.is_some() { Outcome::Degraded } else { Outcome::Switched };
+    Ending { outcome, reason: wrong }
+}
+
+/// Returns what is wrong with a host that was restarted, the worst first.
+fn wrong(name: &str, toplevel: &str, found: &Found) -> Option<Reason> {
+    let Found { running, failed, broken, lost, restarted_again } = found;
+    if running != toplevel {
+        let runs = if running.is_empty() { UNREAD_SYSTEM } else { running };
         let text = format!(
             "{name}: after its restart it runs {runs} and not the new system; see what its boot loader starts"
         );
-        Some(Reason::new(Code::SystemUnexpected, text))
-    };
-    let outcome = if wrong.is_some() { Outcome::Degraded } else { Outcome::Switched };
-    Ending { outcome, reason: wrong }
+        return Some(Reason::new(Code::SystemUnexpected, text));
+    }
+    if *restarted_again {
+        let text = format!(
+            "{name} was restarted once more while it was looked at after its restart; see why with \
+             `journalctl --boot=-1` there"
+        );
+        return Some(Reason::new(Code::HostRestarted, text));
+    }
+    if !broken.is_empty() {
+        let text = format!(
+            "{name}: a check failed after its restart: {}. Its new system stays; the boot menu still has \
+             the previous generation",
+            broken.join("; ")
+        );
+        return Some(Reason::new(Code::CheckFailed, text));
+    }
+    if !lost.is_empty() {
+        let text = format!(
+            "{name}: {} answered before the deploy and does not any more after its restart",
+            lost.join(", ")
+        );
+        return Some(Reason::new(Code::AddressLost, text));
+    }
+    let first = failed.first()?;
+    let units: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "{name}: {} failed after its restart; see `systemctl status` there",
+        units.join(", ")
+    );
+    Some(Reason::units_failed(text, &first.name))
 }
 
 #[cfg(test)]
@@ -142,24 +248,40 @@ mod tests {
 
     const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
 
-    fn judged(text: &str) -> Ending {
-        judge("samsung", NEW, &["old.service".to_owned()].into(), text)
+    fn running(system: &str) -> Found {
+        Found { running: system.to_owned(), ..Found::default() }
+    }
+
+    fn judged(found: &Found) -> Ending {
+        judge("samsung", NEW, found)
     }
 
     #[test]
     fn a_restarted_host_must_run_the_new_system_with_no_unit_failed_anew() {
-        let well = format!("state\trunning\nrunning\t{NEW}\nfailed\told.service\nend\tok\n");
-        assert_eq!(judged(&well), Ending { outcome: Outcome::Switched, reason: None });
-        let other = judged("running\t/nix/store/x-old\n");
+        assert_eq!(judged(&running(NEW)), Ending { outcome: Outcome::Switched, reason: None });
+        let other = judged(&running("/nix/store/x-old"));
         assert_eq!(other.outcome, Outcome::Degraded);
         let said = other.reason.unwrap();
         assert_eq!(said.code, Code::SystemUnexpected);
         assert!(said.text.contains("runs /nix/store/x-old and not the new system"), "{said}");
-        let units = judged(&format!("running\t{NEW}\nfailed\tnginx.service\n"));
+        let (system, failed) = read(&format!("running\t{NEW}\nfailed\tnginx.service\nend\tok\n"));
+        let units = judged(&Found { failed, ..running(&system) });
         let said = units.reason.unwrap().finding("samsung");
         assert_eq!(said.code, Code::UnitsFailed);
         assert_eq!(said.fix, "read its journal there with `journalctl --unit nginx.service`");
-        assert_eq!(judged("").outcome, Outcome::Degraded, "what is not known is not well");
+        assert_eq!(
+            judged(&running("")).outcome,
+            Outcome::Degraded,
+            "what is not known is not well"
+        );
+    }
+
+    #[test]
+    fn a_restarted_host_that_lost_an_address_or_restarts_again_is_not_well() {
+        let lost = judged(&Found { lost: vec!["10.0.0.7".to_owned()], ..running(NEW) });
+        assert_eq!(lost.reason.unwrap().code, Code::AddressLost);
+        let again = judged(&Found { restarted_again: true, ..running(NEW) });
+        assert_eq!(again.reason.unwrap().code, Code::HostRestarted);
     }
 
     #[test]

@@ -114,7 +114,7 @@ async fn commit(
 }
 
 /// Returns the addresses that answered in preflight and do not any more.
-async fn addresses_lost(step: &Step) -> Vec<String> {
+pub(super) async fn addresses_lost(step: &Step) -> Vec<String> {
     let before = &step.known.preflight.answering;
     if before.len() < 2 {
         // The connection itself is the proof of an only address.

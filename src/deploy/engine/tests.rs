@@ -7,6 +7,7 @@ mod builds;
 mod connections;
 mod endings;
 mod given;
+mod restarts;
 mod resumed;
 mod streams;
 mod target;

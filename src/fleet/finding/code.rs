@@ -579,7 +579,7 @@ codes! {
         "The boot loader is told to start another system than the newest one."
         "Remove the pinned default, for example with `bootctl set-default \"\"`.";
     NotSeenSince "not-seen-since" Warning "not seen"
-        "The host was activating the new system, or was told to keep it, and has not been seen since."
+        "The host was activating the new system, was told to keep it, or was restarted with it, and has not been seen since."
         "See whether the host is on and in its network.";
     RunStopped "run-stopped" Note "stopped"
         "Somebody stopped the run."

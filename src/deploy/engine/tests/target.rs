@@ -34,7 +34,9 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::PREFLIGHT, "preflight"),
         (scripts::PUSH_TARGET, "push-target"),
         (scripts::PUSH_WAY, "push-way"),
+        (scripts::REBOOT, "reboot"),
         (scripts::RECOVER, "recover"),
+        (scripts::RESTARTED, "restarted"),
         (scripts::ROOT, "root"),
         (scripts::ROOT_AHEAD, "root-ahead"),
         (job::scripts::START, "start"),
@@ -53,8 +55,14 @@ pub(super) fn name_of(script: &Script) -> &'static str {
             return name;
         }
     }
-    // One of another room: it prints what derivations say.
-    if script.body.contains("Derive(") { "derivations" } else { "unknown" }
+    // Those of other rooms: one prints what derivations say, one which start of the machine answers.
+    if script.body.contains("Derive(") {
+        "derivations"
+    } else if script.body.contains("initrd-release") {
+        "presence"
+    } else {
+        "unknown"
+    }
 }
 
 /// How the made-up target stands.
@@ -193,6 +201,8 @@ impl Target {
             "compare" if self.cannot_root => "unrooted\tln: the disk is full\n".to_owned(),
             "compare" if self.built => "rooted\n".to_owned(),
             "check" => self.check.to_owned(),
+            "presence" => format!("boot_id\tafter-the-restart\nrunning\t{NEW}\n"),
+            "restarted" => format!("state\trunning\nrunning\t{NEW}\nend\tok\n"),
             "build-log" => self.build_log.clone(),
             "derivations" => self.derivations.clone(),
             _ => String::new(),

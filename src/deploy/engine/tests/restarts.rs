@@ -1,0 +1,59 @@
+//! Hosts that are restarted when their new system is permanent, and what is measured of them afterwards.
+
+use super::target::{NEW, Story, Target, carry_out, fleet, switch};
+use crate::deploy::{RunBegin, RunJournal};
+use crate::fleet::{Code, Goal, Outcome, Phase};
+use crate::remote::Trouble;
+use std::time::Duration;
+
+/// Returns a target that keeps its new system, by an action.
+fn target(goal: Goal) -> Target {
+    let decides = (goal == Goal::Boot).then_some("booted\t\t");
+    Target { decides, ..Target::default() }
+}
+
+/// Deploys samsung with a check, and restarts it.
+async fn restart(goal: Goal, target: Target) -> Story {
+    let fleet = fleet("check = [\"true\"]");
+    let mut setup = switch(&fleet, goal);
+    setup.hosts[0].reboot = Some(Duration::from_secs(600));
+    let begin = RunBegin::Fresh { setup, hosts_file: None };
+    carry_out(fleet, target, begin, RunJournal::none(), None).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_is_followed_by_the_checks_and_a_second_fresh_connection() {
+    for (goal, checks) in [(Goal::Switch, 2), (Goal::Boot, 1)] {
+        let story = restart(goal, target(goal)).await;
+        assert_eq!(story.result.outcome, Outcome::Switched, "{goal}: {}", story.error());
+        assert_eq!(story.scripts("check").len(), checks, "{goal}");
+        assert_eq!(story.scripts("presence").len(), 2, "{goal}");
+        let said = story.logged(Phase::Reboot).join("\n");
+        assert!(said.contains("must stay reachable for 15 s more"), "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_fails_after_the_restart_leaves_the_host_degraded() {
+    let target = Target { check: "broken\t0\texit code 1\tno route\n", ..target(Goal::Boot) };
+    let story = restart(Goal::Boot, target).await;
+    assert_eq!(story.result.outcome, Outcome::Degraded);
+    assert_eq!(story.code(), Some(Code::CheckFailed));
+    assert!(story.error().contains("true (exit code 1: no route)"), "{}", story.error());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_cut_off_after_its_restart_is_unknown_since_then() {
+    // The first look finds the new start of the machine; what comes later finds nothing.
+    for lost in ["presence", "restarted"] {
+        let mut target = target(Goal::Boot);
+        let mut troubles = vec![None; usize::from(lost == "presence")];
+        troubles.extend(std::iter::repeat_n(Some(Trouble::Unreachable), 5000));
+        target.troubles = [(lost, troubles.into())].into();
+        let story = restart(Goal::Boot, target).await;
+        assert_eq!(story.result.outcome, Outcome::Unknown, "{lost}: {}", story.error());
+        assert_eq!(story.code(), Some(Code::NotSeenSince));
+        assert!(story.error().contains("was last seen at"), "{}", story.error());
+        assert_eq!(story.result.toplevel.as_ref().map(|path| path.as_str()), Some(NEW));
+    }
+}

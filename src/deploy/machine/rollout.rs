@@ -176,9 +176,9 @@ impl Machine {
         }
     }
 
-    /// Tells that the hosts of a wave may begin.
+    /// Tells that the hosts of a wave may begin: in a paused run none may.
     fn begin_wave(&mut self, number: usize, out: &mut Vec<MachineCommand>) {
-        if !self.waves[number].began && self.halted.is_none() {
+        if !self.waves[number].began && self.halted.is_none() && !self.paused {
             self.waves[number].began = true;
             self.tell_wave(number, WaveState::Began, None, None, out);
         }

@@ -554,6 +554,33 @@ fn a_paused_run_begins_nothing_and_says_so() {
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
 }
 
+#[test]
+fn a_wave_does_not_begin_while_the_run_is_paused() {
+    let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::new(&["razer", "samsung"], rollout);
+    // Somebody pauses the run while the first wave is at it, which goes on to its end.
+    while ride.began("razer", Phase::Persist).is_none() {
+        step_once(&mut ride, &mut well);
+    }
+    ride.inputs.push_front(Input::Order(RunOrder::Pause));
+    ride.finish(&mut well, &mut passes);
+    let begun = |ride: &Ride| {
+        let told = ride.told.iter().filter_map(|what| match what {
+            RunWhat::Rollout(RolloutNews::Wave { wave, state: WaveState::Began, .. }) => {
+                Some(*wave)
+            }
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    assert_eq!(begun(&ride), [1]);
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(begun(&ride), [1, 2]);
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+}
+
 fn phases(ride: &Ride, host: &str) -> Vec<Phase> {
     ride.began.iter().filter(|(name, _)| name == host).map(|(_, phase)| *phase).collect()
 }

@@ -4,7 +4,7 @@ use crate::dash::Msg;
 use crate::deploy::{flake_ancestry, flake_revision};
 use crate::fleet::{Ancestry, DeployedFrom, Event, Fleet, HostFacts, RunWhat};
 use crate::probe::on_beat;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -12,80 +12,133 @@ use tokio::sync::mpsc;
 /// How often the flake is looked at.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Counts for every host by how many commits it is behind; nothing is said where that is not known.
+/// Counts for every host by how many commits of its flake it is behind; nothing is said where that is not
+/// known.
 pub(super) async fn count(fleet: &Fleet, hosts: &mut [(String, HostFacts)]) {
-    let Some(flake) = &fleet.flake else { return };
-    let mut known: BTreeMap<String, Option<Ancestry>> = BTreeMap::new();
-    for (_, facts) in hosts {
+    let mut known: BTreeMap<(String, String), Option<Ancestry>> = BTreeMap::new();
+    for (host, facts) in hosts {
+        let Some(flake) = flake_of(fleet, host) else { continue };
         let Some(deploys) = facts.upkeep.as_mut().map(|upkeep| &mut upkeep.deploys) else {
             continue;
         };
         let Some(from) = &deploys.built_from else { continue };
-        let commit = from.commit().to_owned();
-        if !known.contains_key(&commit) {
+        let key = (flake.to_owned(), from.commit().to_owned());
+        if !known.contains_key(&key) {
             let counted = flake_ancestry(flake, from).await;
-            known.insert(commit.clone(), counted);
+            known.insert(key.clone(), counted);
         }
-        deploys.ancestry = known.get(&commit).copied().flatten();
+        deploys.ancestry = known.get(&key).copied().flatten();
     }
 }
 
+/// Returns the flake that the configuration of a host is in.
+fn flake_of<'a>(fleet: &'a Fleet, host: &str) -> Option<&'a str> {
+    fleet.flake_of(fleet.host(host)?)
+}
+
+/// A revision that a host runs or a run deploys, and the flake that it is counted in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SeenRevision {
+    from: DeployedFrom,
+    flake: String,
+}
+
 /// The revisions that hosts of a fleet run and that runs deploy, as far as they were seen.
-#[derive(Clone, Default)]
-pub(super) struct SeenRevisions(Arc<Mutex<BTreeMap<String, DeployedFrom>>>);
+#[derive(Clone)]
+pub(super) struct SeenRevisions {
+    fleet: Arc<Fleet>,
+    /// By commit, which is of one flake.
+    seen: Arc<Mutex<BTreeMap<String, SeenRevision>>>,
+}
 
 impl SeenRevisions {
+    /// Has seen nothing of a fleet yet.
+    pub(super) fn of(fleet: Arc<Fleet>) -> Self {
+        Self { fleet, seen: Arc::default() }
+    }
+
     /// Takes what an event says of a host or a run.
     pub(super) fn see(&self, event: &Event) {
-        if let Some(from) = revision_in(event) {
-            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.entry(from.commit().to_owned()).or_insert(from);
+        let all = revisions_in(&self.fleet, event);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in all {
+            seen.entry(one.from.commit().to_owned()).or_insert(one);
         }
     }
 
     /// Returns them.
-    fn all(&self) -> BTreeMap<String, DeployedFrom> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn all(&self) -> BTreeMap<String, SeenRevision> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Returns the revision that an event tells of: what a host runs, or what a run deploys.
-fn revision_in(event: &Event) -> Option<DeployedFrom> {
+/// Returns the revisions that an event tells of: what a host runs, or what a run deploys.
+fn revisions_in(fleet: &Fleet, event: &Event) -> Vec<SeenRevision> {
+    let of = |from: Option<DeployedFrom>, flake: Option<&str>| {
+        let (from, flake) = from.zip(flake)?;
+        Some(SeenRevision { from, flake: flake.to_owned() })
+    };
     match event {
-        Event::Host { facts, .. } => facts.upkeep.as_ref()?.deploys.built_from.clone(),
+        Event::Host { host, facts } => {
+            let deploys = facts.upkeep.as_ref().map(|upkeep| &upkeep.deploys);
+            let from = deploys.and_then(|deploys| deploys.built_from.clone());
+            of(from, flake_of(fleet, host)).into_iter().collect()
+        }
         Event::Run(run) => {
-            let RunWhat::Plan { plan, .. } = &run.what else { return None };
-            DeployedFrom::parse(plan.revision.as_deref()?)
+            let RunWhat::Plan { plan, .. } = &run.what else { return Vec::new() };
+            let hosts = plan.hosts.iter();
+            let of_hosts = hosts.map(|host| {
+                of(
+                    host.built_from.as_ref().and_then(DeployedFrom::checked),
+                    flake_of(fleet, &host.host),
+                )
+            });
+            // As the plan names it, which is shorter than what its hosts say.
+            let of_plan = plan.revision.as_deref().and_then(DeployedFrom::parse);
+            let flake = match plan.hosts.first() {
+                Some(host) if plan.source.is_none() => flake_of(fleet, &host.host),
+                Some(_) | None => fleet.flake.as_deref(),
+            };
+            of_hosts.chain([of(of_plan, flake)]).flatten().collect()
         }
         Event::Asking { .. }
         | Event::Store { .. }
         | Event::Coverage { .. }
         | Event::Next { .. }
-        | Event::Tier { .. } => None,
+        | Event::Tier { .. } => Vec::new(),
     }
 }
 
-/// Tells the flake's revision, and by how many commits hosts are behind, when one of them has changed.
-pub(super) async fn watch(flake: String, seen: SeenRevisions, messages: mpsc::Sender<Msg>) {
+/// Tells the revision of the fleet's flake, and by how many commits hosts are behind their flakes, when one of
+/// them has changed.
+pub(super) async fn watch(flake: Option<String>, seen: SeenRevisions, messages: mpsc::Sender<Msg>) {
     let (mut told, mut counted) = (None, BTreeMap::new());
+    let mut were_at = BTreeMap::new();
     loop {
-        let revision = flake_revision(&flake).await;
-        let moved = told.as_ref() != Some(&revision);
-        if moved {
+        let all = seen.all();
+        let flakes = all.values().map(|one| &one.flake).chain(&flake);
+        let flakes: BTreeSet<String> = flakes.cloned().collect();
+        let mut are_at = BTreeMap::new();
+        for flake in flakes {
+            let revision = flake_revision(&flake).await;
+            are_at.insert(flake, revision);
+        }
+        let own = flake.as_ref().map(|flake| are_at.get(flake).cloned().flatten());
+        if let Some(revision) = own.filter(|revision| told.as_ref() != Some(revision)) {
             if messages.send(Msg::Revision(revision.clone())).await.is_err() {
                 return;
             }
             told = Some(revision);
         }
-        let all = seen.all();
-        if moved || all.keys().any(|commit| !counted.contains_key(commit)) {
+        if were_at != are_at || all.keys().any(|commit| !counted.contains_key(commit)) {
             counted.clear();
-            for (commit, from) in all {
-                counted.insert(commit, flake_ancestry(&flake, &from).await);
+            for (commit, one) in all {
+                counted.insert(commit, flake_ancestry(&one.flake, &one.from).await);
             }
             if messages.send(Msg::Ancestries(counted.clone())).await.is_err() {
                 return;
             }
+            were_at = are_at;
         }
         tokio::time::sleep_until(on_beat(EVERY)).await;
     }
@@ -94,8 +147,39 @@ pub(super) async fn watch(flake: String, seen: SeenRevisions, messages: mpsc::Se
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Goal, Plan, RunEvent, RunId, Strategy};
+    use crate::fleet::{
+        BootChoice, DeployFacts, Goal, Plan, RunEvent, RunId, Strategy, UpkeepFacts,
+    };
     use jiff::Timestamp;
+
+    /// Returns a fleet with a flake; `lines` stand in the table of its host samsung.
+    fn fleet(lines: &str) -> Fleet {
+        let text = format!("[fleet]\nflake = \"/home/me/fleet\"\n[hosts.samsung]\n{lines}\n");
+        crate::config::parse(&text, std::path::Path::new("hosts.toml"), None).unwrap()
+    }
+
+    #[test]
+    fn what_a_host_with_a_flake_of_its_own_runs_is_counted_in_that_flake() {
+        let mut facts = HostFacts::default();
+        let from = DeployedFrom::parse("3f2c1ab09d8e");
+        facts.upkeep = Some(UpkeepFacts {
+            boot: BootChoice { system: None, pinned: None },
+            running_generation: None,
+            deploys: DeployFacts { built_from: from, ..DeployFacts::default() },
+            roots: Vec::new(),
+            systems: [None, None],
+            switching: false,
+            measured_at: Timestamp::UNIX_EPOCH,
+        });
+        let event = Event::Host { host: "samsung".to_owned(), facts: Box::new(facts) };
+        for (lines, flake) in
+            [("", "/home/me/fleet"), ("flake = \"/home/me/laptop\"", "/home/me/laptop")]
+        {
+            let seen = SeenRevisions::of(Arc::new(fleet(lines)));
+            seen.see(&event);
+            assert_eq!(seen.all()["3f2c1ab09d8e"].flake, flake);
+        }
+    }
 
     #[test]
     fn what_a_run_deploys_is_counted_like_what_hosts_run_and_no_other_text_reaches_git() {
@@ -112,7 +196,7 @@ mod tests {
             let what = RunWhat::Plan { plan, waits: false };
             Event::Run(RunEvent { run: RunId("1".to_owned()), at: Timestamp::UNIX_EPOCH, what })
         };
-        let seen = SeenRevisions::default();
+        let seen = SeenRevisions::of(Arc::new(fleet("")));
         seen.see(&plan("3f2c1ab09d8e-dirty"));
         seen.see(&plan("--upload-pack=evil"));
         assert_eq!(seen.all().into_keys().collect::<Vec<_>>(), ["3f2c1ab09d8e"]);

@@ -65,7 +65,7 @@ pub(super) async fn run(fleet: Fleet, practice_file: Option<PathBuf>) -> Result<
     let record = Record { recorder: recorder.clone(), runs: Some(runs.clone()) };
     let handle =
         Poller::spawn(Arc::clone(&fleet), Arc::clone(&runner), events, record, stop.clone());
-    let seen = SeenRevisions::default();
+    let seen = SeenRevisions::of(Arc::clone(&fleet));
     tokio::spawn(forward(measured, messages.clone(), recorder.clone(), seen.clone()));
     let told = figures::tell(Arc::clone(&fleet), messages.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(told));
@@ -106,10 +106,8 @@ pub(super) async fn run(fleet: Fleet, practice_file: Option<PathBuf>) -> Result<
         async move { hearer.send(Msg::Silences(all)).await.is_ok() }
     });
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
-    if let Some(flake) = fleet.flake.clone() {
-        let watched = ancestry::watch(flake, seen.clone(), messages.clone());
-        tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
-    }
+    let watched = ancestry::watch(fleet.flake.clone(), seen.clone(), messages.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let log_screen = LogScreen::begin(runs.clone(), messages.clone());

@@ -1,12 +1,17 @@
 //! Systems that hosts are given by name, instead of those that the flake says.
 
-use crate::cli::CliError;
+use crate::cli::{CliError, history};
 use crate::deploy::engine::{PlaceError, place_of};
 use crate::deploy::{Failure, GivenPlace, GivenSystem};
-use crate::fleet::{Code, Fleet, Host, StorePath, StorePathError};
+use crate::fleet::{Code, DeployedFrom, Fleet, Host, RunEvent, RunWhat, StorePath, StorePathError};
 use crate::probe::built_systems;
+use crate::record::{RunRow, Runs, state_home};
 use crate::remote::Remote;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
+
+/// How many runs that brought a system are read for what it was built from.
+const RUNS_READ: usize = 5;
 
 /// A system that was named cannot be deployed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,8 +82,33 @@ pub(super) async fn named(
         return Err(GivenError::OtherHost { system: toplevel, other, host }.into());
     }
     let place = place_of(fleet, remote, host, &toplevel).await.map_err(GivenError::Place)?;
-    let given = GivenSystem { toplevel, generation: None, place };
+    let built_from = built_in_runs(name, &toplevel);
+    let given = GivenSystem { toplevel, generation: None, place, built_from };
     Ok([(name.clone(), given)].into())
+}
+
+/// Returns what the runs here say that a host's system was built from.
+fn built_in_runs(host: &str, system: &StorePath) -> Option<DeployedFrom> {
+    let runs = Runs::open(&state_home()).ok()?;
+    let names = [host.to_owned()];
+    let read = history::read(|history| history.runs(&names, Timestamp::UNIX_EPOCH, usize::MAX));
+    let rows = read.inspect_err(|error| tracing::debug!(%error, "earlier runs")).ok()?;
+    let is_of = |row: &&RunRow| {
+        let mut results = row.hosts.iter().filter_map(|(_, result)| result.as_ref());
+        results.any(|result| result.toplevel.as_ref() == Some(system))
+    };
+    let mut with_it = rows.iter().filter(is_of).take(RUNS_READ);
+    with_it.find_map(|row| built_in(&runs.decided(&row.run), host, system))
+}
+
+/// Returns what the plan of a run says that a host's system was built from.
+fn built_in(events: &[RunEvent], host: &str, system: &StorePath) -> Option<DeployedFrom> {
+    events.iter().find_map(|event| {
+        let RunWhat::Plan { plan, .. } = &event.what else { return None };
+        let mut hosts = plan.hosts.iter();
+        let planned = hosts.find(|one| one.host == host && one.toplevel == *system)?;
+        planned.built_from.as_ref()?.checked()
+    })
 }
 
 /// Returns what a path is by its name, where that is no system. Nix writes such files beside paths.
@@ -130,7 +160,12 @@ pub(super) async fn built(
             Some(None) => GivenError::NotBuilt { host },
             Some(Some(system)) => {
                 let place = GivenPlace::Builder;
-                let system = GivenSystem { toplevel: system.toplevel, generation: None, place };
+                let system = GivenSystem {
+                    toplevel: system.toplevel,
+                    generation: None,
+                    place,
+                    built_from: None,
+                };
                 systems.given.insert(host, system);
                 continue;
             }

@@ -1,7 +1,7 @@
 //! Which system a host gets that was away: the newest that a person confirmed for it.
 
 use crate::deploy::NewestSystem;
-use crate::fleet::{Goal, Phase, RunEvent, RunId, RunWhat};
+use crate::fleet::{DeployedFrom, Goal, Phase, RunEvent, RunId, RunWhat};
 use crate::record::Runs;
 use std::path::Path;
 
@@ -34,7 +34,9 @@ fn confirmed_in(run: &RunId, events: &[RunEvent], host: &str) -> Option<NewestSy
         return None;
     }
     let drv = planned.drv.as_ref()?.to_string();
-    Some(NewestSystem { run: run.clone(), drv, toplevel: planned.toplevel.clone() })
+    let built_from = planned.built_from.as_ref().and_then(DeployedFrom::checked);
+    let toplevel = planned.toplevel.clone();
+    Some(NewestSystem { run: run.clone(), drv, toplevel, built_from })
 }
 
 #[cfg(test)]
@@ -54,6 +56,7 @@ mod tests {
             host: "samsung".to_owned(),
             route: Route::Direct,
             toplevel: path("new"),
+            built_from: None,
             drv: Some(path("new.drv")),
             running: None,
             to_build: None,

@@ -1,6 +1,7 @@
 //! A run as plain lines, for a terminal without a screen or a file.
 
 use crate::fleet::words::changes;
+use crate::fleet::words::deploys::short_revision;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::words::without_name;
 use crate::fleet::{
@@ -96,6 +97,9 @@ fn plan(plan: &Plan, width: usize) -> String {
             let _ = write!(text, "\n  {name:width$}  wave {wave}");
         }
         let _ = write!(text, "\n  {name:width$}  {}", changes::work(host));
+        if let Some(revision) = plan.other_revision(host) {
+            let _ = write!(text, "\n  {:width$}  built from {}", "", short_revision(revision));
+        }
         if let Some(why) = &host.why {
             let _ = write!(text, "\n  {:width$}  {}: {why}", "", host.route.words());
         }

@@ -9,7 +9,8 @@ use crate::cli::rollback::{RollbackTargets, given as back_to, targets};
 use crate::deploy::engine::place_again;
 use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
 use crate::fleet::{
-    Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select,
+    DeployedFrom, Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunOptions, RunWhat,
+    StorePath, select,
 };
 use crate::record::{Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
@@ -74,6 +75,8 @@ struct EarlierRun {
     goals: BTreeMap<String, Goal>,
     /// What was wrong with hosts that run their new system.
     degraded: BTreeMap<String, String>,
+    /// What the systems of hosts were built from, where that was known.
+    built_from: BTreeMap<String, DeployedFrom>,
     /// The generations that hosts were to go to.
     generations: BTreeMap<String, u64>,
     reboots: bool,
@@ -218,10 +221,17 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
     let of_hosts = plan.map_or(&[][..], |plan| &plan.hosts[..]);
     let goals = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.goal?)));
     let generations = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.generation?)));
+    let failed: Vec<_> = failed.collect();
+    let built_from = failed.iter().filter_map(|(host, system, _)| {
+        let planned = planned(host).filter(|planned| Some(&planned.toplevel) == system.as_ref())?;
+        Some((host.clone(), planned.built_from.as_ref()?.checked()?))
+    });
+    let built_from = built_from.collect();
     Ok(EarlierRun {
         goal,
         options: asked_for,
-        failed: failed.collect(),
+        failed,
+        built_from,
         goals: goals.collect(),
         degraded: degraded.collect(),
         generations: generations.collect(),
@@ -242,11 +252,15 @@ async fn given(
         let (host, toplevel) = (fleet.host(name)?, system.clone()?);
         if let Some(generation) = earlier.generations.get(name) {
             let (generation, place) = (Some(*generation), GivenPlace::Kept);
-            return Some((name.clone(), GivenSystem { toplevel, generation, place }));
+            return Some((
+                name.clone(),
+                GivenSystem { toplevel, generation, place, built_from: None },
+            ));
         }
         let build_on = planned.hosts.iter().find(|planned| planned.name == *name)?.build_on();
         let place = place_again(remote, (&host.name, build_on), &toplevel, drv.as_ref()).await?;
-        Some((name.clone(), GivenSystem { toplevel, generation: None, place }))
+        let built_from = earlier.built_from.get(name).cloned();
+        Some((name.clone(), GivenSystem { toplevel, generation: None, place, built_from }))
     });
     join_all(all).await.into_iter().flatten().collect()
 }
@@ -288,6 +302,7 @@ mod tests {
             route: Route::Push { builder: "p620".to_owned() },
             why: None,
             toplevel: path("new"),
+            built_from: DeployedFrom::parse("0123abcd-dirty\t/home/me/fleet"),
             drv: Some(path("new.drv")),
             running: Some(path("old")),
             to_build: Some(1),
@@ -324,6 +339,8 @@ mod tests {
         assert_eq!(found.goal, Goal::Boot);
         assert!(found.options.wait_offline, "what was asked of the run is asked of it again");
         let samsung = ("samsung".to_owned(), Some(path("new")), Some(path("new.drv")));
+        let built_from = &found.built_from["samsung"];
+        assert_eq!(built_from.revision, "0123abcd-dirty", "what the run knew is taken over");
         // p510 has no result: the run was killed before.
         assert_eq!(found.failed, [samsung, ("p510".to_owned(), None, None)]);
     }

@@ -142,7 +142,12 @@ fn has_what_runs(host: &str, target: &RollbackTarget) -> Result<(), RollbackErro
 /// Returns the system that a host is given.
 pub(super) fn given(target: RollbackTarget) -> GivenSystem {
     let RollbackTarget { generation, system, .. } = target;
-    GivenSystem { toplevel: system, generation: Some(generation), place: GivenPlace::Kept }
+    GivenSystem {
+        toplevel: system,
+        generation: Some(generation),
+        place: GivenPlace::Kept,
+        built_from: None,
+    }
 }
 
 /// Says which generation is meant.

@@ -2,8 +2,8 @@
 
 use crate::fleet::words::hosts::read_journal;
 use crate::fleet::{
-    Code, DeployFacts, Fetched, Finding, Outcome, PlannedChanges, Route, RunId, StorePath, Subject,
-    TakenRoute, printable_line,
+    Code, DeployFacts, DeployedFrom, Fetched, Finding, Outcome, PlannedChanges, Route, RunId,
+    StorePath, Subject, TakenRoute, printable_line,
 };
 use crate::probe::SystemParts;
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,9 @@ pub struct Preflight {
     pub confirmed: Vec<StorePath>,
     /// A later run's system for a host that was away: the newest that a person confirmed for it.
     pub newest: Option<NewestSystem>,
+    /// What the system to come is built from, where that is known.
+    #[serde(default)]
+    pub source: Option<DeployedFrom>,
 }
 
 /// A system that a person confirmed for a host in a later run.
@@ -143,6 +146,9 @@ pub struct NewestSystem {
     pub drv: String,
     /// The system.
     pub toplevel: StorePath,
+    /// What it is built from, where the run says so.
+    #[serde(default)]
+    pub built_from: Option<DeployedFrom>,
 }
 
 /// What a gate says.

@@ -2,8 +2,8 @@
 
 use crate::deploy::Failure;
 use crate::fleet::{
-    ActivationSettings, Budget, Fleet, Goal, HookMoment, Host, Phase, Rollout, Route, RunOptions,
-    StorePath, Strategy,
+    ActivationSettings, Budget, DeployedFrom, Fleet, Goal, HookMoment, Host, Phase, Rollout, Route,
+    RunOptions, StorePath, Strategy,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,9 @@ pub struct GivenSystem {
     pub generation: Option<u64>,
     /// Where it is.
     pub place: GivenPlace,
+    /// What it was built from, where an earlier run says so; none: its builder and its host are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_from: Option<DeployedFrom>,
 }
 
 /// Where a given system is.
@@ -90,6 +93,9 @@ pub struct HostSetup {
     pub goal: Goal,
     /// Its tags, which waves, order and budgets go by.
     pub tags: Vec<String>,
+    /// The flake of its own that its configuration is in; none where it is in the fleet's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flake: Option<String>,
     /// Who builds for it, and by which way it gets its system.
     pub route: Route,
     /// What was asked for: with [`Strategy::Auto`] the way is chosen again in preflight.
@@ -130,6 +136,11 @@ impl HostSetup {
     /// Returns the host that builds for it.
     pub fn build_on(&self) -> &str {
         self.route.builder(&self.name)
+    }
+
+    /// Returns whether its system is what its flake says now: it is given none, and not set aside.
+    pub fn is_evaluated(&self) -> bool {
+        self.given.is_none() && self.set_aside.is_none()
     }
 }
 
@@ -300,6 +311,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         },
         goal,
         tags: host.tags.clone(),
+        flake: host.flake.clone(),
         route,
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),

@@ -44,6 +44,11 @@ impl DeployedFrom {
         Some(Self { revision, flake, by, at })
     }
 
+    /// Returns what a record of a run says, unless its revision is none: what it says is passed on to git.
+    pub fn checked(&self) -> Option<Self> {
+        is_revision(&self.revision).then(|| self.clone())
+    }
+
     /// Returns the revision that git knows, without what says that the work tree had changes.
     pub fn commit(&self) -> &str {
         commit_of(&self.revision)
@@ -149,6 +154,9 @@ mod tests {
     fn what_is_no_revision_never_reaches_git() {
         for text in ["", "--all", "main", "HEAD", "12", "0123abcd; rm -rf /", "-dirty"] {
             assert_eq!(DeployedFrom::parse(text), None, "{text}");
+            let recorded =
+                DeployedFrom { revision: text.to_owned(), flake: None, by: None, at: None };
+            assert_eq!(recorded.checked(), None, "{text}");
         }
     }
 

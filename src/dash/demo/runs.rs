@@ -85,6 +85,7 @@ pub(in crate::dash) fn plan() -> Plan {
         route: Route::ViaCache { builder: "p620".to_owned(), tier: "p620".to_owned() },
         why: None,
         toplevel: path(letter, &format!("nixos-system-{name}-26.05.20261121.3f2c1ab")),
+        built_from: None,
         drv: None,
         running: (!unchanged)
             .then(|| path('c', &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"))),

@@ -143,6 +143,9 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
     }
     for host in &plan.hosts {
         let mut words = host_words(paint, host, small);
+        if let Some(revision) = plan.other_revision(host).filter(|_| !host.unchanged) {
+            words.push((Role::Text, format!("built from {}", revision_words(revision))));
+        }
         if let Some(wave) = host.wave {
             words.push((Role::Dim, format!("wave {wave}")));
         }

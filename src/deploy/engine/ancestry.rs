@@ -7,7 +7,7 @@ use super::step::Step;
 use crate::deploy::{Failure, GivenPlace, Preflight, Reason};
 use crate::fleet::words::deploys;
 use crate::fleet::{
-    Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, commit_of, redact,
+    Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, StorePath, redact,
 };
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
@@ -74,6 +74,7 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
             "magic_rollback = false: the new system is kept even if nobody can reach the host";
         notes.push(Reason::new(Code::RollbackOff, text));
     }
+    notes.extend(of_own_flake(step));
     let Some(finding) = not_contained(step, found).await else { return Ok(notes) };
     let reason = Reason::new(finding.code, finding.cause);
     if reason.code == Code::RevisionNotContained && step.shared.refuses_older {
@@ -87,52 +88,70 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
     Ok(notes)
 }
 
-/// What a host's system is built from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BuiltOf {
-    /// The revision; it ends in `-dirty` where the work tree had other changes.
-    pub(super) revision: String,
-    /// The flake, without credentials.
-    pub(super) flake: String,
-}
-
-/// Returns what a host's system is built from: what the flake is at or, of a system that was built earlier,
-/// what its builder remembers. Nothing where nobody knows, for a host with a flake of its own, and for a
-/// generation that the host has: that was not built from what the flake says now.
-pub(super) async fn source_of(step: &Step) -> Option<BuiltOf> {
-    let has_its_own = step.config().is_ok_and(|host| host.flake.is_some());
-    if has_its_own || step.host.goal == Goal::Rollback {
+/// Returns what a host's system is built from: what its flake is at or, of a system that was built earlier,
+/// what the run that built it says, its builder, or the host itself. Nothing where nobody knows, and for a
+/// generation that the host goes back to: that was not built from what the flake says now.
+pub(super) async fn source_of(step: &Step) -> Option<DeployedFrom> {
+    if step.host.goal == Goal::Rollback {
         return None;
     }
+    // A host that was away may have got the system of a later run since its preflight.
+    if let Some(source) = &step.known.preflight.source {
+        return Some(source.clone());
+    }
     let Some(given) = &step.host.given else {
-        let source = step.shared.source.as_ref()?;
-        return Some(BuiltOf { revision: source.revision(), flake: source.flake.clone() });
+        let source = step.shared.source_for(&step.host)?;
+        let flake = Some(source.flake.clone());
+        return Some(DeployedFrom { revision: source.revision(), flake, by: None, at: None });
     };
     if given.place == GivenPlace::Kept {
         return None;
     }
-    let asked = (step.host.build_on().to_owned(), given.toplevel.clone());
-    let cell = step.shared.built_from.cell(asked);
-    let script = Script::new(BUILT_FROM).arg(given.toplevel.as_str()).limit(BUILT_FROM_LIMIT);
-    // A builder that does not answer is told by the phases that need it, and not asked again for this.
+    if given.built_from.is_some() {
+        return given.built_from.clone();
+    }
+    let remembered = remembered(step, step.host.build_on(), &given.toplevel).await;
+    match remembered {
+        None if step.host.build_on() != step.host.name => {
+            self::remembered(step, &step.host.name, &given.toplevel).await
+        }
+        known => known,
+    }
+}
+
+/// Returns what a machine remembers that a system was built from: one that built it, or one that ran it.
+async fn remembered(step: &Step, machine: &str, system: &StorePath) -> Option<DeployedFrom> {
+    let cell = step.shared.built_from.cell((machine.to_owned(), system.clone()));
+    let script = Script::new(BUILT_FROM).arg(system.as_str()).limit(BUILT_FROM_LIMIT);
+    // A machine that does not answer is told by the phases that need it, and not asked again for this.
     let ask = async {
-        let output = step.runner.run(step.host.build_on(), &script).await.ok()?;
+        let output = step.runner.run(machine, &script).await.ok()?;
         DeployedFrom::parse(output.stdout.trim())
     };
     let from = cell.get_or_init(|| ask).await.clone()?;
-    Some(BuiltOf { revision: from.revision, flake: from.flake? })
+    // Who deployed it then, and when, is not said of this deploy.
+    Some(DeployedFrom { by: None, at: None, ..from })
 }
 
 /// Says that what runs on a host is not contained in what is deployed, or that nobody knows.
 async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
-    // What the host has already ran there before: whoever names it goes back on purpose.
-    if step.host.given.as_ref().is_some_and(|given| given.place == GivenPlace::Host) {
-        return None;
-    }
-    let (from, source) = (found.deploys.built_from.as_ref()?, source_of(step).await?);
-    let (root, _) = work_tree(step.shared.fleet.flake.as_deref()?)?;
+    let (from, source) = (found.deploys.built_from.as_ref()?, found.source.as_ref()?);
+    let (root, _) = work_tree(step.flake())?;
     // A system that was built earlier is not what the flake says now.
-    let to = if step.host.given.is_some() { commit_of(&source.revision) } else { HEAD };
+    let to = if step.host.given.is_some() { source.commit() } else { HEAD };
     let ancestry = git_ancestry(&root, from.commit(), to).await;
     deploys::not_contained(&step.host.name, from, ancestry, &source.revision, Timestamp::now())
+}
+
+/// Says what is worth knowing of the flake that a host has of its own; that of the fleet is told once for all.
+fn of_own_flake(step: &Step) -> Vec<Reason> {
+    let has_its_own = step.host.flake.is_some() && step.host.is_evaluated();
+    let Some(source) = step.shared.source_for(&step.host).filter(|_| has_its_own) else {
+        return Vec::new();
+    };
+    let findings = deploys::of_source(&step.shared.run.0, source, Timestamp::now());
+    let told = findings.into_iter().map(|finding| {
+        Reason::new(finding.code, format!("its own flake {}: {}", source.flake, finding.cause))
+    });
+    told.collect()
 }

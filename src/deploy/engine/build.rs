@@ -12,7 +12,7 @@ use super::stores::{self, is_here};
 use super::{build_log, changes, edges, evaluate, given};
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Code, RunWhat, bytes, printable_line};
+use crate::fleet::{Code, DeployedFrom, RunWhat, bytes, printable_line};
 use crate::nix::activity::{ActivityLog, TreeShape, words};
 use crate::nix::dry_run;
 use crate::remote::job::{Job, JobKind, JobState};
@@ -78,8 +78,9 @@ async fn ask(step: &Step) -> Result<Compared, Failure> {
     let mut script = Script::new(COMPARE).root().limit(Duration::from_secs(120));
     script = script.arg(step.drv()?).arg(step.toplevel()?.as_str()).arg(step.build_root());
     let source = source_of(step).await;
-    let [revision, flake, who] =
-        source.map(|source| [source.revision, source.flake, this_person()]).unwrap_or_default();
+    let remembered =
+        |source: DeployedFrom| [source.revision, source.flake.unwrap_or_default(), this_person()];
+    let [revision, flake, who] = source.map(remembered).unwrap_or_default();
     script.args.extend([revision, flake, who]);
     if step.shared.skips_caches {
         script.args.extend(stores::prepare(step).await?.arguments());

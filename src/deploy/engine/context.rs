@@ -14,12 +14,12 @@ use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::telling::Teller;
 use super::{Newest, PackageTimes};
-use crate::deploy::{Reason, RunEntry, Setup};
+use crate::deploy::{HostSetup, Reason, RunEntry, Setup};
 use crate::fleet::{DeployedFrom, FlakeSource, Fleet, RunId, StorePath, TakenRoute, UsualBuilds};
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
@@ -85,7 +85,9 @@ pub(super) struct RunContext {
     /// The hosts whose systems compare found built and rooted, with the attempt.
     rooted: std::sync::Mutex<BTreeSet<(String, u32)>>,
     /// What is deployed, where that is known here.
-    pub(super) source: Option<FlakeSource>,
+    source: Option<FlakeSource>,
+    /// The same of the flakes that hosts have of their own; by flake.
+    own_sources: BTreeMap<String, FlakeSource>,
     /// Whether a host is refused that runs a revision which the new one does not contain: nobody is
     /// asked, and nobody said that it may be so.
     pub(super) refuses_older: bool,
@@ -242,6 +244,7 @@ impl RunContext {
             answered: std::sync::Mutex::default(),
             rooted: std::sync::Mutex::default(),
             source: None,
+            own_sources: BTreeMap::new(),
             refuses_older: !is_asked && !setup.options.allow_older,
             without_specialisation: setup.options.without_specialisation,
             woken: Mutex::default(),
@@ -291,9 +294,21 @@ impl RunContext {
         Self { journal, ..self }
     }
 
-    /// Deploys this source.
-    pub(super) fn with_source(self, source: Option<FlakeSource>) -> Self {
-        Self { source, ..self }
+    /// Deploys the fleet's flake, and flakes that hosts have of their own, at these.
+    pub(super) fn with_sources(
+        self,
+        source: Option<FlakeSource>,
+        own_sources: BTreeMap<String, FlakeSource>,
+    ) -> Self {
+        Self { source, own_sources, ..self }
+    }
+
+    /// Returns what the flake is at that a host's configuration is in.
+    pub(super) fn source_for(&self, host: &HostSetup) -> Option<&FlakeSource> {
+        match &host.flake {
+            Some(flake) => self.own_sources.get(flake),
+            None => self.source.as_ref(),
+        }
     }
 
     /// Goes on with what an earlier process left.

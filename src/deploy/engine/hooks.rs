@@ -158,7 +158,7 @@ async fn facts(
         ("NIXDASH_TOPLEVEL", path(known.toplevel.as_ref())),
         ("NIXDASH_RUNNING", path(known.preflight.running.as_ref())),
         ("NIXDASH_REVISION", source.as_ref().map(|source| source.revision.clone())),
-        ("NIXDASH_FLAKE", source.map(|source| source.flake)),
+        ("NIXDASH_FLAKE", source.and_then(|source| source.flake)),
         ("NIXDASH_OUTCOME", outcome.map(|outcome| outcome.word().to_owned())),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

@@ -89,6 +89,7 @@ use crate::remote::{ScriptRunner, git_revision};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -205,7 +206,8 @@ impl Deploy {
             }
         };
         let shared = RunContext::new(fleet, runner, run, tag, &begun.setup, teller.clone());
-        let shared = shared.with_journal(journal.clone()).with_source(begun.source).keeping(kept);
+        let shared = shared.with_journal(journal.clone()).keeping(kept);
+        let shared = shared.with_sources(begun.source, begun.own_sources);
         let shared = shared.knowing(newest).with_streams(streams).expecting(package_times);
         let (done, mut ended) = mpsc::channel(64);
         let shared = Arc::new(shared.with_resumed(resumed));
@@ -253,13 +255,21 @@ async fn begun(
     hosts_file: Option<String>,
     flake: Option<&str>,
 ) -> Begun {
-    let source = match flake {
+    let evaluated: Vec<_> = setup.hosts.iter().filter(|host| host.is_evaluated()).collect();
+    // What hosts are given was not built from what the flake says now.
+    let is_used = evaluated.iter().any(|host| host.flake.is_none());
+    let source = match flake.filter(|_| is_used) {
         Some(flake) => flake_source(flake).await,
         None => None,
     };
+    let own: BTreeSet<&String> = evaluated.iter().filter_map(|host| host.flake.as_ref()).collect();
+    let mut own_sources = BTreeMap::new();
+    for flake in own {
+        own_sources.extend(flake_source(flake).await.map(|source| (flake.clone(), source)));
+    }
     let findings = source.as_ref().map(|source| of_source(&run.0, source, Timestamp::now()));
     let (nixdash, findings) = (NIXDASH_VERSION.to_owned(), findings.unwrap_or_default());
-    Begun { run: run.clone(), nixdash, setup, source, findings, hosts_file }
+    Begun { run: run.clone(), nixdash, setup, source, own_sources, findings, hosts_file }
 }
 
 /// Begins a run; returns its machine and the first commands.

@@ -67,6 +67,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     let settings = Settings::parse(settings);
     step.shared.settings.note(&step.host.name, &settings);
     takes_from_the_tier(step, &settings)?;
+    found.source = ancestry::source_of(step).await;
     found.notes.extend(ancestry::of_host(step, &found).await?);
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();

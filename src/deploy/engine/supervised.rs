@@ -6,7 +6,7 @@
 
 use super::account;
 use super::activation_log::ActivationLog;
-use super::ancestry::{BuiltOf, source_of};
+use super::ancestry::source_of;
 use super::check;
 use super::decision::Decision;
 use super::owner::Owner;
@@ -14,7 +14,7 @@ use super::resumed;
 use super::scripts::SUPERVISE;
 use super::step::{PlainLog, Step};
 use crate::deploy::{Ending, Failure, GivenPlace, HostSetup, Reason};
-use crate::fleet::{Code, Goal, Outcome};
+use crate::fleet::{Code, DeployedFrom, Goal, Outcome};
 use crate::remote::RemoteError;
 use crate::remote::job::{Job, JobKind, JobState, StartFailure};
 use jiff::Timestamp;
@@ -175,7 +175,7 @@ fn arguments(
     step: &Step,
     job: &Job,
     goal: Goal,
-    source: Option<&BuiltOf>,
+    source: Option<&DeployedFrom>,
 ) -> Result<Vec<String>, Failure> {
     let host = &step.host;
     let checks = check::limit(step.config()?.check.len());
@@ -210,7 +210,7 @@ fn action(goal: Goal) -> &'static str {
 }
 
 /// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
-fn seen_before(step: &Step, source: Option<&BuiltOf>) -> impl Iterator<Item = String> {
+fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
     let generation = step.host.given.as_ref().and_then(|given| given.generation);
     let special =
@@ -221,7 +221,7 @@ fn seen_before(step: &Step, source: Option<&BuiltOf>) -> impl Iterator<Item = St
         seen.running.as_ref().map(|running| format!("seen_running={running}")),
         seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),
         source.map(|source| format!("revision={}", source.revision)),
-        source.map(|source| format!("flake={}", source.flake)),
+        source.and_then(|source| Some(format!("flake={}", source.flake.as_ref()?))),
     ]
     .into_iter()
     .flatten()

@@ -17,6 +17,7 @@ use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{Finding, FlakeSource, Phase, RunId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The format of journals. It grows with every change of what an entry means, or of what the machine
 /// makes of its inputs: a journal of another format is not replayed.
@@ -63,6 +64,9 @@ pub struct Begun {
     pub setup: Setup,
     /// What is deployed, as far as it is known on this machine.
     pub source: Option<FlakeSource>,
+    /// The same of the flakes that hosts have of their own; by flake.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own_sources: BTreeMap<String, FlakeSource>,
     /// What is worth knowing of it before the plan is answered.
     pub findings: Vec<Finding>,
     /// The hash of hosts.toml; none where it could not be read.

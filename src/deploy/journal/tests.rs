@@ -34,6 +34,7 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             set_aside: None,
             degraded: None,
             tags: Vec::new(),
+            flake: None,
             route: if is_builder { Route::Direct } else { Route::ViaCache { builder, tier } },
             last: is_builder,
             confirm_timeout: Duration::from_secs(30),
@@ -152,6 +153,7 @@ impl Carried {
             nixdash: NIXDASH_VERSION.to_owned(),
             setup,
             source: None,
+            own_sources: BTreeMap::new(),
             findings: Vec::new(),
             hosts_file: Some("hash".to_owned()),
         };

@@ -219,6 +219,7 @@ impl Machine {
                 toplevel: toplevel.clone(),
                 generation: None,
                 place: GivenPlace::Kept,
+                built_from: None,
             });
             // It is there already, and needs neither a builder nor a cache.
             host.setup.route = Route::Direct;
@@ -258,6 +259,7 @@ impl Machine {
         if let Some(newest) = newest {
             host.known.drv = Some(newest.drv);
             host.known.toplevel = Some(newest.toplevel);
+            host.known.preflight.source = newest.built_from;
             host.done.insert(Phase::Evaluate);
             later_run = Some(newest.run);
         }

@@ -3,6 +3,7 @@
 use super::host::{HostProgress, Stage};
 use super::{Machine, MachineCommand};
 use crate::deploy::{Reason, Setup};
+use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RunWhat, StorePath};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +78,7 @@ impl Machine {
                     route: host.setup.route.clone(),
                     why: host.known.preflight.chosen.as_ref().map(|chosen| chosen.why.clone()),
                     toplevel: toplevel.clone(),
+                    built_from: host.known.preflight.source.clone(),
                     drv: host.known.drv.as_deref().and_then(|drv| StorePath::parse(drv).ok()),
                     running: host.known.preflight.running.clone(),
                     to_build: host.known.to_build,
@@ -96,9 +98,7 @@ impl Machine {
                 }
             }
         }
-        // What hosts are given was not built from what the flake says now.
-        let is_given = self.hosts.iter().any(|host| host.setup.given.is_some());
-        let revision = self.revision.clone().filter(|_| !is_given);
+        let revision = self.revision_of(&hosts);
         let Setup { goal, strategy, .. } = self.setup;
         Plan {
             goal,
@@ -109,6 +109,27 @@ impl Machine {
             hosts,
             set_aside,
         }
+    }
+
+    /// Returns the revision that is deployed: that of the fleet's flake, where hosts get what that says now and
+    /// it is known of all others what they get instead; else the one that all hosts get.
+    fn revision_of(&self, planned: &[HostPlan]) -> Option<String> {
+        let is_of_fleet =
+            |host: &HostProgress| host.setup.is_evaluated() && host.setup.flake.is_none();
+        if planned.is_empty() {
+            return self.revision.clone().filter(|_| self.hosts.iter().any(is_of_fleet));
+        }
+        let is_of_fleet = |host: &HostPlan| {
+            self.index_of(&host.host).is_some_and(|at| is_of_fleet(&self.hosts[at]))
+        };
+        if planned.iter().any(is_of_fleet) {
+            let is_known = |host: &HostPlan| is_of_fleet(host) || host.built_from.is_some();
+            return self.revision.clone().filter(|_| planned.iter().all(is_known));
+        }
+        let revision = |host: &HostPlan| Some(host.built_from.as_ref()?.revision.clone());
+        let first = planned.first().and_then(revision);
+        let is_one = planned.iter().all(|host| revision(host) == first);
+        first.filter(|_| is_one).map(|revision| short_revision(&revision))
     }
 
     /// Returns whether there is nothing to do on a host.

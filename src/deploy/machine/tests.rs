@@ -31,6 +31,7 @@ fn host(name: &str) -> HostSetup {
         set_aside: None,
         degraded: None,
         tags: Vec::new(),
+        flake: None,
         route: if builder {
             Route::Direct
         } else {
@@ -196,7 +197,12 @@ fn the_builder_activates_when_everybody_else_is_done() {
 
 #[test]
 fn a_host_with_nothing_to_go_back_to_is_set_aside_and_the_others_go_back() {
-    let kept = GivenSystem { toplevel: path(NEW), generation: Some(4), place: GivenPlace::Kept };
+    let kept = GivenSystem {
+        toplevel: path(NEW),
+        generation: Some(4),
+        place: GivenPlace::Kept,
+        built_from: None,
+    };
     let mut machine = machine(&["razer", "samsung"], Goal::Rollback, true);
     machine.setup.hosts[1].given = Some(kept);
     machine.setup.hosts[0].set_aside = Some(Failure::failed(Code::NoGeneration, "none is older"));
@@ -561,7 +567,7 @@ fn samsung_with(goal: Goal, change: impl Fn(&mut HostSetup)) -> Machine {
 
 #[expect(clippy::unnecessary_wraps, reason = "as a setup holds it")]
 fn given(place: GivenPlace) -> Option<GivenSystem> {
-    Some(GivenSystem { toplevel: path(NEW), generation: None, place })
+    Some(GivenSystem { toplevel: path(NEW), generation: None, place, built_from: None })
 }
 
 #[test]

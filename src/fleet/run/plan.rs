@@ -1,7 +1,8 @@
 //! What a run will do, before it does it.
 
 use crate::fleet::{
-    Finding, FlakeSource, Goal, RestartReason, Route, Share, StorePath, Strategy, SystemChanges,
+    DeployedFrom, Finding, FlakeSource, Goal, RestartReason, Route, Share, StorePath, Strategy,
+    SystemChanges, is_same_revision,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ pub struct HostPlan {
     /// What is done to it, where that is not what the plan is for: hosts.toml says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
+    /// What it is built from; none where that is not known, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_from: Option<DeployedFrom>,
     /// Its derivation; none in the records of older runs.
     #[serde(default)]
     pub drv: Option<StorePath>,
@@ -103,8 +107,8 @@ pub struct Plan {
     pub goal: Goal,
     /// By which way.
     pub strategy: Strategy,
-    /// The flake's revision, with `-dirty` when its work tree has changes; none when it is not in git, and
-    /// where hosts get a system that is there already.
+    /// The revision that is deployed, with `-dirty` when its work tree has changes: that of the fleet's flake or,
+    /// where no host gets what that says now, the one that all hosts get. None when it is not known.
     pub revision: Option<String>,
     /// What is deployed; none where it is not known on this machine, and in the records of older runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +126,14 @@ impl Plan {
     /// Returns what the person should know of what is deployed, each with its code behind it.
     pub fn told(&self) -> Vec<String> {
         told(&self.findings)
+    }
+
+    /// Returns the revision that a host's system is built from, where that is not the plan's.
+    pub fn other_revision<'a>(&self, host: &'a HostPlan) -> Option<&'a str> {
+        let revision = &host.built_from.as_ref()?.revision;
+        let of_plan = self.revision.as_deref();
+        let is_same = of_plan.is_some_and(|of_plan| is_same_revision(of_plan, revision));
+        (!is_same).then_some(revision)
     }
 
     /// Returns the hosts on which something will be done.

@@ -175,6 +175,7 @@ mod tests {
             route: Route::Push { builder: "p620".to_owned() },
             why: None,
             toplevel: StorePath::parse(NEW).unwrap(),
+            built_from: None,
             drv: None,
             running: StorePath::parse(OLD).ok(),
             to_build: None,

@@ -33,15 +33,18 @@ async fn deploy_built(
 ) -> WaysStory {
     let toplevel = StorePath::parse(NEW).unwrap();
     let mut request = requested(&["samsung"], options);
-    request.given.insert("samsung".into(), GivenSystem { toplevel, generation: None, place });
+    let given = GivenSystem { toplevel, generation: None, place: place.clone(), built_from: None };
+    request.given.insert("samsung".into(), given);
     let remembered = format!("{built}\t/home/me/fleet\tme@desk\t1\n");
     let preflight = format!(
         "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n\
          built_from\t{runs}\t/home/me/fleet\tme@desk\t1\n"
     );
+    // What a host ran before it remembers itself.
+    let remembers = if place == GivenPlace::Host { "samsung" } else { "p620" };
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),
-        ("p620", "built-from") => prints(&remembered),
+        (host, "built-from") if host == remembers => prints(&remembered),
         _ => None,
     };
     let flake = flake.to_str().unwrap();
@@ -77,8 +80,42 @@ async fn what_was_built_earlier_is_deployed_as_the_revision_that_it_was_built_fr
     assert_eq!(older.result.outcome, Outcome::Switched, "{:?}", older.result.error);
     assert_eq!(told(&older), of(&first));
 
-    // One that the host has already was there before: it is gone back to.
+    // One that the host has already is no other: only a rollback goes back on purpose.
     let back = deploy_built(dir.path(), (&first, &second), GivenPlace::Host, push()).await;
+    assert_eq!(back.result.findings[0].code, Code::RevisionNotContained);
+    let allowed = RunOptions { allow_older: true, ..push() };
+    let back = deploy_built(dir.path(), (&first, &second), GivenPlace::Host, allowed).await;
     assert_eq!(back.result.outcome, Outcome::Switched, "{:?}", back.result.error);
     assert_eq!(told(&back), of(&first));
+    assert_eq!(back.revision().as_deref(), Some(&first[..9]), "the plan names it");
+}
+
+#[tokio::test]
+async fn a_host_with_a_flake_of_its_own_is_deployed_as_the_revision_of_that() {
+    let (fleet_dir, own_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    flake_with_two_commits(fleet_dir.path());
+    let [first, second] = flake_with_two_commits(own_dir.path());
+    let own = own_dir.path().to_str().unwrap();
+    let hosts =
+        FLEET.replace("[hosts.samsung]\n", &format!("[hosts.samsung]\nflake = \"{own}\"\n"));
+    std::fs::write(own_dir.path().join("flake.nix"), "{ outputs = _: { }; } # changed").unwrap();
+    let preflight = format!(
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nbuilt_from\t{first}\n"
+    );
+    let answers = move |host: &str, name: &str, _: &_| match (host, name) {
+        ("samsung", "preflight") => prints(&preflight),
+        ("p620", "evaluate") => prints(&format!("{{\"drv\":\"{NEW}.drv\",\"out\":\"{NEW}\"}}")),
+        _ => None,
+    };
+    let options = RunOptions { strategy: Some(Strategy::Push), ..RunOptions::default() };
+    let request = requested(&["samsung"], options);
+    let flakes = (fleet_dir.path().to_str().unwrap(), hosts.as_str());
+    let story = deploy_requested(&request, flakes, None, Box::new(answers)).await;
+    let plan = story.plan();
+    let built_from = plan.built_from.as_ref().unwrap();
+    assert_eq!(built_from.revision, format!("{second}-dirty"));
+    assert_eq!(built_from.flake.as_deref(), Some(own));
+    assert_eq!(story.revision(), Some(format!("{}-dirty", &second[..9])));
+    let told = plan.notes.join("\n");
+    assert!(told.contains(&format!("its own flake {own}: the work tree")), "{told}");
 }

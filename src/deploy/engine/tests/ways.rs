@@ -36,12 +36,21 @@ impl WaysStory {
     }
 
     /// Returns the plan of the target.
-    fn plan(&self) -> &HostPlan {
+    pub(super) fn plan(&self) -> &HostPlan {
         let plan = self.events.iter().find_map(|event| match &event.what {
             RunWhat::Plan { plan, .. } => plan.hosts.first(),
             _ => None,
         });
         plan.unwrap()
+    }
+
+    /// Returns the revision that the plan names.
+    pub(super) fn revision(&self) -> Option<String> {
+        let plan = self.events.iter().find_map(|event| match &event.what {
+            RunWhat::Plan { plan, .. } => Some(plan),
+            _ => None,
+        });
+        plan.unwrap().revision.clone()
     }
 
     /// Returns whether a phase was skipped.

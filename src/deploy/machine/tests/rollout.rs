@@ -555,6 +555,43 @@ fn a_paused_run_begins_nothing_and_says_so() {
 }
 
 #[test]
+fn a_plan_names_the_revision_of_every_host_that_gets_another_one() {
+    let planned = |own_flake: [bool; 2], revisions: [Option<&str>; 2]| {
+        let mut setup = machine(&["razer", "samsung"], Goal::Switch, false).setup;
+        for (host, is_own) in setup.hosts.iter_mut().zip(own_flake) {
+            host.flake = is_own.then(|| "/home/me/laptop".to_owned());
+        }
+        let machine = Machine::new(setup, Some("0123abcd".to_owned()), Timestamp::UNIX_EPOCH);
+        let mut react = |name: &str, phase| {
+            let report = good(phase, Goal::Switch);
+            let Report::Preflight(found) = report else { return Ok(report) };
+            let revision = revisions[usize::from(name == "samsung")];
+            let source = revision.and_then(crate::fleet::DeployedFrom::parse);
+            Ok(Report::Preflight(Box::new(Preflight { source, ..*found })))
+        };
+        let mut ride = Ride::of(machine, Rollout::default());
+        ride.finish(&mut react, &mut passes);
+        let mut told = ride.told.iter();
+        let plan = told.find_map(|what| match what {
+            RunWhat::Plan { plan, .. } => Some(plan),
+            _ => None,
+        });
+        let plan = plan.unwrap();
+        let others = plan.hosts.iter().map(|host| plan.other_revision(host).map(str::to_owned));
+        (plan.revision.clone(), others.collect::<Vec<_>>())
+    };
+    let fleet = "0123abcd0123abcd";
+    let own = "4567cdef4567cdef";
+    let (revision, others) = planned([false, true], [Some(fleet), Some(own)]);
+    assert_eq!((revision.as_deref(), others), (Some("0123abcd"), vec![None, Some(own.to_owned())]));
+    let (revision, others) = planned([true, true], [Some(own), Some(own)]);
+    assert_eq!((revision.as_deref(), others), (Some("4567cdef4"), vec![None, None]));
+    // Nobody knows what samsung gets: the plan does not claim it for samsung.
+    let (revision, others) = planned([false, true], [Some(fleet), None]);
+    assert_eq!((revision.as_deref(), others), (None, vec![Some(fleet.to_owned()), None]));
+}
+
+#[test]
 fn a_wave_does_not_begin_while_the_run_is_paused() {
     let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
     let mut ride = Ride::new(&["razer", "samsung"], rollout);

@@ -330,7 +330,7 @@ pub(super) async fn run(
     if args.detached {
         leave_terminal();
     }
-    sudo::passwords(&fleet, &setup.root_hosts(), &args.sudo)?.give_to(&remote);
+    sudo::passwords(&fleet, &setup.root_hosts(&fleet), &args.sudo)?.give_to(&remote);
     let runs = Runs::open(&state_home())?;
     let limit = share_of_logs(fleet.retention.max_run_size);
     left::end_runs_and_say(&fleet, &runs, Ends::Of(&request.hosts)).await;

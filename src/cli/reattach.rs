@@ -219,8 +219,10 @@ async fn go_on(
     if answer == Some(false) && face != Face::Nothing && !std::io::stdin().is_terminal() {
         return Err(ReattachError::NobodyToAsk { run }.into());
     }
-    let passwords = sudo::passwords(&fleet, &setup.root_hosts(), &args.face.sudo)?;
-    if let Some((host, source)) = unreadable_password(&fleet, &setup.root_hosts()).await {
+    let passwords = sudo::passwords(&fleet, &setup.root_hosts(&fleet), &args.face.sudo)?;
+    let mut not_typed = setup.root_hosts(&fleet);
+    not_typed.retain(|host| !passwords.are_for(host));
+    if let Some((host, source)) = unreadable_password(&fleet, &not_typed).await {
         return Err(ReattachError::Password { run, host, source }.into());
     }
     if face == Face::Nothing {

@@ -21,7 +21,8 @@ pub(super) const FROM_STDIN: &str = "--sudo-passwords-from-stdin";
 /// Arguments that say how a run becomes root on its hosts.
 #[derive(Debug, Default, Args)]
 pub(super) struct SudoArgs {
-    /// Asks once for the password that sudo on the hosts wants; it is kept in memory only
+    /// Asks once for the password that sudo on the hosts wants, in place of every source that hosts.toml names;
+    /// it is kept in memory only
     #[arg(long)]
     ask_sudo_password: bool,
     /// Reads passwords from standard input, as the dashboard writes them
@@ -45,6 +46,11 @@ impl SudoPasswords {
 }
 
 impl SudoPasswords {
+    /// Returns whether one of them is a host's.
+    pub(super) fn are_for(&self, host: &str) -> bool {
+        self.0.iter().any(|(hosts, _)| hosts.iter().any(|one| one == host))
+    }
+
     /// Keeps a password for hosts, instead of what was kept for them.
     pub(super) fn keep(&mut self, hosts: Vec<String>, password: Secret) {
         for (known, _) in &mut self.0 {
@@ -232,6 +238,7 @@ mod tests {
         kept.keep(names("p510"), Secret::new("right"));
         let read = read_sent(&kept.sent().unwrap());
         assert_eq!(read.0, kept.0);
+        assert!(read.are_for("samsung") && !read.are_for("heron"));
         assert_eq!(read.0.last(), Some(&(names("p510"), Secret::new("right"))));
         assert!(read_sent(b"").0.is_empty() && read_sent(b"razer\n").0.is_empty());
     }

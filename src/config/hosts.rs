@@ -407,7 +407,7 @@ mod tests {
                     [hosts.c]\n[hosts.d]\nsudo_password = { env = \"D\" }\n[hosts.e]\nelevate = \"doas\"\n\
                     [hosts.f]\naddresses = [\"root@f\"]\n";
         assert_eq!(questions(text, false), ["a c", "b"]);
-        assert_eq!(questions(text, true), ["a c", "b"]);
+        assert_eq!(questions(text, true), ["a c d", "b"], "the option counts before the source");
     }
 
     #[test]
@@ -416,6 +416,15 @@ mod tests {
             "[hosts.a]\n[hosts.b]\naddresses = [\"root@b\"]\n[hosts.c]\nelevate = \"none\"\n";
         assert_eq!(questions(text, false), [] as [&str; 0]);
         assert_eq!(questions(text, true), ["a"]);
+    }
+
+    #[test]
+    fn every_host_of_a_budget_is_asked_whether_it_has_a_place() {
+        let text = "[hosts.a]\ntags = [\"etcd\"]\n[hosts.b]\ntags = [\"etcd\"]\n[hosts.c]\n\
+                    [budget.etcd]\ntag = \"etcd\"\nin_flight = 1\n";
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        assert_eq!(fleet.asked_for_budgets(&["a".to_owned()]), ["a", "b"]);
+        assert_eq!(fleet.asked_for_budgets(&["c".to_owned()]), [] as [&str; 0]);
     }
 
     #[test]

@@ -73,6 +73,9 @@ fn next_question(model: &Model, form: &StartForm) -> Option<Vec<String>> {
     let chosen = form.hosts.iter().filter_map(|name| fleet.host(name));
     names.extend(chosen.filter_map(|host| fleet.build_on(host)).map(str::to_owned));
     names.extend(fleet.builder.clone());
+    if form.goal.changes() {
+        names.extend(fleet.asked_for_budgets(&form.hosts));
+    }
     names.sort_unstable();
     names.dedup();
     let questions = fleet.sudo_questions(&names, false).into_iter();

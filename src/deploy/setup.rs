@@ -166,12 +166,15 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Returns the hosts on which something runs as root: those that are deployed and those that
-    /// build for them.
-    pub fn root_hosts(&self) -> Vec<String> {
+    /// Returns the hosts on which something runs as root: those that are deployed, those that build for them, and
+    /// those that are asked whether a budget has a place.
+    pub fn root_hosts(&self, fleet: &Fleet) -> Vec<String> {
         let builders = self.hosts.iter().map(|host| host.build_on().to_owned());
         let mut all: Vec<String> = self.hosts.iter().map(|host| host.name.clone()).collect();
         all.extend(builders);
+        let changing = self.hosts.iter().filter(|host| host.goal.changes());
+        let changing: Vec<String> = changing.map(|host| host.name.clone()).collect();
+        all.extend(fleet.asked_for_budgets(&changing));
         all.sort_unstable();
         all.dedup();
         all

@@ -70,9 +70,23 @@ impl Fleet {
         self.elevate_of(host).takes_password() && !is_root
     }
 
+    /// Returns the hosts that are asked, as root, whether a budget has a place for these hosts: all that have its
+    /// tag.
+    pub fn asked_for_budgets(&self, names: &[String]) -> Vec<String> {
+        let chosen = || self.hosts.iter().filter(|host| names.contains(&host.name));
+        let budgets = self.budgets.iter();
+        let tags: Vec<&String> = budgets
+            .map(|budget| &budget.tag)
+            .filter(|tag| chosen().any(|host| host.tags.contains(tag)))
+            .collect();
+        let asked = self.hosts.iter().filter(|host| tags.iter().any(|tag| host.tags.contains(tag)));
+        asked.map(|host| host.name.clone()).collect()
+    }
+
     /// Groups those of these hosts whose sudo password is asked of a person: hosts for which the
-    /// whole fleet says so share one answer, a host that says so itself has its own. With
-    /// `all_ask`, hosts that name no other source are asked for too.
+    /// whole fleet says so share one answer, a host that says so itself has its own. With `all_ask` the
+    /// others share that answer too, those for which hosts.toml names a source as well: who asks for the
+    /// question means the answer.
     pub fn sudo_questions(&self, names: &[String], all_ask: bool) -> Vec<Vec<String>> {
         let (mut shared, mut own) = (Vec::new(), Vec::new());
         for host in &self.hosts {
@@ -82,7 +96,9 @@ impl Fleet {
             match (&host.root_access.sudo_password, self.sudo_password_of(host)) {
                 (Some(SudoPassword::Ask), _) => own.push(vec![host.name.clone()]),
                 (_, Some(SudoPassword::Ask)) => shared.push(host.name.clone()),
-                (_, None) if all_ask => shared.push(host.name.clone()),
+                (_, Some(SudoPassword::From(_)) | None) if all_ask => {
+                    shared.push(host.name.clone())
+                }
                 (_, Some(SudoPassword::From(_)) | None) => {}
             }
         }

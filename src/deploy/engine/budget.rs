@@ -10,9 +10,9 @@ use super::lost::lost as not_reached;
 use super::owner::Owner;
 use super::scripts::BUDGET;
 use super::step::Step;
-use crate::deploy::{ClaimAnswer, Failure};
+use crate::deploy::{ClaimAnswer, Failure, Reason};
 use crate::fleet::{Budget, Code, printable_line};
-use crate::remote::{Output, RemoteError, Script};
+use crate::remote::{Output, RemoteError, Script, Trouble};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +47,8 @@ struct Rival {
     holds: bool,
     /// For people.
     words: String,
+    /// Why it cannot be asked, where waiting does not change that: somebody has to do something first.
+    never: Option<Reason>,
 }
 
 impl HostClaim {
@@ -119,6 +121,9 @@ impl HostClaim {
                     Ok(_) | Err(_) => continue,
                 }
             };
+            if matches!(answer, ClaimAnswer::Failed(_)) {
+                return answer;
+            }
             drop(tell.send(answer).await);
             if !keeps {
                 drop(self.own("release").await);
@@ -143,6 +148,9 @@ impl HostClaim {
             let rivals: Vec<Rival> = join_all(looks).await.into_iter().flatten().collect();
             if rivals.len() < budget.in_flight {
                 continue;
+            }
+            if let Some(failure) = never_free(&self.host, budget, &rivals) {
+                return Some((ClaimAnswer::Failed(failure), false));
             }
             let keeps = rivals.iter().all(|rival| !rival.holds && rival.host > self.host);
             let taken_by = rivals.into_iter().map(|rival| rival.words).collect();
@@ -217,12 +225,12 @@ fn taken(host: &str, output: &Output) -> Option<(ClaimAnswer, bool)> {
 fn rival(host: &str, budget: &str, done: Result<Output, RemoteError>) -> Option<Rival> {
     let rival = |holds, words: &str| {
         let (host, words) = (host.to_owned(), format!("{host} ({words})"));
-        Some(Rival { host, holds, words })
+        Some(Rival { host, holds, words, never: None })
     };
     let output = match done {
         Ok(output) if output.is_ok() => output,
         Ok(output) => return rival(true, &format!("not known: {}", output.complaint())),
-        Err(error) => return rival(true, &format!("cannot be reached: {}", error.cause)),
+        Err(error) => return Some(not_asked(host, &error)),
     };
     if let Some((.., text)) = lines(&output).find(|(key, ..)| *key == "busy") {
         return rival(true, &whose(text));
@@ -237,6 +245,44 @@ fn rival(host: &str, budget: &str, done: Result<Output, RemoteError>) -> Option<
     }
 }
 
+/// Returns a host of the tag that did not answer: it may be in flight. One that makes nobody root does not answer
+/// later either.
+fn not_asked(host: &str, error: &RemoteError) -> Rival {
+    let (cause, hint) = (&error.cause, &error.hint);
+    let (words, never) = match error.trouble {
+        Trouble::Unreachable | Trouble::Locked | Trouble::Lost | Trouble::Slow(_) => {
+            (format!("cannot be reached: {cause}"), None)
+        }
+        Trouble::Denied | Trouble::HostKey(_) | Trouble::Untrusted | Trouble::Here => {
+            (format!("cannot be asked: {cause}; {hint}"), None)
+        }
+        Trouble::NotRoot(_) => {
+            let never = Reason::new(error.code(), format!("{cause}; {hint}"));
+            (format!("cannot be asked: {cause}; {hint}"), Some(never))
+        }
+    };
+    let words = format!("{host} ({words})");
+    Rival { host: host.to_owned(), holds: true, words, never }
+}
+
+/// Returns the failure of a host for which no place becomes free by waiting, since hosts of the tag that may
+/// have all of them cannot be asked.
+fn never_free(host: &str, budget: &Budget, rivals: &[Rival]) -> Option<Failure> {
+    let never = rivals.iter().filter_map(|rival| Some((&rival.host, rival.never.as_ref()?)));
+    let never: Vec<_> = never.collect();
+    let (first, reason) = *never.first().filter(|_| never.len() >= budget.in_flight)?;
+    let others = match never.len() {
+        1 => String::new(),
+        many => format!(" (and {} more)", many - 1),
+    };
+    let text = format!(
+        "{host}: no place in the budget {} can be claimed, because it is not known whether {first}{others} of the \
+         tag {} has it: {first}: {}. Nothing was changed",
+        budget.name, budget.tag, reason.text
+    );
+    Some(Failure::failed(reason.code, text))
+}
+
 /// Returns the failure of a host on which nothing can be claimed.
 fn refused(host: &str, output: &Output) -> Failure {
     let said = output.complaint();
@@ -247,11 +293,27 @@ fn refused(host: &str, output: &Output) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::Trouble;
+    use crate::remote::NotRoot;
 
     #[expect(clippy::unnecessary_wraps, reason = "as a host answers")]
     fn said(stdout: &str) -> Result<Output, RemoteError> {
         Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
+    }
+
+    #[test]
+    fn a_host_whose_sudo_wants_a_password_is_told_as_that_and_not_waited_for() {
+        let cause = "sudo asks for a password";
+        let error = || RemoteError::not_root("b", NotRoot::PasswordNeeded, cause);
+        let found = rival("b", "etcd", Err(error())).unwrap();
+        assert!(found.words.contains("sudo asks for a password"), "{}", found.words);
+        assert!(!found.words.contains("reached"), "{}", found.words);
+        let budget = |in_flight| Budget { name: "etcd".into(), tag: "etcd".into(), in_flight };
+        assert_eq!(never_free("a", &budget(2), std::slice::from_ref(&found)), None);
+        let failure = never_free("a", &budget(1), &[found]).unwrap();
+        assert_eq!(failure.reason.code, Code::SudoPasswordNeeded);
+        for part in ["a: no place in the budget etcd", "[hosts.b]", "`--ask-sudo-password`"] {
+            assert!(failure.reason.text.contains(part), "{part}: {}", failure.reason.text);
+        }
     }
 
     #[test]
@@ -265,7 +327,8 @@ mod tests {
         let busy = "free\tetcd\t\nbusy\t\twho=you@desk run=9 unit=x\n";
         assert_eq!(rival("b", "etcd", said(busy)).unwrap().words, "b (you@desk, run 9)");
         let away = RemoteError::new("b", Trouble::Unreachable, "no route");
-        assert!(rival("b", "etcd", Err(away)).unwrap().holds);
+        let away = rival("b", "etcd", Err(away)).unwrap();
+        assert!(away.holds && away.never.is_none(), "it may come back");
         assert!(rival("b", "etcd", said("")).unwrap().holds, "no answer is no free place");
     }
 }

@@ -216,6 +216,9 @@ async fn view(hosts: Option<&Path>, args: &ViewArgs) -> Result<ExitCode, CliErro
     let folder = tempfile::tempdir()?;
     let runs = Runs::open(folder.path())?;
     let exported = runs.import(&args.file)?;
+    for damage in &exported.damage {
+        eprintln!("nixdash: {} is damaged: {damage}", args.file.display());
+    }
     let events = runs.decided(&exported.run);
     if args.json || !io::stdout().is_terminal() {
         return history::print_runs(&[row(&exported.run, &events)], args.json, &runs);

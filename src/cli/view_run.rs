@@ -7,7 +7,7 @@ use crate::cli::{CliError, themes};
 use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
 use crate::probe::next_second;
-use crate::record::{ExportedRun, RunNews, RunWatch, Runs, state_home};
+use crate::record::{ExportDamage, ExportedRun, RunNews, RunWatch, Runs, state_home};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -31,7 +31,8 @@ pub(super) async fn show_run(
     let log_screen = LogScreen::begin(runs.clone(), messages.clone());
     let mut told = news(&runs, &exported);
     let wrong = other_theme.into_iter().chain(wrong_keys);
-    told.extend(wrong.map(|text| Msg::Said { text, bad: true }));
+    let damaged = damaged(&exported.damage);
+    told.extend(wrong.chain(damaged).map(|text| Msg::Said { text, bad: true }));
     let tell = messages.clone();
     tokio::spawn(async move {
         for message in told {
@@ -93,6 +94,16 @@ pub(super) async fn show_run(
     let screen = of_record(model(Arc::new(fleet), keymap, theme));
     show(screen, look, inbox, effects, next_second()).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says that the file is damaged; all of it stands on standard error, which the screen hides.
+fn damaged(damage: &[ExportDamage]) -> Option<String> {
+    let (first, others) = damage.split_first()?;
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(" ({more} more: quit to read them)"),
+    };
+    Some(format!("the file is damaged: {first}{more}"))
 }
 
 /// Returns a screen that shows a record.

@@ -22,12 +22,12 @@ pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
 pub use process::ProcessStat;
 pub use runs::{
-    BuildOutput, ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, GoodBuild,
-    Journal, JournalEntry, JournalError, JournalWriter, KnownDerivation, LevelCounts, LineLevel,
-    LogBlock, LogLines, LogPart, LogPattern, LogReader, NumberedLog, RecordError, RemovedLogs,
-    RemovedWhy, RunNews, RunRecord, RunRecorder, RunStands, RunStreams, RunWatch, RunWriter, Runs,
-    SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, Word,
-    event_queue, output_of, share_of_logs,
+    BuildOutput, ClaimError, EventReceiver, EventSender, ExportDamage, ExportError, ExportedRun,
+    GoodBuild, Journal, JournalEntry, JournalError, JournalWriter, KnownDerivation, LevelCounts,
+    LineLevel, LogBlock, LogLines, LogPart, LogPattern, LogReader, NumberedLog, RecordError,
+    RemovedLogs, RemovedWhy, RunNews, RunRecord, RunRecorder, RunStands, RunStreams, RunWatch,
+    RunWriter, Runs, SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile,
+    Word, event_queue, output_of, share_of_logs,
 };
 pub use sessions::KeptSession;
 pub use silences::KeptSilences;

@@ -34,6 +34,9 @@ const LONGEST: u64 = 16 << 20;
 /// How much a file may hold, in bytes: four times what the logs of a run may take by default.
 const BIGGEST: u64 = 4 << 30;
 
+/// How many damaged lines of a file are named.
+const DAMAGES_TOLD: usize = 5;
+
 /// How many files a run may have: two a host, and five parts of its log.
 const FILES: usize = 10_000;
 
@@ -50,6 +53,75 @@ pub struct ExportedRun {
     pub version: String,
     /// The hosts and tiers that the run's screen names, as whoever exports it describes them.
     pub fleet: Value,
+    /// What is damaged in the file that it was read from; empty where it is whole.
+    #[serde(skip)]
+    pub damage: Vec<ExportDamage>,
+}
+
+/// Something that is damaged in the file of an exported run. Its lines are counted as `zcat` shows them, from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportDamage {
+    /// The file ends too soon.
+    #[error("it is cut short: what came behind line {after} is missing; copy the file once more")]
+    Cut {
+        /// The last whole line.
+        after: u64,
+    },
+    /// What is compressed is no text any more.
+    #[error(
+        "it cannot be decompressed behind line {after}, and what came there is missing; copy the file once more"
+    )]
+    Corrupt {
+        /// The last line that could be read.
+        after: u64,
+    },
+    /// A line is something else.
+    #[error("line {line} is not one that nixdash wrote, and is left out")]
+    NoLine {
+        /// The line.
+        line: u64,
+    },
+    /// A line of a file of the run is something else.
+    #[error("line {line} (of {file}) is no JSON, and is left out")]
+    NoDocument {
+        /// The line.
+        line: u64,
+        /// The file of the run.
+        file: String,
+    },
+    /// Lines were lost, or added.
+    #[error(
+        "its end counts {written} lines of the run, and {read} are there: which are missing or were added is not known"
+    )]
+    Counted {
+        /// How many were written.
+        written: u64,
+        /// How many are there.
+        read: u64,
+    },
+    /// The checksum behind the end is not that of the text.
+    #[error("its checksum is wrong: something in it has changed since it was written")]
+    Changed,
+    /// More lines than are named.
+    #[error("{lines} more of its lines cannot be read, and are left out")]
+    More {
+        /// How many.
+        lines: u64,
+    },
+}
+
+impl ExportDamage {
+    /// Returns whether it is one of a single line, of which there may be any number.
+    fn is_of_a_line(&self) -> bool {
+        match self {
+            Self::NoLine { .. } | Self::NoDocument { .. } => true,
+            Self::Cut { .. }
+            | Self::Corrupt { .. }
+            | Self::Counted { .. }
+            | Self::Changed
+            | Self::More { .. } => false,
+        }
+    }
 }
 
 /// A line behind the first one.
@@ -106,8 +178,8 @@ pub enum ExportError {
         /// Which wrote it.
         version: String,
     },
-    /// The file ends too soon.
-    #[error("{} is cut short: its end is missing; copy it once more", path.display())]
+    /// The file ends before anything of the run.
+    #[error("{} is cut short, and nothing of the run can be read; copy it once more", path.display())]
     Cut {
         /// The file.
         path: PathBuf,
@@ -148,6 +220,7 @@ impl Runs {
             exported_at: Timestamp::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fleet,
+            damage: Vec::new(),
         };
         secrets.hide_json(&mut head.fleet);
         redact_json(&mut head.fleet);
@@ -214,7 +287,8 @@ impl Runs {
         files
     }
 
-    /// Reads a run that was exported into this folder of runs; returns its head.
+    /// Reads a run that was exported into this folder of runs; returns its head. Of a damaged file all that can
+    /// be read is taken, and the head says what is missing.
     pub fn import(&self, path: &Path) -> Result<ExportedRun, ExportError> {
         let file = File::open(path)
             .map_err(|source| ExportError::Open { path: path.to_path_buf(), source })?;
@@ -235,34 +309,102 @@ impl Runs {
             return Err(no_export("its run has no number".to_owned()));
         }
         let mut import = RunImport::begin(self.folder(&head.run))?;
-        loop {
-            line.clear();
-            let read = read_line(&mut reader, &mut line);
-            // A compressed file that is cut short is an error of its own kind.
-            if !matches!(read, Ok(read) if read > 0) {
-                let cut = ExportError::Cut { path: path.to_path_buf() };
-                let full = reader.get_ref().limit() == 0;
-                return Err(if full {
-                    ExportError::TooBig { path: path.to_path_buf() }
-                } else {
-                    cut
-                });
+        let damage = read_lines(path, &mut reader, &mut import)?;
+        import.end()?;
+        if !damage.is_empty() && !import.begun.contains(EVENTS) {
+            return Err(if matches!(damage[..], [ExportDamage::Cut { .. }]) {
+                ExportError::Cut { path: path.to_path_buf() }
+            } else {
+                no_export(format!("nothing of the run can be read: {}", damage[0]))
+            });
+        }
+        Ok(ExportedRun { damage, ..head })
+    }
+}
+
+/// Reads the lines behind the first one, and returns what is damaged. What cannot be read is left out, except
+/// what no nixdash writes.
+fn read_lines(
+    path: &Path,
+    reader: &mut BufReader<io::Take<GzDecoder<BufReader<File>>>>,
+    import: &mut RunImport,
+) -> Result<Vec<ExportDamage>, ExportError> {
+    let mut found = Damages::default();
+    let mut text = Vec::new();
+    // The first line is read already.
+    let mut number = 1;
+    loop {
+        text.clear();
+        let read = read_line(reader, &mut text);
+        if reader.get_ref().limit() == 0 {
+            return Err(ExportError::TooBig { path: path.to_path_buf() });
+        }
+        match read {
+            Ok(0) => {
+                found.add(ExportDamage::Cut { after: number });
+                break;
             }
-            match serde_json::from_slice(&line).map_err(|error| no_export(error.to_string()))? {
-                ExportedLine::End { .. } => break,
-                ExportedLine::Line { file, line } => {
-                    if !is_of_a_run(&file) {
-                        return Err(no_export(format!("no run has a file {file:?}")));
-                    }
-                    if import.begun.len() >= FILES {
-                        return Err(ExportError::TooBig { path: path.to_path_buf() });
-                    }
-                    import.take(&file, &line)?;
+            Ok(_) => number += 1,
+            Err(error) => {
+                found.add(match error.kind() {
+                    io::ErrorKind::UnexpectedEof => ExportDamage::Cut { after: number },
+                    _ => ExportDamage::Corrupt { after: number },
+                });
+                break;
+            }
+        }
+        match serde_json::from_slice(&text) {
+            // A line of which the end is missing.
+            Err(_) if !text.ends_with(b"\n") => number -= 1,
+            Err(_) => found.add(ExportDamage::NoLine { line: number }),
+            Ok(ExportedLine::End { lines: written }) => {
+                let read = number - 2;
+                if written != read {
+                    found.add(ExportDamage::Counted { written, read });
+                }
+                if io::copy(reader, &mut io::sink()).is_err() {
+                    found.add(ExportDamage::Changed);
+                }
+                break;
+            }
+            Ok(ExportedLine::Line { file, line }) => {
+                if !is_of_a_run(&file) {
+                    let why = format!("no run has a file {file:?}");
+                    return Err(ExportError::NoExport { path: path.to_path_buf(), why });
+                }
+                if import.begun.len() >= FILES {
+                    return Err(ExportError::TooBig { path: path.to_path_buf() });
+                }
+                if !import.take(&file, &line)? {
+                    found.add(ExportDamage::NoDocument { line: number, file });
                 }
             }
         }
-        import.end()?;
-        Ok(head)
+    }
+    Ok(found.all())
+}
+
+/// What is damaged in a file, the first few in full.
+#[derive(Default)]
+struct Damages {
+    told: Vec<ExportDamage>,
+    more: u64,
+}
+
+impl Damages {
+    fn add(&mut self, damage: ExportDamage) {
+        if damage.is_of_a_line() && self.told.len() >= DAMAGES_TOLD {
+            self.more += 1;
+        } else {
+            self.told.push(damage);
+        }
+    }
+
+    fn all(mut self) -> Vec<ExportDamage> {
+        if self.more > 0 {
+            self.told.push(ExportDamage::More { lines: self.more });
+        }
+        self.told
     }
 }
 
@@ -314,13 +456,13 @@ impl RunImport {
         Ok(Self { dir, begun: BTreeSet::new(), file: None })
     }
 
-    /// Takes a line of a file.
-    fn take(&mut self, name: &str, line: &str) -> Result<(), RecordError> {
+    /// Takes a line of a file; returns whether it can be read there.
+    fn take(&mut self, name: &str, line: &str) -> Result<bool, RecordError> {
         let text = if ends(Path::new(name), LOG) {
             LogLine::read(line.as_bytes()).written()
         } else {
             // What is no JSON would not be read from the folder either.
-            let Ok(mut document) = serde_json::from_str::<Value>(line) else { return Ok(()) };
+            let Ok(mut document) = serde_json::from_str::<Value>(line) else { return Ok(false) };
             printable_json(&mut document);
             format!("{document}\n")
         };
@@ -331,8 +473,9 @@ impl RunImport {
             self.begun.insert(name.to_owned());
             self.file = Some((name.to_owned(), BufWriter::new(file)));
         }
-        let Some((_, file)) = &mut self.file else { return Ok(()) };
-        file.write_all(text.as_bytes()).map_err(doing("write", &path))
+        let Some((_, file)) = &mut self.file else { return Ok(false) };
+        file.write_all(text.as_bytes()).map_err(doing("write", &path))?;
+        Ok(true)
     }
 
     /// Writes what was not written yet.

@@ -146,11 +146,11 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
     let whole = text(&path);
     let bytes = fs::read(&path).unwrap();
     let import = |path: &Path| runs().1.import(path).unwrap_err().to_string();
-    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(import(&path).contains("cut short"), "{}", import(&path));
-    let half: String = whole.split_inclusive('\n').take(4).collect();
-    packed(&path, &half);
-    assert!(import(&path).contains("cut short"));
+    fs::write(&path, &bytes[..40]).unwrap();
+    assert!(import(&path).contains("is not a run"), "{}", import(&path));
+    let head: String = whole.split_inclusive('\n').take(1).collect();
+    packed(&path, &head);
+    assert!(import(&path).contains("cut short, and nothing"), "{}", import(&path));
     packed(&path, &whole.replace("\"nixdash_run\":1", "\"nixdash_run\":2"));
     assert!(import(&path).contains("does not know"));
     for odd in [
@@ -179,6 +179,54 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
         here.export(&RunId("99".to_owned()), Value::Null, &KnownSecrets::default(), Vec::new());
     let missing = missing.unwrap_err();
     assert!(missing.to_string().contains("no record of run 99"), "{missing}");
+}
+
+#[test]
+fn of_a_damaged_file_what_can_be_read_is_shown_and_what_cannot_is_named() {
+    let (dir, here) = runs();
+    let run = a_run(&here, 1000);
+    let path = exported(&here, &run, dir.path());
+    let (whole, bytes) = (text(&path), fs::read(&path).unwrap());
+    let import = |path: &Path| {
+        let (_dir, there) = runs();
+        let head = there.import(path).unwrap();
+        assert!(!there.decided(&run).is_empty(), "what is there is shown");
+        head.damage
+    };
+    assert_eq!(import(&path), []);
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let written = lines.len() as u64 - 2;
+
+    fs::write(&path, &bytes[..bytes.len() - 200]).unwrap();
+    let damage = import(&path);
+    assert!(matches!(damage[..], [ExportDamage::Cut { after }] if after > 1), "{damage:?}");
+    packed(&path, &lines[..4].concat());
+    assert_eq!(import(&path), [ExportDamage::Cut { after: 4 }]);
+    // The checksum stands in the last eight bytes.
+    let mut changed = bytes.clone();
+    let at = changed.len() - 6;
+    changed[at] ^= 1;
+    fs::write(&path, &changed).unwrap();
+    assert_eq!(import(&path), [ExportDamage::Changed]);
+
+    let lost: String = [&lines[..9], &lines[12..]].concat().concat();
+    packed(&path, &lost);
+    assert_eq!(import(&path), [ExportDamage::Counted { written, read: written - 3 }]);
+    let mut odd = lines.clone();
+    odd[4] = "no JSON\n";
+    let torn = lines[2].replace("\\\"at\\\"", "");
+    odd[2] = &torn;
+    packed(&path, &odd.concat());
+    let (line, file) = (3, EVENTS.to_owned());
+    assert_eq!(
+        import(&path),
+        [ExportDamage::NoDocument { line, file }, ExportDamage::NoLine { line: 5 }]
+    );
+    let none: String = lines.iter().map(|_| "no JSON\n").collect();
+    packed(&path, &format!("{}{none}", lines[0]));
+    let (_dir, there) = runs();
+    let error = there.import(&path).unwrap_err().to_string();
+    assert!(error.contains("nothing of the run can be read: line 2 is not"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Why a command could not do its work, and its exit code.
 
 use crate::cli::EXIT_USAGE;
+use crate::cli::given::GivenError;
+use crate::deploy::engine::PlaceError;
+use crate::fleet::RollbackError;
 use std::process::ExitCode;
 
 /// A command could not do its work.
@@ -236,9 +239,15 @@ impl CliError {
             | Self::SeveralHosts(_)
             | Self::GenerationOfSeveral(_)
             | Self::GenerationUnknown { .. }
-            | Self::Rollback(_)
+            | Self::Rollback(RollbackError::NoSuch { .. })
             | Self::Silence(_)
-            | Self::Given(_)
+            | Self::Given(
+                GivenError::NoPath(_)
+                | GivenError::NoSystem(..)
+                | GivenError::Several(_)
+                | GivenError::OtherHost { .. }
+                | GivenError::Place(PlaceError::Nowhere { .. } | PlaceError::NoSystem { .. }),
+            )
             | Self::Retry(_)
             | Self::Setup(_)
             | Self::ReadOnly { .. }
@@ -266,6 +275,17 @@ impl CliError {
             | Self::NoRunGoesOn
             | Self::Reattach(_)
             | Self::NotAsked(_)
+            // What a host ends with that is one of several: the command was right.
+            | Self::Rollback(
+                RollbackError::NothingOlder { .. }
+                | RollbackError::LacksSpecialisation { .. }
+                | RollbackError::None { .. },
+            )
+            | Self::Given(
+                GivenError::NotBuilt { .. }
+                | GivenError::BuilderSilent { .. }
+                | GivenError::Place(PlaceError::Remote(_)),
+            )
             | Self::Record(_)
             | Self::KeepTrust(_)
             | Self::History(_)
@@ -297,5 +317,27 @@ fn pages_of(known: &[String]) -> String {
         "it has none".to_owned()
     } else {
         format!("it has: {}", known.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_host_ends_with_has_the_code_that_it_has_among_several() {
+        let host = || "samsung".to_owned();
+        let failed: [CliError; 4] = [
+            RollbackError::NothingOlder { host: host(), running: 4 }.into(),
+            RollbackError::None { host: host() }.into(),
+            GivenError::NotBuilt { host: host() }.into(),
+            CliError::NotAsked("samsung: no route".to_owned()),
+        ];
+        for error in failed {
+            assert_eq!(error.exit_code(), ExitCode::FAILURE, "{error}");
+        }
+        let (wanted, known) = (99, "1, 2".to_owned());
+        let mistaken = CliError::from(RollbackError::NoSuch { host: host(), wanted, known });
+        assert_eq!(mistaken.exit_code(), ExitCode::from(EXIT_USAGE));
     }
 }

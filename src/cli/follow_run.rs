@@ -126,7 +126,7 @@ pub(super) async fn follow(
                     let mut event = event;
                     match &mut event.what {
                         RunWhat::Result { host, result } => {
-                            outcomes.push((host.clone(), result.outcome));
+                            note_outcome(&mut outcomes, host, result.outcome);
                         }
                         RunWhat::Summary { findings: found, .. } => {
                             findings.clone_from(found);
@@ -188,6 +188,12 @@ pub(super) async fn follow(
     Ok(code)
 }
 
+/// Notes how a host ended: one that was tried again or taken back counts as it ended last.
+fn note_outcome(outcomes: &mut Vec<(String, Outcome)>, host: &str, outcome: Outcome) {
+    outcomes.retain(|(name, _)| name != host);
+    outcomes.push((host.to_owned(), outcome));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,5 +250,14 @@ mod tests {
         let told = answered_or_waiting(&runs, &run, true).unwrap();
         assert!(told.contains("--yes said yes"), "{told}");
         assert_eq!(runs.said(&run), [Word::Yes]);
+    }
+
+    #[test]
+    fn a_host_that_is_tried_again_counts_as_it_ended_last() {
+        let mut outcomes = Vec::new();
+        for outcome in [Outcome::Failed, Outcome::Switched] {
+            note_outcome(&mut outcomes, "samsung", outcome);
+        }
+        assert_eq!(outcomes, [("samsung".to_owned(), Outcome::Switched)]);
     }
 }

@@ -203,6 +203,7 @@ fn record(
         lines.push(format!("run {}: {}: {said}", left.run, ending.outcome));
         *outcomes.entry(ending.outcome).or_default() += 1;
         let result = HostResult {
+            attempt: known.map(|host| host.attempt.max(1)),
             toplevel: known.and_then(|host| host.toplevel.clone()),
             previous: known.and_then(|host| host.previous.clone()),
             duration_ms,

@@ -277,6 +277,9 @@ impl Machine {
         if self.is_watching() {
             self.note_unwatched();
         }
+        if !self.cancelled {
+            out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Cancelled)));
+        }
         self.cancelled = true;
         let why = Reason::new(Code::RunStopped, "the operator stopped the run");
         for index in 0..self.hosts.len() {

@@ -378,6 +378,7 @@ impl HostProgress {
         let texts: Vec<String> = reasons.into_iter().map(|reason| reason.text).collect();
         HostResult {
             outcome,
+            attempt: Some(self.known.attempt),
             toplevel: self.known.toplevel.clone(),
             previous: self.known.preflight.running.clone(),
             duration_ms,

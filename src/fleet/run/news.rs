@@ -70,6 +70,8 @@ pub enum RolloutNews {
         /// Why that is not done; none where it is.
         refused: Option<String>,
     },
+    /// Somebody stopped the run: hosts that have begun to activate go back, and the others end.
+    Cancelled,
     /// A host begins again in this run.
     Again {
         /// The host.

@@ -155,6 +155,10 @@ impl fmt::Display for Outcome {
 pub struct HostResult {
     /// How it ended.
     pub outcome: Outcome,
+    /// Which of the host's attempts in its run ended so, from 1: one that is tried again or taken back ends once
+    /// more, and its last attempt counts. None in the history and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
     /// The system that was asked for; none when evaluation failed.
     pub toplevel: Option<StorePath>,
     /// The system that ran before; none when the host could not be asked.
@@ -190,6 +194,7 @@ impl HostResult {
     pub fn ended(outcome: Outcome) -> Self {
         Self {
             outcome,
+            attempt: None,
             toplevel: None,
             previous: None,
             duration_ms: 0,

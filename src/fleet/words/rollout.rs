@@ -36,6 +36,10 @@ impl RolloutNews {
             Self::Order { order, refused: Some(why) } => {
                 format!("the operator said: {order}. That is not done: {why}")
             }
+            Self::Cancelled => {
+                "the operator stopped the run: hosts that began to activate go back, and no other host begins"
+                    .to_owned()
+            }
             Self::Again { host, goal, attempt, reason } => match goal {
                 Goal::Rollback => format!("{host} goes back to its previous system: {reason}"),
                 Goal::Build | Goal::Switch | Goal::Boot | Goal::Test | Goal::DryActivate => {

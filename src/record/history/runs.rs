@@ -171,6 +171,7 @@ fn hosts_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(String, Option<H
             None => None,
             Some(outcome) => Some(HostResult {
                 outcome,
+                attempt: None,
                 toplevel: path(2)?,
                 previous: path(3)?,
                 duration_ms: number(4)?.map_or(0, uint),

@@ -592,6 +592,38 @@ fn a_plan_names_the_revision_of_every_host_that_gets_another_one() {
 }
 
 #[test]
+fn that_a_run_was_stopped_is_told_once() {
+    let mut ride = Ride::new(&["razer"], Rollout::default());
+    while ride.began("razer", Phase::Activate).is_none() {
+        step_once(&mut ride, &mut well);
+    }
+    ride.inputs.push_front(Input::Cancel);
+    ride.inputs.push_front(Input::Cancel);
+    ride.finish(&mut well, &mut passes);
+    let told = news(&ride);
+    assert_eq!(told.iter().filter(|news| ***news == RolloutNews::Cancelled).count(), 1);
+}
+
+#[test]
+fn the_ends_of_a_host_that_is_taken_back_say_which_attempt_they_end() {
+    let rollout = Rollout { canary: 1, ..Rollout::default() };
+    let mut ride = Ride::new(&["razer", "samsung"], rollout);
+    while !ride.machine.outcomes().iter().any(|(name, _)| name == "razer") {
+        step_once(&mut ride, &mut well);
+    }
+    ride.inputs.push_front(Input::Order(RunOrder::Rollback { scope: RollbackScope::Run }));
+    ride.finish(&mut well, &mut passes);
+    let results = ride.told.iter().filter_map(|what| match what {
+        RunWhat::Result { host, result } if host == "razer" => {
+            Some((result.attempt, result.outcome))
+        }
+        _ => None,
+    });
+    let results: Vec<_> = results.collect();
+    assert_eq!(results, [(Some(1), Outcome::Switched), (Some(2), Outcome::RolledBack)]);
+}
+
+#[test]
 fn a_wave_does_not_begin_while_the_run_is_paused() {
     let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
     let mut ride = Ride::new(&["razer", "samsung"], rollout);

@@ -4,11 +4,16 @@
 //! and logs with the name of its file, then the end. The secrets that are known are hidden on the way out;
 //! what looks like one is hidden there too, and once more on the way in, where texts are also made printable: the file may come from anybody.
 
+mod damage;
+
+pub use damage::ExportDamage;
+
 use crate::fleet::{KnownSecrets, LogLine, RunId, printable_json, redact, redact_json};
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, LIVE, doing, files_of, journal};
 use crate::record::{RecordError, Runs};
+use damage::Damages;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -34,9 +39,6 @@ const LONGEST: u64 = 16 << 20;
 /// How much a file may hold, in bytes: four times what the logs of a run may take by default.
 const BIGGEST: u64 = 4 << 30;
 
-/// How many damaged lines of a file are named.
-const DAMAGES_TOLD: usize = 5;
-
 /// How many files a run may have: two a host, and five parts of its log.
 const FILES: usize = 10_000;
 
@@ -56,72 +58,6 @@ pub struct ExportedRun {
     /// What is damaged in the file that it was read from; empty where it is whole.
     #[serde(skip)]
     pub damage: Vec<ExportDamage>,
-}
-
-/// Something that is damaged in the file of an exported run. Its lines are counted as `zcat` shows them, from 1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExportDamage {
-    /// The file ends too soon.
-    #[error("it is cut short: what came behind line {after} is missing; copy the file once more")]
-    Cut {
-        /// The last whole line.
-        after: u64,
-    },
-    /// What is compressed is no text any more.
-    #[error(
-        "it cannot be decompressed behind line {after}, and what came there is missing; copy the file once more"
-    )]
-    Corrupt {
-        /// The last line that could be read.
-        after: u64,
-    },
-    /// A line is something else.
-    #[error("line {line} is not one that nixdash wrote, and is left out")]
-    NoLine {
-        /// The line.
-        line: u64,
-    },
-    /// A line of a file of the run is something else.
-    #[error("line {line} (of {file}) is no JSON, and is left out")]
-    NoDocument {
-        /// The line.
-        line: u64,
-        /// The file of the run.
-        file: String,
-    },
-    /// Lines were lost, or added.
-    #[error(
-        "its end counts {written} lines of the run, and {read} are there: which are missing or were added is not known"
-    )]
-    Counted {
-        /// How many were written.
-        written: u64,
-        /// How many are there.
-        read: u64,
-    },
-    /// The checksum behind the end is not that of the text.
-    #[error("its checksum is wrong: something in it has changed since it was written")]
-    Changed,
-    /// More lines than are named.
-    #[error("{lines} more of its lines cannot be read, and are left out")]
-    More {
-        /// How many.
-        lines: u64,
-    },
-}
-
-impl ExportDamage {
-    /// Returns whether it is one of a single line, of which there may be any number.
-    fn is_of_a_line(&self) -> bool {
-        match self {
-            Self::NoLine { .. } | Self::NoDocument { .. } => true,
-            Self::Cut { .. }
-            | Self::Corrupt { .. }
-            | Self::Counted { .. }
-            | Self::Changed
-            | Self::More { .. } => false,
-        }
-    }
 }
 
 /// A line behind the first one.
@@ -382,30 +318,6 @@ fn read_lines(
         }
     }
     Ok(found.all())
-}
-
-/// What is damaged in a file, the first few in full.
-#[derive(Default)]
-struct Damages {
-    told: Vec<ExportDamage>,
-    more: u64,
-}
-
-impl Damages {
-    fn add(&mut self, damage: ExportDamage) {
-        if damage.is_of_a_line() && self.told.len() >= DAMAGES_TOLD {
-            self.more += 1;
-        } else {
-            self.told.push(damage);
-        }
-    }
-
-    fn all(mut self) -> Vec<ExportDamage> {
-        if self.more > 0 {
-            self.told.push(ExportDamage::More { lines: self.more });
-        }
-        self.told
-    }
 }
 
 /// Writes the lines of an exported run.

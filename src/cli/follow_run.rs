@@ -157,7 +157,9 @@ pub(super) async fn follow(
         }
         news_told.extend(new_lines(run, &mut logs));
         if let Some(display) = &shown.events {
-            in_order(news_told).into_iter().for_each(|event| display.send(event));
+            for event in in_order(news_told) {
+                display.send(event);
+            }
         }
         if is_over {
             break exit_code(&outcomes, &findings, false);

@@ -97,7 +97,7 @@ impl Fleet {
                 (Some(SudoPassword::Ask), _) => own.push(vec![host.name.clone()]),
                 (_, Some(SudoPassword::Ask)) => shared.push(host.name.clone()),
                 (_, Some(SudoPassword::From(_)) | None) if all_ask => {
-                    shared.push(host.name.clone())
+                    shared.push(host.name.clone());
                 }
                 (_, Some(SudoPassword::From(_)) | None) => {}
             }

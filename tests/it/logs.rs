@@ -204,7 +204,7 @@ fn errors_are_what_went_wrong_and_why_hosts_failed() {
         "         firefox could not be built, with password=[secret]",
         "p510     2026-11-21T12:00:06Z preflight   who am I",
         "p510     offline in 31 s",
-        "         p510 did not answer",
+        "         did not answer",
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected, "{text}");
     let json = printed(dir.path(), &["1", "razer", "--errors", "--json"]);

@@ -207,8 +207,8 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
 /// Returns the system that a host of a run goes back to, by its name where the plan says it.
 fn previous(run: &RunView, host: &HostRun) -> String {
     let planned = run.plan.iter().flat_map(|plan| &plan.hosts);
-    let running = planned.filter(|planned| planned.host == host.host);
-    let running = running.filter_map(|planned| planned.running.as_ref()).next();
+    let mut planned = planned.filter(|planned| planned.host == host.host);
+    let running = planned.find_map(|planned| planned.running.as_ref());
     running.map_or_else(|| "the previous system".to_owned(), system_words)
 }
 

@@ -116,7 +116,7 @@ async fn look_for_system_in(
 /// The files of a path, as `nix copy` writes them beside a narinfo with `write-nar-listing`
 /// (`src/libutil/nar-listing.cc`).
 #[derive(Deserialize)]
-struct Listing {
+struct FileListing {
     root: ListedFile,
 }
 
@@ -130,7 +130,7 @@ struct ListedFile {
 
 /// Returns whether a listing is that of a system; nothing of a text that is no listing.
 fn lists_system(text: &str) -> Option<bool> {
-    let Listing { root } = serde_json::from_str(text).ok()?;
+    let FileListing { root } = serde_json::from_str(text).ok()?;
     let switches = root.entries.get("bin").map(|bin| &bin.entries);
     let switches = switches.is_some_and(|bin| bin.contains_key("switch-to-configuration"));
     Some(switches || root.entries.contains_key("nixos-version"))

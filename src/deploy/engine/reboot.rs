@@ -135,8 +135,13 @@ async fn look(step: &Step, back: &Started) -> Result<Ending, Failure> {
     };
     let lost = addresses_lost(step).await;
     let restarted_again = now.boot_id != back.boot_id;
-    let found =
-        Found { running: now.running.unwrap_or(running), failed, broken, lost, restarted_again };
+    let found = AfterRestart {
+        running: now.running.unwrap_or(running),
+        failed,
+        broken,
+        lost,
+        restarted_again,
+    };
     let ending = judge(name, step.toplevel()?.as_str(), &found);
     if ending.outcome == Outcome::Switched {
         step.log("it runs the new system after its restart").await;
@@ -181,7 +186,7 @@ fn read(text: &str) -> (String, Vec<FailedUnit>) {
 
 /// What was found on a host that was restarted.
 #[derive(Clone, Debug, Default)]
-struct Found {
+struct AfterRestart {
     /// The system that runs; empty where it could not be read.
     running: String,
     /// Units that had not failed before the deploy.
@@ -195,15 +200,15 @@ struct Found {
 }
 
 /// Says how a host is that was restarted.
-fn judge(name: &str, toplevel: &str, found: &Found) -> Ending {
+fn judge(name: &str, toplevel: &str, found: &AfterRestart) -> Ending {
     let wrong = wrong(name, toplevel, found);
     let outcome = if wrong.is_some() { Outcome::Degraded } else { Outcome::Switched };
     Ending { outcome, reason: wrong }
 }
 
 /// Returns what is wrong with a host that was restarted, the worst first.
-fn wrong(name: &str, toplevel: &str, found: &Found) -> Option<Reason> {
-    let Found { running, failed, broken, lost, restarted_again } = found;
+fn wrong(name: &str, toplevel: &str, found: &AfterRestart) -> Option<Reason> {
+    let AfterRestart { running, failed, broken, lost, restarted_again } = found;
     if running != toplevel {
         let runs = if running.is_empty() { UNREAD_SYSTEM } else { running };
         let text = format!(
@@ -248,11 +253,11 @@ mod tests {
 
     const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
 
-    fn running(system: &str) -> Found {
-        Found { running: system.to_owned(), ..Found::default() }
+    fn running(system: &str) -> AfterRestart {
+        AfterRestart { running: system.to_owned(), ..AfterRestart::default() }
     }
 
-    fn judged(found: &Found) -> Ending {
+    fn judged(found: &AfterRestart) -> Ending {
         judge("samsung", NEW, found)
     }
 
@@ -265,7 +270,7 @@ mod tests {
         assert_eq!(said.code, Code::SystemUnexpected);
         assert!(said.text.contains("runs /nix/store/x-old and not the new system"), "{said}");
         let (system, failed) = read(&format!("running\t{NEW}\nfailed\tnginx.service\nend\tok\n"));
-        let units = judged(&Found { failed, ..running(&system) });
+        let units = judged(&AfterRestart { failed, ..running(&system) });
         let said = units.reason.unwrap().finding("samsung");
         assert_eq!(said.code, Code::UnitsFailed);
         assert_eq!(said.fix, "read its journal there with `journalctl --unit nginx.service`");
@@ -278,9 +283,9 @@ mod tests {
 
     #[test]
     fn a_restarted_host_that_lost_an_address_or_restarts_again_is_not_well() {
-        let lost = judged(&Found { lost: vec!["10.0.0.7".to_owned()], ..running(NEW) });
+        let lost = judged(&AfterRestart { lost: vec!["10.0.0.7".to_owned()], ..running(NEW) });
         assert_eq!(lost.reason.unwrap().code, Code::AddressLost);
-        let again = judged(&Found { restarted_again: true, ..running(NEW) });
+        let again = judged(&AfterRestart { restarted_again: true, ..running(NEW) });
         assert_eq!(again.reason.unwrap().code, Code::HostRestarted);
     }
 

@@ -250,8 +250,11 @@ impl Carried {
     }
 }
 
+/// Hosts, each with a phase.
+type HostPhases = Vec<(String, Phase)>;
+
 /// Returns the hosts whose hooks run, and the phases that run, as a journal tells.
-fn open(replayed: &Replayed) -> (Vec<(String, Phase)>, Vec<(String, Phase)>) {
+fn open(replayed: &Replayed) -> (HostPhases, HostPhases) {
     let (preparing, running): (Vec<&OpenPhase>, Vec<&OpenPhase>) =
         replayed.open.values().partition(|open| open.prepares);
     let places = |open: Vec<&OpenPhase>| {
@@ -317,7 +320,7 @@ proptest! {
         prop_assert_eq!(replayed.told.iter().map(|told| &told.what).collect::<Vec<_>>(), told);
         if cut == run.entries.len() && !run.machine.is_finished() {
             let over: Vec<String> = run.machine.outcomes().into_iter().map(|(host, _)| host).collect();
-            let not_over = |of: &[(String, Phase)]| {
+            let not_over = |of: &HostPhases| {
                 let mut left: Vec<_> = of.iter().filter(|(host, _)| !over.contains(host)).cloned().collect();
                 left.sort();
                 left

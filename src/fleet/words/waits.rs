@@ -65,9 +65,11 @@ impl Wait {
             Self::WayBack => "its return to the previous system".to_owned(),
             Self::Answer { host, since, until } => {
                 let silent = Duration::try_from(now.duration_since(*since)).unwrap_or_default();
-                let silent = (silent >= WORTH_SAYING)
-                    .then(|| format!(": no answer for {}", duration(silent)))
-                    .unwrap_or_default();
+                let silent = if silent >= WORTH_SAYING {
+                    format!(": no answer for {}", duration(silent))
+                } else {
+                    String::new()
+                };
                 let until =
                     until.map(|until| format!("; nixdash gives up in {}", left(until, now)));
                 format!("{host} to answer again{silent}{}", until.unwrap_or_default())

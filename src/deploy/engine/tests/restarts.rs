@@ -54,6 +54,6 @@ async fn a_host_that_is_cut_off_after_its_restart_is_unknown_since_then() {
         assert_eq!(story.result.outcome, Outcome::Unknown, "{lost}: {}", story.error());
         assert_eq!(story.code(), Some(Code::NotSeenSince));
         assert!(story.error().contains("was last seen at"), "{}", story.error());
-        assert_eq!(story.result.toplevel.as_ref().map(|path| path.as_str()), Some(NEW));
+        assert_eq!(story.result.toplevel.as_ref().map(crate::fleet::StorePath::as_str), Some(NEW));
     }
 }

@@ -7,9 +7,9 @@ mod rollout;
 mod stuck;
 
 use super::*;
-use crate::deploy::HostSetup;
 use crate::deploy::{Activation, Ending};
 use crate::deploy::{FailedUnit, GivenPlace, GivenSystem, Preflight, Remarks};
+use crate::deploy::{HostSetup, Report};
 use crate::fleet::{HookMoment, Rollout, Route, Specialisation, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
 use std::collections::BTreeSet;

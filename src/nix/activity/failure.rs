@@ -5,6 +5,7 @@
 //! a trace names its cause in its last line, and its first is empty. What the failed builder itself
 //! said is told by `telling.rs`.
 
+use super::cache_answer::{is_silence, names, refusal};
 use super::names::derivation_in;
 use super::node::BuildNode;
 use super::rank::{UsedUp, used_up};
@@ -140,36 +141,8 @@ const CAUSES: [&str; 10] = [
     "No space left on device",
 ];
 
-/// What stands in a message that a cache lacks a file that it promised.
-const LACKS_FILE: &str = "does not exist in binary cache";
-
-/// What stands in a message that a cache sent something else than it promised.
-const CORRUPT: [&str; 6] = [
-    "hash mismatch importing path",
-    "size mismatch importing path",
-    "failed to read compressed data",
-    "error while decompressing",
-    "input doesn't look like a Nix archive",
-    "bad archive",
-];
-
-/// What stands in an address of a file that only caches have.
-const OF_CACHES: [&str; 3] = ["/nar/", ".narinfo", ".nar."];
-
-/// What stands in a message about a transfer that broke off after the server had begun to answer.
-const BROKEN_OFF: &str = "(curl error: ";
-
 /// How many lines of a plain error are kept.
 const PLAIN_LINES: usize = 200;
-
-/// What stands in a message that a file could not be had.
-const UNREACHABLE: &str = "unable to download '";
-
-/// What stands in it where the server answered.
-const ANSWERED: &str = "HTTP error";
-
-/// What stands in it where it is tried again.
-const AGAIN: &str = "; retrying ";
 
 impl FailureLog {
     /// Keeps that a path is asked for somewhere.
@@ -254,7 +227,7 @@ impl FailureLog {
             self.cause.get_or_insert_with(|| text.clone());
         }
         let text = self.with_path(&text);
-        if text.contains(UNREACHABLE) && !text.contains(ANSWERED) && !text.contains(AGAIN) {
+        if is_silence(&text) {
             self.unreachable.get_or_insert_with(|| text.clone());
         }
         self.last_error = Some(text);
@@ -354,39 +327,6 @@ impl FailureLog {
             FailureKind::Other
         }
     }
-}
-
-/// Returns the line of a message by which a cache answers and does not give what it promised, and how.
-fn refusal(lines: &[String]) -> Option<(usize, FailureKind)> {
-    lines.iter().enumerate().find_map(|(at, line)| Some((at, refusal_in(line)?)))
-}
-
-/// Returns how a cache does not give what it promised, where a line says that.
-fn refusal_in(line: &str) -> Option<FailureKind> {
-    if line.contains(LACKS_FILE) {
-        return Some(FailureKind::CacheLacksFile);
-    }
-    if CORRUPT.iter().any(|sign| line.contains(sign)) {
-        return Some(FailureKind::CacheCorrupt);
-    }
-    let (_, answer) = line.split_once(UNREACHABLE)?;
-    let is_of_cache = OF_CACHES.iter().any(|sign| answer.contains(sign));
-    if !is_of_cache || !answer.contains(ANSWERED) || answer.contains(AGAIN) {
-        return None;
-    }
-    Some(if answer.contains(BROKEN_OFF) {
-        FailureKind::CacheDown
-    } else if answer.contains("HTTP error 404") {
-        FailureKind::CacheLacksFile
-    } else {
-        FailureKind::CacheFailing
-    })
-}
-
-/// Returns whether a text names a cache, and not one whose address only begins in the same way.
-fn names(text: &str, cache: &str) -> bool {
-    let ends = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphanumeric());
-    !cache.is_empty() && text.match_indices(cache).any(|(at, _)| ends(&text[at + cache.len()..]))
 }
 
 /// Returns the hashes that a message about a mismatch names in the lines below its first.

@@ -5,6 +5,7 @@
 //! line that ends as one of [`ASKED_AGAIN`] says that another process begins.
 //! Lines may be torn, unknown, of other programs, or make no sense at all: none of them is an error.
 
+mod cache_answer;
 mod copies;
 mod edges;
 mod failure;

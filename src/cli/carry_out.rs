@@ -156,7 +156,7 @@ fn tell_usual_times(run: RunId, hosts: Vec<String>, hears: Listener) {
 }
 
 /// Of a run that is gone on with, tells the history what stands in its folder, and shows once more what
-/// stands still: its plan that waits for an answer, questions, a pause, and what hosts wait for.
+/// stands still: its plan that waits for an answer, a pause, and questions.
 fn show_again(
     run: &RunId,
     begin: &RunBegin,
@@ -173,7 +173,7 @@ fn show_again(
     let Some(display) = &shown.events else { return };
     let at = Timestamp::now();
     let plan = replayed.waiting_plan.clone().map(|plan| RunWhat::Plan { plan, waits: true });
-    for what in plan.into_iter().chain(replayed.machine.standing(at)) {
+    for what in plan.into_iter().chain(replayed.machine.standing()) {
         display.send(RunEvent { run: run.clone(), at, what });
     }
 }

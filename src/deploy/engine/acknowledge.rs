@@ -4,7 +4,7 @@ use super::scripts::ACKNOWLEDGE;
 use super::step::Step;
 use super::supervised::{Supervised, patience};
 use crate::deploy::{Activation, Failure, Report};
-use crate::fleet::{RunWhat, Wait};
+use crate::fleet::Wait;
 use crate::remote::job::Patience;
 use crate::remote::{Script, Way};
 use jiff::Timestamp;
@@ -77,14 +77,11 @@ pub(super) async fn after_silence(
     step.log("waiting for the host to come back, and for what it decided").await;
     let now = Timestamp::now();
     let until = now.checked_add(patience(step)).unwrap_or(Timestamp::MAX);
-    let tell = |wait| {
-        let waiting = RunWhat::waiting(&step.host.name, wait, Timestamp::now());
-        step.shared.teller.tell(waiting);
-    };
-    tell(Some(Wait::Back { until }));
+    let (teller, name) = (&step.shared.teller, &step.host.name);
+    teller.waits(name, Some(Wait::Back { until }));
     supervised.is_awaited = true;
     let decided = supervised.decided(step).await;
-    tell(None);
+    teller.waits(name, None);
     Ok(Report::Activated(Activation::Decided(decided?)))
 }
 

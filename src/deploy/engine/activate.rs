@@ -4,8 +4,7 @@ use super::step::Step;
 use super::supervised::Supervised;
 use super::{persist, resumed};
 use crate::deploy::{Activation, Failure, Remarks, Report};
-use crate::fleet::{Outcome, RunWhat, Wait};
-use jiff::Timestamp;
+use crate::fleet::{Outcome, Wait};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,8 +38,7 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
         Some(_) | None => {
             if state.outcome.is_none() && state.activated.as_deref().is_some_and(goes_back) {
                 supervised.is_awaited = true;
-                let wait = Some(Wait::WayBack);
-                step.shared.teller.tell(RunWhat::waiting(&step.host.name, wait, Timestamp::now()));
+                step.shared.teller.waits(&step.host.name, Some(Wait::WayBack));
             }
             step.runner.forget_fresh(&step.host.name);
             let ending = supervised.decided(step).await?;

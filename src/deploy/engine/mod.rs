@@ -216,7 +216,7 @@ impl Deploy {
         loop {
             for command in commands {
                 match command {
-                    MachineCommand::Tell(what) => teller.tell(what),
+                    MachineCommand::Tell(what) => teller.decided(what),
                     MachineCommand::WakeAt(at) => wake = Some(at),
                     command => workers.begin(command),
                 }

@@ -74,6 +74,10 @@ impl Resumed {
         }
         let process = std::process::id();
         teller.tell(RunWhat::Reattached { left_at: self.left_at, process });
+        // What a phase waited for in its middle ended with the process that waited.
+        for (host, wait) in replayed.machine.waits() {
+            teller.decided(RunWhat::waiting(&host, wait, self.again_at));
+        }
         let over: Vec<String> =
             replayed.machine.outcomes().into_iter().map(|(host, _)| host).collect();
         for host in replayed.begun.setup.hosts.iter().filter(|host| !over.contains(&host.name)) {

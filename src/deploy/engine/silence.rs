@@ -1,7 +1,7 @@
 //! Tells that a phase waits for a host which does not answer any more.
 
 use super::step::Step;
-use crate::fleet::{RunWhat, Wait};
+use crate::fleet::Wait;
 use jiff::Timestamp;
 
 /// The silence of the host that a phase talks to: told when it begins, and when it ends.
@@ -17,7 +17,7 @@ pub(super) struct HostSilence<'a> {
 impl<'a> HostSilence<'a> {
     /// Tells the silences of a phase.
     pub(super) fn new(step: &'a Step) -> Self {
-        Self { step, is_told_already: step.known.abort.is_some(), lasts: false }
+        Self { step, is_told_already: false, lasts: false }
     }
 
     /// Tells nothing: the phase is known to wait for its host.
@@ -27,21 +27,17 @@ impl<'a> HostSilence<'a> {
 
     /// Tells since when a host does not answer, and until when it is tried.
     pub(super) fn begins(&mut self, host: &str, since: Timestamp, until: Option<Timestamp>) {
-        if !self.is_told_already {
+        let (teller, name) = (&self.step.shared.teller, &self.step.host.name);
+        if !self.is_told_already && teller.wait_of(name).is_none() {
             self.lasts = true;
-            self.tell(Some(Wait::Answer { host: host.to_owned(), since, until }));
+            teller.waits(name, Some(Wait::Answer { host: host.to_owned(), since, until }));
         }
     }
 
     /// Tells that the host answers, or is given up.
     pub(super) fn ends(&mut self) {
         if std::mem::take(&mut self.lasts) {
-            self.tell(None);
+            self.step.shared.teller.waits(&self.step.host.name, None);
         }
-    }
-
-    fn tell(&self, wait: Option<Wait>) {
-        let what = RunWhat::waiting(&self.step.host.name, wait, Timestamp::now());
-        self.step.shared.teller.tell(what);
     }
 }

@@ -2,12 +2,11 @@
 
 use super::Listener;
 use super::script_names::name_of;
-
-use crate::fleet::{Phase, RemoteCommand, RunEvent, RunId, RunWhat, printable_line};
+use crate::fleet::{Phase, RemoteCommand, RunEvent, RunId, RunWhat, Wait, printable_line};
 use crate::remote::job::job_script;
 use crate::remote::{Answer, Output, Script, ScriptRunner};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
@@ -16,11 +15,37 @@ use tokio::sync::mpsc;
 pub(super) struct Teller {
     run: RunId,
     listener: Listener,
+    /// What the machine said last that hosts wait for.
+    waits: Arc<Mutex<BTreeMap<String, Wait>>>,
 }
 
 impl Teller {
     pub(super) fn new(run: RunId, listener: Listener) -> Self {
-        Self { run, listener }
+        Self { run, listener, waits: Arc::default() }
+    }
+
+    /// Tells what the machine decided.
+    pub(super) fn decided(&self, what: RunWhat) {
+        if let RunWhat::Waiting { host, wait, .. } = &what {
+            let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            match wait {
+                Some(wait) => waits.insert(host.clone(), wait.clone()),
+                None => waits.remove(host),
+            };
+        }
+        self.tell(what);
+    }
+
+    /// Returns what a host waits for, as the machine said.
+    pub(super) fn wait_of(&self, host: &str) -> Option<Wait> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
+    }
+
+    /// Tells what a host waits for in the middle of a phase, of which the machine does not know. None: that is
+    /// over, and it waits again for what the machine said.
+    pub(super) fn waits(&self, host: &str, wait: Option<Wait>) {
+        let wait = wait.or_else(|| self.wait_of(host));
+        self.tell(RunWhat::waiting(host, wait, Timestamp::now()));
     }
 
     /// Tells something; never waits, whoever listens.

@@ -327,11 +327,12 @@ fn is_decided(what: &RunWhat) -> bool {
         RunWhat::Begin { .. }
         | RunWhat::Phase { .. }
         | RunWhat::Plan { .. }
-        | RunWhat::Waiting { .. }
         | RunWhat::Result { .. }
         | RunWhat::Rollout(_)
         | RunWhat::Summary { .. } => true,
-        RunWhat::Progress { .. }
+        // Phases tell it too in their middle, and it is told anew when a run is gone on with.
+        RunWhat::Waiting { .. }
+        | RunWhat::Progress { .. }
         | RunWhat::Log { .. }
         | RunWhat::Dropped { .. }
         | RunWhat::Reattached { .. }

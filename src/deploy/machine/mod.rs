@@ -155,19 +155,18 @@ impl Machine {
         &self.errors
     }
 
-    /// Returns what stands still, as it was told: that the run is paused, what somebody has to decide, and what
-    /// hosts wait for. For somebody who did not hear it.
-    pub fn standing(&self, now: Timestamp) -> Vec<RunWhat> {
-        let mut all = Vec::new();
-        if self.paused && !self.finished {
-            all.push(RunWhat::Rollout(RolloutNews::Paused { paused: true }));
-        }
-        all.extend(self.open_questions());
-        let waiting = self.hosts.iter().filter(|host| host.waits_for.is_some());
-        all.extend(
-            waiting.map(|host| RunWhat::waiting(&host.setup.name, host.waits_for.clone(), now)),
-        );
-        all
+    /// Returns what stands still, as it was told: that the run is paused, and what somebody has to decide. For
+    /// somebody who did not hear it.
+    pub fn standing(&self) -> Vec<RunWhat> {
+        let paused = RunWhat::Rollout(RolloutNews::Paused { paused: true });
+        let paused = (self.paused && !self.finished).then_some(paused);
+        paused.into_iter().chain(self.open_questions()).collect()
+    }
+
+    /// Returns what each host waits for that is not done; none where it waits for nothing.
+    pub fn waits(&self) -> Vec<(String, Option<Wait>)> {
+        let open = self.hosts.iter().filter(|host| !host.is_over());
+        open.map(|host| (host.setup.name.clone(), host.waits_for.clone())).collect()
     }
 
     /// Returns the run in a few words.

@@ -1,6 +1,7 @@
 //! Generations, rollbacks, given systems, restarts and tries again, on real hosts.
 
 use super::attack::{Stands, assert_on, bump_broken, finish, fresh, running};
+use super::tiers::changed;
 use super::{Deployed, Lab, assert_ok, lab, on, power_cycle, systems};
 use serde_json::Value;
 use std::process::Stdio;
@@ -219,6 +220,18 @@ fn a_host_is_restarted_into_its_new_system_and_looked_at() {
     assert_eq!(Stands::of("samsung"), Stands::on(toplevel), "{before}: {}", deployed.story());
     power_cycle("samsung");
     assert_eq!(systems("samsung"), (toplevel.to_owned(), toplevel.to_owned()));
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_check_that_fails_after_a_restart_leaves_the_host_degraded() {
+    let fleet = fresh("samsung");
+    assert_ok(&lab(&["bump", "samsung"]));
+    let fleet = changed(fleet, |text| text.replace("check = [", "check = [\"false\", "));
+    let deployed = fleet.run(&["deploy", "samsung", "--action", "boot", "--reboot"]);
+    let result = deployed.assert_outcome("samsung", "degraded");
+    assert_eq!(result["findings"][0]["code"], "check-failed", "{}", deployed.story());
+    assert_eq!(systems("samsung").0, result["toplevel"].as_str().unwrap());
 }
 
 #[test]

@@ -188,6 +188,23 @@ fn a_cache_that_is_stopped_during_the_fetch_is_replaced_by_a_copy_from_the_build
     assert!(deployed.log("samsung", "fetch").contains("looking for another way"));
 }
 
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_cache_that_does_not_give_what_it_promised_is_replaced_by_a_copy_from_the_builder() {
+    let fleet = signing(Lab::healthy());
+    let _login = Login::new("p620", "samsung");
+    for (fault, code) in [("nar-missing", "path-missing"), ("corrupt-nar", "answer-unexpected")] {
+        assert_ok(&lab(&["bump", "samsung"]));
+        assert_ok(&lab(&["fault", "cache", fault]));
+        let deployed = fleet.deploy(&["samsung"]);
+        assert_ok(&lab(&["fault", "cache", "clear"]));
+        let result = deployed.assert_outcome("samsung", "switched");
+        assert_eq!(result["taken"]["strategy"], "push", "{fault}: {}", deployed.story());
+        let given_up = &result["taken"]["given_up"][0];
+        assert_eq!((&given_up["tier"], &given_up["code"]), (&"p620".into(), &code.into()));
+    }
+}
+
 /// The server of p620's cache, which takes connections and answers none until this is dropped.
 struct HangingCache;
 

@@ -2,8 +2,9 @@
 
 use super::target::{NEW, OLD, Story, Target, carry_out, fleet, switch};
 use crate::deploy::{JOURNAL_FORMAT, Replayed, RunBegin, RunEntry, RunJournal};
-use crate::fleet::{Code, Goal, Outcome, Phase, RunEvent, RunWhat};
+use crate::fleet::{Code, Goal, Outcome, Phase, RunEvent, RunWhat, Wait};
 use crate::record::{JournalEntry, JournalError, Runs};
+use crate::remote::Trouble;
 
 /// What a host says of itself that stands as it stood when its plan was made.
 const UNTOUCHED: &str = "running\t/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old\n\
@@ -15,6 +16,11 @@ fn target() -> Target {
 
 /// Deploys to the end and returns the journal and what was told.
 pub(super) async fn journal_of(goal: Goal) -> (Vec<JournalEntry<RunEntry>>, Vec<RunEvent>) {
+    journal_on(target(), goal).await
+}
+
+/// Deploys to a host to the end and returns the journal and what was told.
+async fn journal_on(target: Target, goal: Goal) -> (Vec<JournalEntry<RunEntry>>, Vec<RunEvent>) {
     let dir = tempfile::tempdir().unwrap();
     let runs = Runs::open(dir.path()).unwrap();
     let run = runs.begin(None).unwrap().run().clone();
@@ -22,7 +28,7 @@ pub(super) async fn journal_of(goal: Goal) -> (Vec<JournalEntry<RunEntry>>, Vec<
     let journal = RunJournal::start(writer, |error| panic!("{error}")).unwrap();
     let fleet = fleet("");
     let begin = RunBegin::Fresh { setup: switch(&fleet, goal), hosts_file: None };
-    let story = carry_out(fleet, target(), begin, journal, None).await;
+    let story = carry_out(fleet, target, begin, journal, None).await;
     // Its thread writes the last entries and lets the file go.
     let entries = loop {
         match runs.resume_journal::<RunEntry>(&run, JOURNAL_FORMAT) {
@@ -74,6 +80,29 @@ async fn a_run_is_gone_on_with_from_every_entry_of_its_journal() {
         // The journal has all that was told.
         assert!(Replayed::new(&entries).unwrap().untold(&events).unwrap().is_empty());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_in_which_a_host_did_not_answer_for_a_while_is_gone_on_with() {
+    let away = std::iter::repeat_n(Some(Trouble::Unreachable), 9).collect();
+    let silent = Target { troubles: [("follow", away)].into(), ..target() };
+    let (entries, events) = journal_on(silent, Goal::Switch).await;
+    let is_silence = |event: &RunEvent| {
+        matches!(&event.what, RunWhat::Waiting { wait: Some(Wait::Answer { .. }), .. })
+    };
+    let at = events.iter().position(is_silence).expect("its silence is told");
+    // Killed at that moment, with all events written: the journal gives the state, and the wait is taken back.
+    let left = until(&entries, Phase::Build);
+    let replayed = Replayed::new(left).unwrap();
+    let untold = replayed.untold(&events[..=at]).unwrap();
+    let begin = RunBegin::GoOn { replayed: Box::new(replayed), untold };
+    let story = carry_out(fleet(""), target(), begin, RunJournal::none(), None).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{}", story.error());
+    let told = story.events.iter().find_map(|event| match &event.what {
+        RunWhat::Waiting { wait, .. } => Some(wait.clone()),
+        _ => None,
+    });
+    assert_eq!(told, Some(None), "it waits for nothing any more");
 }
 
 #[tokio::test(start_paused = true)]

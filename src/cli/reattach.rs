@@ -219,14 +219,16 @@ async fn go_on(
     if answer == Some(false) && face != Face::Nothing && !std::io::stdin().is_terminal() {
         return Err(ReattachError::NobodyToAsk { run }.into());
     }
-    let passwords = sudo::passwords(&fleet, &setup.root_hosts(&fleet), &args.face.sudo)?;
-    let mut not_typed = setup.root_hosts(&fleet);
+    if face == Face::Nothing {
+        // Before a password is asked for: whoever starts it so in the background has the terminal.
+        leave_terminal();
+    }
+    let root = setup.root_hosts(&fleet);
+    let passwords = sudo::passwords(&fleet, &root, &args.face.sudo)?;
+    let mut not_typed = [root.deployed, root.builders].concat();
     not_typed.retain(|host| !passwords.are_for(host));
     if let Some((host, source)) = unreadable_password(&fleet, &not_typed).await {
         return Err(ReattachError::Password { run, host, source }.into());
-    }
-    if face == Face::Nothing {
-        leave_terminal();
     }
     if replayed.begun.hosts_file != trust::hash_of(fleet.file.as_deref()) {
         eprintln!(

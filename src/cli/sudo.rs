@@ -2,7 +2,7 @@
 //! through standard input. They are kept in memory only.
 
 use crate::cli::CliError;
-use crate::fleet::{Fleet, Secret};
+use crate::fleet::{Fleet, RootHosts, Secret, SudoQuestion};
 use crate::remote::Remote;
 use clap::Args;
 use rustix::termios::{
@@ -78,10 +78,10 @@ impl SudoPasswords {
 }
 
 /// Gets the passwords that the work on these hosts takes. Asks nothing where `hosts.toml` and the
-/// arguments ask for nothing.
+/// arguments ask for nothing. One that a run may do without is left out with enter, and where nobody can be asked.
 pub(super) fn passwords(
     fleet: &Fleet,
-    hosts: &[String],
+    hosts: &RootHosts,
     args: &SudoArgs,
 ) -> Result<SudoPasswords, CliError> {
     if args.sudo_passwords_from_stdin {
@@ -90,13 +90,26 @@ pub(super) fn passwords(
         return Ok(read_sent(&sent));
     }
     let mut found = Vec::new();
-    for names in fleet.sudo_questions(hosts, args.ask_sudo_password) {
-        let list = crate::fleet::printable_line(&names.join(", "));
-        let no_terminal = || CliError::NoTerminalForPassword(list.clone());
-        let mut terminal = Terminal::open().map_err(|_| no_terminal())?;
-        let question = format!("sudo password for {list} (not shown, kept in memory only): ");
-        let password = terminal.ask(&question)?.filter(|password| !password.is_empty());
-        found.push((names, password.ok_or(CliError::NoPassword)?));
+    for SudoQuestion { hosts, is_needed } in fleet.sudo_questions(hosts, args.ask_sudo_password) {
+        let list = crate::fleet::printable_line(&hosts.join(", "));
+        let mut terminal = match Terminal::open() {
+            Ok(terminal) => terminal,
+            Err(_) if is_needed => return Err(CliError::NoTerminalForPassword(list)),
+            Err(_) => continue,
+        };
+        let about = if is_needed {
+            ""
+        } else {
+            "which is only asked about places in budgets; enter leaves it out; "
+        };
+        let question =
+            format!("sudo password for {list} ({about}not shown, kept in memory only): ");
+        let password = terminal.ask(&question)?.ok_or(CliError::NoPassword)?;
+        match password.is_empty() {
+            true if is_needed => return Err(CliError::NoPassword),
+            true => {}
+            false => found.push((hosts, password)),
+        }
     }
     Ok(SudoPasswords(found))
 }

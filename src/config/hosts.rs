@@ -390,15 +390,15 @@ fn keep(
 
 #[cfg(test)]
 mod tests {
-    use crate::fleet::{Elevate, Goal, SecretSource, SudoPassword};
+    use crate::fleet::{Elevate, Goal, RootHosts, SecretSource, SudoPassword, SudoQuestion};
     use std::path::Path;
 
     /// Returns which questions are asked for all hosts.
     fn questions(text: &str, all_ask: bool) -> Vec<String> {
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
-        let names: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
-        let asked = fleet.sudo_questions(&names, all_ask);
-        asked.into_iter().map(|names| names.join(" ")).collect()
+        let deployed = fleet.hosts.iter().map(|host| host.name.clone()).collect();
+        let asked = fleet.sudo_questions(&RootHosts { deployed, ..RootHosts::default() }, all_ask);
+        asked.into_iter().map(|question| question.hosts.join(" ")).collect()
     }
 
     #[test]
@@ -408,6 +408,21 @@ mod tests {
                     [hosts.f]\naddresses = [\"root@f\"]\n";
         assert_eq!(questions(text, false), ["a c", "b"]);
         assert_eq!(questions(text, true), ["a c d", "b"], "the option counts before the source");
+    }
+
+    #[test]
+    fn who_is_only_asked_about_a_budget_keeps_its_own_password_and_holds_nobody_up() {
+        let text = "[hosts.a]\nsudo_password = { env = \"A\" }\n[hosts.b]\n[hosts.c]\n\
+                    sudo_password = { env = \"C\" }\n[hosts.d]\nsudo_password = \"ask\"\n\
+                    [hosts.e]\nsudo_password = { env = \"E\" }\n";
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let (deployed, builders, asked) = (names("a"), names("e"), names("b c d"));
+        let hosts = RootHosts { deployed, builders, asked };
+        let question = |hosts: &str, is_needed| SudoQuestion { hosts: names(hosts), is_needed };
+        assert_eq!(fleet.sudo_questions(&hosts, false), [question("d", false)]);
+        let all = fleet.sudo_questions(&hosts, true);
+        assert_eq!(all, [question("a b", true), question("d", false)]);
     }
 
     #[test]
@@ -423,7 +438,7 @@ mod tests {
         let text = "[hosts.a]\ntags = [\"etcd\"]\n[hosts.b]\ntags = [\"etcd\"]\n[hosts.c]\n\
                     [budget.etcd]\ntag = \"etcd\"\nin_flight = 1\n";
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
-        assert_eq!(fleet.asked_for_budgets(&["a".to_owned()]), ["a", "b"]);
+        assert_eq!(fleet.asked_for_budgets(&["a".to_owned()]), ["b"]);
         assert_eq!(fleet.asked_for_budgets(&["c".to_owned()]), [] as [&str; 0]);
     }
 

@@ -4,7 +4,7 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
 use crate::dash::world::Starting;
-use crate::fleet::{Goal, Secret};
+use crate::fleet::{Goal, RootHosts, RunId, Secret};
 use jiff::Timestamp;
 
 /// Asks what to start on hosts.
@@ -49,6 +49,16 @@ pub(in crate::dash) fn retry(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     begin(model, form, now)
 }
 
+/// Goes on with a run that was left, or asks first for a password that sudo wants on one of its hosts.
+pub(in crate::dash) fn reattach(model: &mut Model, run: &RunId, now: Timestamp) -> Vec<Effect> {
+    let Some(view) = model.world.run_by_id(run) else { return Vec::new() };
+    let open = view.hosts.iter().filter(|host| host.result.is_none());
+    let hosts = open.map(|host| host.host.clone()).collect();
+    // What is done to them is known where its plan was made.
+    let goal = view.plan.as_ref().map_or(Goal::Switch, |plan| plan.goal);
+    start_or_ask(model, StartForm::new(hosts, goal, StartFrom::Left(run.clone())), now)
+}
+
 /// Starts a run, or asks first for a password that sudo wants on one of its hosts.
 pub(in crate::dash) fn start_or_ask(
     model: &mut Model,
@@ -69,24 +79,27 @@ pub(in crate::dash) fn start_or_ask(
 /// that is to be typed was typed since the dashboard was opened.
 fn next_question(model: &Model, form: &StartForm) -> Option<Vec<String>> {
     let fleet = &model.world.fleet;
-    let mut names = form.hosts.clone();
     let chosen = form.hosts.iter().filter_map(|name| fleet.host(name));
-    names.extend(chosen.filter_map(|host| fleet.build_on(host)).map(str::to_owned));
-    names.extend(fleet.builder.clone());
-    if form.goal.changes() {
-        names.extend(fleet.asked_for_budgets(&form.hosts));
-    }
-    names.sort_unstable();
-    names.dedup();
-    let questions = fleet.sudo_questions(&names, false).into_iter();
-    let mut open = questions.map(|hosts| {
-        hosts.into_iter().filter(|host| !model.passwords_given.contains(host)).collect::<Vec<_>>()
+    let builders = chosen.filter_map(|host| fleet.build_on(host)).map(str::to_owned);
+    let changes = form.goal.changes();
+    let root = RootHosts {
+        deployed: form.hosts.clone(),
+        builders: builders.chain(fleet.builder.clone()).collect(),
+        asked: if changes { fleet.asked_for_budgets(&form.hosts) } else { Vec::new() },
+    };
+    let questions = fleet.sudo_questions(&root, false).into_iter();
+    let mut open = questions.filter(|question| question.is_needed).map(|question| {
+        let hosts = question.hosts.into_iter();
+        hosts.filter(|host| !model.passwords_given.contains(host)).collect::<Vec<_>>()
     });
     open.find(|hosts| !hosts.is_empty())
 }
 
 /// Notes that a run was asked for, shows where it will appear, and asks for it.
 fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
+    if let StartFrom::Left(run) = form.from {
+        return gone_on_with(model, run, now);
+    }
     model.toast = None;
     model.fleet.marked.clear();
     model.zoom = false;
@@ -106,5 +119,15 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
             Effect::RollBack { host, generation, allow_protected: typed }
         }
         StartFrom::Run(run) => Effect::Retry { run, allow_protected: typed },
+        StartFrom::Left(run) => Effect::Reattach { run },
     }
+}
+
+/// Notes that a run is gone on with, so that nobody asks for it twice, and asks for that.
+fn gone_on_with(model: &mut Model, run: RunId, now: Timestamp) -> Effect {
+    if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
+        view.can_go_on = false;
+    }
+    model.say(format!("going on with run #{run}"), false, now);
+    Effect::Reattach { run }
 }

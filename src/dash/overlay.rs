@@ -64,6 +64,8 @@ pub enum StartFrom {
     Generation(u64),
     /// What an earlier run was about.
     Run(RunId),
+    /// A run that was left, which is gone on with.
+    Left(RunId),
 }
 
 /// A password for sudo that is being typed, before a run starts.

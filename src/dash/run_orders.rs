@@ -1,5 +1,6 @@
 //! What is said to the run that is shown, from whichever view.
 
+use crate::dash::begin;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
@@ -16,11 +17,7 @@ pub(in crate::dash) fn ask_to_stop(model: &mut Model) {
 /// Goes on with the run that is shown, once.
 pub(in crate::dash) fn reattach(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     let Some(run) = model.shown_run().map(|run| run.id.clone()) else { return Vec::new() };
-    if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
-        view.can_go_on = false;
-    }
-    model.say(format!("going on with run #{run}"), false, now);
-    vec![Effect::Reattach { run }]
+    begin::reattach(model, &run, now)
 }
 
 /// Asks the runtime to say it.

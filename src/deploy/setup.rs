@@ -2,8 +2,8 @@
 
 use crate::deploy::Failure;
 use crate::fleet::{
-    ActivationSettings, Budget, DeployedFrom, Fleet, Goal, HookMoment, Host, Phase, Rollout, Route,
-    RunOptions, StorePath, Strategy,
+    ActivationSettings, Budget, DeployedFrom, Fleet, Goal, HookMoment, Host, Phase, Rollout,
+    RootHosts, Route, RunOptions, StorePath, Strategy,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,18 +166,15 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Returns the hosts on which something runs as root: those that are deployed, those that build for them, and
-    /// those that are asked whether a budget has a place.
-    pub fn root_hosts(&self, fleet: &Fleet) -> Vec<String> {
-        let builders = self.hosts.iter().map(|host| host.build_on().to_owned());
-        let mut all: Vec<String> = self.hosts.iter().map(|host| host.name.clone()).collect();
-        all.extend(builders);
+    /// Returns the hosts on which something runs as root.
+    pub fn root_hosts(&self, fleet: &Fleet) -> RootHosts {
         let changing = self.hosts.iter().filter(|host| host.goal.changes());
         let changing: Vec<String> = changing.map(|host| host.name.clone()).collect();
-        all.extend(fleet.asked_for_budgets(&changing));
-        all.sort_unstable();
-        all.dedup();
-        all
+        RootHosts {
+            deployed: self.hosts.iter().map(|host| host.name.clone()).collect(),
+            builders: self.hosts.iter().map(|host| host.build_on().to_owned()).collect(),
+            asked: fleet.asked_for_budgets(&changing),
+        }
     }
 }
 

@@ -97,7 +97,7 @@ pub use redact_json::{printable_json, redact_json};
 pub use rollout::{
     Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, Rollout, WaveRule,
 };
-pub use root_access::{Elevate, RootAccess, SudoPassword};
+pub use root_access::{Elevate, RootAccess, RootHosts, SudoPassword, SudoQuestion};
 pub use run::{
     DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan, HostResult, Outcome, Phase,
     PhaseState, Plan, PlannedChanges, Progress, RefusedPaths, RemoteCommand, RollbackScope,

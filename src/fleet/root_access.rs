@@ -70,8 +70,8 @@ impl Fleet {
         self.elevate_of(host).takes_password() && !is_root
     }
 
-    /// Returns the hosts that are asked, as root, whether a budget has a place for these hosts: all that have its
-    /// tag.
+    /// Returns the hosts that are asked, as root, whether a budget has a place for these hosts: all others that have
+    /// its tag.
     pub fn asked_for_budgets(&self, names: &[String]) -> Vec<String> {
         let chosen = || self.hosts.iter().filter(|host| names.contains(&host.name));
         let budgets = self.budgets.iter();
@@ -79,30 +79,68 @@ impl Fleet {
             .map(|budget| &budget.tag)
             .filter(|tag| chosen().any(|host| host.tags.contains(tag)))
             .collect();
-        let asked = self.hosts.iter().filter(|host| tags.iter().any(|tag| host.tags.contains(tag)));
+        let asked = self.hosts.iter().filter(|host| {
+            !names.contains(&host.name) && tags.iter().any(|tag| host.tags.contains(tag))
+        });
         asked.map(|host| host.name.clone()).collect()
     }
 
-    /// Groups those of these hosts whose sudo password is asked of a person: hosts for which the
-    /// whole fleet says so share one answer, a host that says so itself has its own. With `all_ask` the
-    /// others share that answer too, those for which hosts.toml names a source as well: who asks for the
-    /// question means the answer.
-    pub fn sudo_questions(&self, names: &[String], all_ask: bool) -> Vec<Vec<String>> {
+    /// Returns the questions for passwords of sudo. Hosts for which the whole fleet says so share one answer, a host
+    /// that says so itself has its own. With `all_ask` hosts without a source share that answer too, and so do
+    /// deployed ones that have one: who asks for the question means the answer. No other host is given a password
+    /// that was not meant for it.
+    pub fn sudo_questions(&self, of: &RootHosts, all_ask: bool) -> Vec<SudoQuestion> {
         let (mut shared, mut own) = (Vec::new(), Vec::new());
         for host in &self.hosts {
-            if !names.contains(&host.name) || !self.may_want_sudo_password(host) {
+            let name = &host.name;
+            if !(of.is_needed(name) || of.asked.contains(name))
+                || !self.may_want_sudo_password(host)
+            {
                 continue;
             }
             match (&host.root_access.sudo_password, self.sudo_password_of(host)) {
-                (Some(SudoPassword::Ask), _) => own.push(vec![host.name.clone()]),
-                (_, Some(SudoPassword::Ask)) => shared.push(host.name.clone()),
-                (_, Some(SudoPassword::From(_)) | None) if all_ask => {
-                    shared.push(host.name.clone());
+                (Some(SudoPassword::Ask), _) => own.push(vec![name.clone()]),
+                (_, Some(SudoPassword::Ask)) => shared.push(name.clone()),
+                (_, None) if all_ask => shared.push(name.clone()),
+                (_, Some(SudoPassword::From(_))) if all_ask && of.deployed.contains(name) => {
+                    shared.push(name.clone());
                 }
                 (_, Some(SudoPassword::From(_)) | None) => {}
             }
         }
         let shared = Some(shared).filter(|names| !names.is_empty());
-        shared.into_iter().chain(own).collect()
+        let all = shared.into_iter().chain(own);
+        all.map(|hosts| {
+            let is_needed = hosts.iter().any(|host| of.is_needed(host));
+            SudoQuestion { hosts, is_needed }
+        })
+        .collect()
     }
+}
+
+/// The hosts on which something of a run runs as root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootHosts {
+    /// Those that are deployed.
+    pub deployed: Vec<String>,
+    /// Those that build for them.
+    pub builders: Vec<String>,
+    /// Those that are only asked whether a budget has a place: a run may do without their answer.
+    pub asked: Vec<String>,
+}
+
+impl RootHosts {
+    /// Returns whether a run cannot do without a host.
+    pub fn is_needed(&self, host: &String) -> bool {
+        self.deployed.contains(host) || self.builders.contains(host)
+    }
+}
+
+/// A password of sudo that a person is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SudoQuestion {
+    /// The hosts that it is for.
+    pub hosts: Vec<String>,
+    /// Whether a run cannot do without it.
+    pub is_needed: bool,
 }

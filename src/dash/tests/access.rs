@@ -5,7 +5,7 @@ use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Overlay, update};
 use crate::fleet::{
-    Code, Finding, HostKey, HostKeyState, HostResult, KnownKeyOf, Outcome, RunWhat, Subject,
+    Code, Finding, HostKey, HostKeyState, HostResult, KnownKeyOf, Outcome, RunId, RunWhat, Subject,
     SudoPassword,
 };
 
@@ -93,7 +93,32 @@ fn a_password_that_sudo_refused_is_asked_for_anew() {
     let what = RunWhat::Result { host: "razer".to_owned(), result };
     update(&mut model, Msg::Event(demo::run_event("41", 0, what)), now());
     press(&mut model, "1d\n");
-    assert!(matches!(model.overlay(), Some(Overlay::Password(form)) if form.hosts == ["razer"]));
+    // They share the answer, which was wrong.
+    assert!(
+        matches!(model.overlay(), Some(Overlay::Password(form)) if form.hosts == ["p620", "razer"])
+    );
+}
+
+#[test]
+fn a_password_is_asked_for_before_a_run_is_gone_on_with() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let mut fleet = (*model.world.fleet).clone();
+    fleet.root_access.sudo_password = Some(SudoPassword::Ask);
+    model.world.fleet = std::sync::Arc::new(fleet);
+    model.world.opened_at = demo::ago_s(120);
+    press(&mut model, "3");
+    let run = RunId("41".to_owned());
+    let gone = Msg::RunGone { run: run.clone(), why: "it was killed".to_owned(), can_go_on: true };
+    update(&mut model, gone, now());
+    assert_eq!(press(&mut model, "c"), []);
+    assert!(matches!(model.overlay(), Some(Overlay::Password(_))), "{:?}", model.overlay());
+    assert_eq!(press(&mut model, "\u{1b}"), [], "whoever types none leaves it as it is");
+    press(&mut model, "c");
+    let effects = press(&mut model, "hunter2\n");
+    let [Effect::KeepPassword { .. }, Effect::Reattach { run: gone_on }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(gone_on, &run);
 }
 
 #[test]

@@ -71,8 +71,8 @@ pub(super) fn event(model: &mut Model, mut event: Event, now: Timestamp) -> Vec<
             }
         }
         Event::Run(event) => {
-            if let RunWhat::Result { host, result } = &event.what {
-                note_result(model, host, result);
+            if let RunWhat::Result { result, .. } = &event.what {
+                note_result(model, result);
             }
             return run(model, event, now);
         }
@@ -394,9 +394,10 @@ pub(super) fn notice(model: &mut Model, text: String, now: Timestamp) {
     model.say(text, false, now);
 }
 
-/// Forgets that a password was given where sudo refused it: the next run asks again.
-fn note_result(model: &mut Model, host: &str, result: &HostResult) {
+/// Forgets which passwords were given where sudo refused one: the next run asks again. A host may fail for the
+/// password of another one, which is only asked about a budget.
+fn note_result(model: &mut Model, result: &HostResult) {
     if result.findings.iter().any(|finding| finding.code == Code::SudoPasswordWrong) {
-        model.passwords_given.remove(host);
+        model.passwords_given.clear();
     }
 }

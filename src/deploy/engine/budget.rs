@@ -12,7 +12,7 @@ use super::scripts::BUDGET;
 use super::step::Step;
 use crate::deploy::{ClaimAnswer, Failure, Reason};
 use crate::fleet::{Budget, Code, printable_line};
-use crate::remote::{Output, RemoteError, Script, Trouble};
+use crate::remote::{NotRoot, Output, RemoteError, Script, Trouble};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,8 @@ const RENEW: Duration = Duration::from_secs(10);
 /// How long a look at a host may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(15);
 
-/// How many times in a row the claiming host itself may not answer.
+/// How many times in a row the claiming host itself may not answer, and how many looks in a row have to show
+/// that waiting is of no use.
 const TRIES: u32 = 3;
 
 /// A host's claim of its places.
@@ -49,6 +50,16 @@ struct Rival {
     words: String,
     /// Why it cannot be asked, where waiting does not change that: somebody has to do something first.
     never: Option<Reason>,
+}
+
+/// Why a host has no place yet.
+struct InTheWay {
+    /// What it waits for.
+    waits: ClaimAnswer,
+    /// Whether it keeps its claim meanwhile.
+    keeps: bool,
+    /// Why waiting is of no use, as far as one look shows that.
+    never: Option<Failure>,
 }
 
 impl HostClaim {
@@ -94,7 +105,7 @@ impl HostClaim {
 
     /// Claims until it has its places, or cannot.
     async fn claim(&self, tell: &mpsc::Sender<ClaimAnswer>) -> ClaimAnswer {
-        let mut silent = 0;
+        let (mut silent, mut hopeless) = (0, 0);
         loop {
             let output = match self.own("claim").await {
                 Ok(output) => output,
@@ -113,7 +124,7 @@ impl HostClaim {
                 Some(waits) => Some(waits),
                 None => self.look().await,
             };
-            let Some((answer, keeps)) = waits else {
+            let Some(InTheWay { waits, keeps, never }) = waits else {
                 match self.own("hold").await {
                     Ok(output) if lines(&output).all(|(key, ..)| key != "lost") => {
                         return ClaimAnswer::Held;
@@ -121,10 +132,11 @@ impl HostClaim {
                     Ok(_) | Err(_) => continue,
                 }
             };
-            if matches!(answer, ClaimAnswer::Failed(_)) {
-                return answer;
+            hopeless = if never.is_some() { hopeless + 1 } else { 0 };
+            if let Some(failure) = never.filter(|_| hopeless >= TRIES) {
+                return ClaimAnswer::Failed(failure);
             }
-            drop(tell.send(answer).await);
+            drop(tell.send(waits).await);
             if !keeps {
                 drop(self.own("release").await);
             }
@@ -132,9 +144,8 @@ impl HostClaim {
         }
     }
 
-    /// Looks at every other host of each tag; returns what stands in the way, and whether the own
-    /// claim is kept meanwhile.
-    async fn look(&self) -> Option<(ClaimAnswer, bool)> {
+    /// Looks at every other host of each tag; returns what stands in the way.
+    async fn look(&self) -> Option<InTheWay> {
         for budget in &self.budgets {
             let hosts = self.shared.fleet.hosts.iter();
             let others: Vec<&str> = hosts
@@ -149,12 +160,11 @@ impl HostClaim {
             if rivals.len() < budget.in_flight {
                 continue;
             }
-            if let Some(failure) = never_free(&self.host, budget, &rivals) {
-                return Some((ClaimAnswer::Failed(failure), false));
-            }
+            let never = never_free(&self.host, budget, &rivals);
             let keeps = rivals.iter().all(|rival| !rival.holds && rival.host > self.host);
             let taken_by = rivals.into_iter().map(|rival| rival.words).collect();
-            return Some((ClaimAnswer::Waits { budget: budget.name.clone(), taken_by }, keeps));
+            let waits = ClaimAnswer::Waits { budget: budget.name.clone(), taken_by };
+            return Some(InTheWay { waits, keeps, never });
         }
         None
     }
@@ -215,10 +225,11 @@ fn whose(text: &str) -> String {
 }
 
 /// Returns what the host itself says against a claim: somebody else has one for it.
-fn taken(host: &str, output: &Output) -> Option<(ClaimAnswer, bool)> {
+fn taken(host: &str, output: &Output) -> Option<InTheWay> {
     let (_, budget, text) = lines(output).find(|(key, ..)| *key == "taken")?;
     let taken_by = vec![format!("{host} ({})", whose(text))];
-    Some((ClaimAnswer::Waits { budget: printable_line(budget), taken_by }, false))
+    let waits = ClaimAnswer::Waits { budget: printable_line(budget), taken_by };
+    Some(InTheWay { waits, keeps: false, never: None })
 }
 
 /// Reads what another host of the tag says; nothing where it is not in flight.
@@ -245,23 +256,35 @@ fn rival(host: &str, budget: &str, done: Result<Output, RemoteError>) -> Option<
     }
 }
 
-/// Returns a host of the tag that did not answer: it may be in flight. One that makes nobody root does not answer
-/// later either.
+/// Returns a host of the tag that did not answer: it may be in flight. Of one that nobody may log in to, or that
+/// makes nobody root, no answer comes later either.
 fn not_asked(host: &str, error: &RemoteError) -> Rival {
     let (cause, hint) = (&error.cause, &error.hint);
-    let (words, never) = match error.trouble {
-        Trouble::Unreachable | Trouble::Locked | Trouble::Lost | Trouble::Slow(_) => {
-            (format!("cannot be reached: {cause}"), None)
-        }
-        Trouble::Denied | Trouble::HostKey(_) | Trouble::Untrusted | Trouble::Here => {
-            (format!("cannot be asked: {cause}; {hint}"), None)
-        }
-        Trouble::NotRoot(_) => {
-            let never = Reason::new(error.code(), format!("{cause}; {hint}"));
-            (format!("cannot be asked: {cause}; {hint}"), Some(never))
-        }
+    let needs_somebody = match error.trouble {
+        // A login may be refused for a while only, and a program may fail while its host is being activated.
+        Trouble::Unreachable
+        | Trouble::Locked
+        | Trouble::Lost
+        | Trouble::Slow(_)
+        | Trouble::Denied
+        | Trouble::NotRoot(NotRoot::NoProgram | NotRoot::Failed) => false,
+        Trouble::HostKey(_)
+        | Trouble::Untrusted
+        | Trouble::Here
+        | Trouble::NotRoot(
+            NotRoot::PasswordNeeded
+            | NotRoot::PasswordWrong
+            | NotRoot::NotAllowed
+            | NotRoot::WouldAsk
+            | NotRoot::TerminalNeeded,
+        ) => true,
     };
-    let words = format!("{host} ({words})");
+    let words = if error.is_passing() {
+        format!("{host} (cannot be reached: {cause})")
+    } else {
+        format!("{host} (cannot be asked: {cause}; {hint})")
+    };
+    let never = needs_somebody.then(|| Reason::new(error.code(), format!("{cause}; {hint}")));
     Rival { host: host.to_owned(), holds: true, words, never }
 }
 
@@ -271,14 +294,13 @@ fn never_free(host: &str, budget: &Budget, rivals: &[Rival]) -> Option<Failure> 
     let never = rivals.iter().filter_map(|rival| Some((&rival.host, rival.never.as_ref()?)));
     let never: Vec<_> = never.collect();
     let (first, reason) = *never.first().filter(|_| never.len() >= budget.in_flight)?;
-    let others = match never.len() {
-        1 => String::new(),
-        many => format!(" (and {} more)", many - 1),
-    };
+    let names: Vec<&str> = never.iter().map(|(name, _)| name.as_str()).collect();
     let text = format!(
-        "{host}: no place in the budget {} can be claimed, because it is not known whether {first}{others} of the \
-         tag {} has it: {first}: {}. Nothing was changed",
-        budget.name, budget.tag, reason.text
+        "{host}: no place in the budget {} can be claimed, because nobody can ask {} whether it is taken there: \
+         {first}: {}. Nothing was changed",
+        budget.name,
+        names.join(", "),
+        reason.text
     );
     Some(Failure::failed(reason.code, text))
 }
@@ -293,7 +315,7 @@ fn refused(host: &str, output: &Output) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::NotRoot;
+    use crate::remote::KeyTrouble;
 
     #[expect(clippy::unnecessary_wraps, reason = "as a host answers")]
     fn said(stdout: &str) -> Result<Output, RemoteError> {
@@ -329,6 +351,11 @@ mod tests {
         let away = RemoteError::new("b", Trouble::Unreachable, "no route");
         let away = rival("b", "etcd", Err(away)).unwrap();
         assert!(away.holds && away.never.is_none(), "it may come back");
+        let busy = RemoteError::not_root("b", NotRoot::Failed, "sudo: cannot open /etc/sudoers");
+        let busy = rival("b", "etcd", Err(busy)).unwrap();
+        assert!(busy.holds && busy.never.is_none(), "it may be activated just now");
+        let changed = RemoteError::new("b", Trouble::HostKey(KeyTrouble::Changed), "another key");
+        assert!(rival("b", "etcd", Err(changed)).unwrap().never.is_some(), "somebody has to look");
         assert!(rival("b", "etcd", said("")).unwrap().holds, "no answer is no free place");
     }
 }

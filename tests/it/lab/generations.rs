@@ -141,7 +141,8 @@ fn what_was_built_is_deployed_without_an_evaluation() {
     let revision = note.split('\t').next().unwrap();
     assert!(remembered.starts_with(&format!("{built}\t{revision}\t")), "{remembered}\n{note}");
     let again = fleet.nixdash(&["deploy", "samsung", "--built", "--yes"]).output().unwrap();
-    assert_eq!(again.status.code(), Some(2), "{again:?}");
+    // As it ends among several hosts, of which others may have one.
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
     assert!(String::from_utf8_lossy(&again.stderr).contains("no built system of samsung waits"));
 }
 

@@ -22,6 +22,7 @@ mod lines;
 mod login;
 mod master;
 mod not_root;
+mod own_group;
 mod presence;
 mod program;
 mod root;

@@ -1,12 +1,16 @@
 //! Runs a program of this machine (git, tar, nix), as an argument list, never through a shell.
 
 use super::kept_output::{Keep, KeptOutput};
+use super::own_group::OwnGroup;
 use crate::remote::Output;
+use futures_util::FutureExt;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Child;
 
 /// How long the output of a program is waited for that has ended: a child that it left behind may hold
 /// the pipe open. What the program itself printed stands in the pipe already.
@@ -45,6 +49,8 @@ pub struct Program {
     stdin: Vec<u8>,
     limit: Duration,
     keep: Keep,
+    /// Whether it is ended together with its children.
+    has_own_group: bool,
 }
 
 impl Program {
@@ -53,7 +59,8 @@ impl Program {
         let mut command = tokio::process::Command::new(name);
         command.args(args);
         let (stdin, limit) = (Vec::new(), Duration::from_secs(60));
-        Self { command, name: name.to_owned(), stdin, limit, keep: Keep::All }
+        let (name, keep) = (name.to_owned(), Keep::All);
+        Self { command, name, stdin, limit, keep, has_own_group: false }
     }
 
     /// Makes it run in a folder.
@@ -98,6 +105,15 @@ impl Program {
         self
     }
 
+    /// Gives it a process group of its own: where it is given up or takes too long, it and every child of it
+    /// are told to end, and killed after 5 seconds. It cannot ask at a terminal then.
+    #[must_use]
+    pub fn own_group(mut self) -> Self {
+        self.command.process_group(0);
+        self.has_own_group = true;
+        self
+    }
+
     /// Runs it to its end and returns what it printed, as text. What a child prints that it left behind is
     /// not waited for.
     ///
@@ -118,9 +134,19 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
+            // One that has a group is told to end first.
+            .kill_on_drop(!self.has_own_group)
             .spawn()
             .map_err(start)?;
+        let group = if self.has_own_group {
+            OwnGroup::of(&child).map_err(|error| {
+                // Nothing else would end it.
+                drop(child.start_kill());
+                start(error)
+            })?
+        } else {
+            None
+        };
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let bytes = self.stdin;
@@ -135,6 +161,7 @@ impl Program {
             let pipes = async {
                 tokio::join!(write, read(stdout, &mut printed), read(stderr, &mut said));
             };
+            let pipes = pipes.fuse();
             tokio::pin!(pipes);
             let work = async {
                 tokio::select! {
@@ -146,7 +173,13 @@ impl Program {
                     }
                 }
             };
-            tokio::time::timeout(self.limit, work).await
+            let ended = tokio::time::timeout(self.limit, work).await;
+            match group {
+                Some(group) if ended.is_ok() => group.leave().await,
+                Some(group) => end_group(group, &mut child, pipes.as_mut()).await,
+                None => {}
+            }
+            ended
         };
         let (printed, said) = (printed.into_bytes(), said.into_bytes());
         let stderr = String::from_utf8_lossy(&said).into_owned();
@@ -163,6 +196,20 @@ impl Program {
                 Err(ProgramError::Slow { program, limit, said })
             }
         }
+    }
+}
+
+/// Ends the process group of a program that took too long. What it prints while it ends is read too.
+async fn end_group(
+    group: OwnGroup,
+    leader: &mut Child,
+    mut pipes: Pin<&mut (impl Future<Output = ()> + Send)>,
+) {
+    let end = group.end(leader);
+    tokio::pin!(end);
+    tokio::select! {
+        () = &mut end => drop(tokio::time::timeout(OUTPUT_MOMENT, pipes).await),
+        () = &mut pipes => end.await,
     }
 }
 
@@ -203,6 +250,83 @@ mod tests {
             unreachable!("it sleeps for longer")
         };
         assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("half\n", "why\n"));
+    }
+
+    /// Returns a program in a group of its own that notes the process of a child, then what stands in `then`.
+    fn with_child(noted: &Path, then: &str) -> Program {
+        let script = format!("sleep 60 & echo $! >{}; {then}", noted.display());
+        shell(&script).own_group()
+    }
+
+    /// Waits until a program has noted its child, and returns where the system tells of the child.
+    async fn child_of(noted: &Path) -> std::path::PathBuf {
+        loop {
+            let number = std::fs::read_to_string(noted).unwrap_or_default();
+            match number.strip_suffix('\n') {
+                Some(number) => break Path::new("/proc").join(number),
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    /// Waits until a process has ended.
+    async fn until_gone(process: &Path) {
+        let began = Instant::now();
+        let is_there = || {
+            // Nobody may have asked for its end.
+            let state = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+            state.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+        };
+        while is_there() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it goes on");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_given_up_ends_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let noted = folder.path().join("child");
+        let running = tokio::spawn(with_child(&noted, "wait").run());
+        let child = child_of(&noted).await;
+        running.abort();
+        until_gone(&child).await;
+    }
+
+    #[tokio::test]
+    async fn a_program_that_takes_too_long_may_say_so_before_it_ends_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let noted = folder.path().join("child");
+        let then = "trap 'echo told; exit' TERM; wait";
+        let slow = with_child(&noted, then).limit(Duration::from_secs(1)).run().await;
+        let Err(ProgramError::Slow { said, .. }) = slow else {
+            unreachable!("it sleeps for longer")
+        };
+        assert_eq!(said.stdout, "told\n");
+        until_gone(&child_of(&noted).await).await;
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_listen_is_killed_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let noted = folder.path().join("child");
+        let script =
+            format!("trap '' TERM; sleep 60 & echo $! >{}; echo deaf; wait", noted.display());
+        let slow = shell(&script).own_group().limit(Duration::from_secs(1)).run().await;
+        assert!(matches!(slow, Err(ProgramError::Slow { .. })));
+        until_gone(&child_of(&noted).await).await;
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ended_by_itself_may_leave_a_child_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let noted = folder.path().join("child");
+        let output = with_child(&noted, "exit 3").run().await.unwrap();
+        assert_eq!(output.code, 3);
+        let child = child_of(&noted).await;
+        assert!(child.exists(), "it goes on");
+        let number = child.file_name().unwrap();
+        std::process::Command::new("kill").arg(number).status().unwrap();
     }
 
     #[tokio::test]

@@ -214,6 +214,7 @@ async fn here(
         program.clone()
     };
     let run = Program::new(&program, args).in_dir(&folder).limit(hook.limit).keep(Keep::Ends);
+    let run = run.own_group();
     let run = facts.iter().fold(run, |run, (name, value)| run.env(name, value));
     match run.run().await {
         Ok(output) => Ok(HookEnd::Ended(output)),

@@ -85,6 +85,7 @@ use crate::fleet::{
 };
 use crate::nix::flake_url::FlakeUrl;
 use crate::record::{KeptEvaluations, RunStreams};
+use crate::remote::job::Job;
 use crate::remote::{ScriptRunner, git_revision};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -214,13 +215,15 @@ impl Deploy {
         let mut workers = Workers::new(Arc::clone(&shared), done);
         let mut wake: Option<Timestamp> = None;
         loop {
+            let mut to_begin = Vec::new();
             for command in commands {
                 match command {
                     MachineCommand::Tell(what) => teller.decided(what),
                     MachineCommand::WakeAt(at) => wake = Some(at),
-                    command => workers.begin(command),
+                    command => to_begin.push(command),
                 }
             }
+            workers.begin_all(to_begin);
             if machine.is_finished() {
                 break;
             }
@@ -399,7 +402,9 @@ fn evaluated(host: &HostSetup, report: Report) -> Result<Evaluated, Failure> {
 /// Carries out one phase of one host, unless it is stopped.
 async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
     let (host, phase) = (step.host.name.clone(), step.phase);
-    let result = {
+    let result = if token.is_cancelled() {
+        stop_left(&step).await
+    } else {
         let work = step.carry_out();
         tokio::pin!(work);
         tokio::select! {
@@ -418,11 +423,13 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
 async fn prepare(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
     let (host, phase) = (step.host.name.clone(), step.phase);
     let result = tokio::select! {
+        // Of one that was told to stop before it began no hook runs.
+        biased;
+        () = token.cancelled() => Err(Failure::failed(Code::RunStopped, STOPPED)),
         result = hooks::prepare(&step) => {
             log_failure(&step, result.as_ref().err());
             result
         }
-        () = token.cancelled() => Err(Failure::failed(Code::RunStopped, STOPPED)),
     };
     // The engine's loop outlives every step.
     drop(done.send(Input::Prepared { host, phase, result }).await);
@@ -433,6 +440,15 @@ fn log_failure(step: &Step, failure: Option<&Failure>) {
     let Some(failure) = failure else { return };
     let line = without_name(&step.host.name, &failure.reason.to_string()).to_owned();
     step.shared.teller.tell(RunWhat::log(step.host.name.clone(), step.phase, line));
+}
+
+/// Stops a phase that was told to stop before it began here: an earlier process may have started its jobs.
+async fn stop_left(step: &Step) -> Result<Report, Failure> {
+    let jobs = step.shared.resumed.iter().flat_map(|resumed| resumed.jobs_of(step));
+    let jobs: Vec<Job> = jobs.collect();
+    // A host that does not answer ends its job by itself.
+    drop(tokio::time::timeout(STOP_LIMIT, join_all(jobs.iter().map(Job::stop))).await);
+    Err(Failure::failed(Code::RunStopped, STOPPED))
 }
 
 /// Stops a phase. A job that is just being started is stopped as soon as it is there, so the work

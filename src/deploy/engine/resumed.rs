@@ -13,6 +13,7 @@ use crate::remote::RemoteError;
 use crate::remote::job::Job;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What is left of the process that carried the run out before.
@@ -55,6 +56,13 @@ impl Resumed {
     /// Returns whether a job may have been started.
     fn may_be_there(&self, job: &str) -> bool {
         self.jobs.contains_key(job)
+    }
+
+    /// Returns the jobs of a phase that may have been started.
+    pub(super) fn jobs_of(&self, step: &Step) -> impl Iterator<Item = Job> {
+        let notes = self.jobs.values();
+        let own = notes.filter(|job| job.host == step.host.name && job.phase == step.phase);
+        own.map(|job| Job::new(Arc::clone(&step.runner), &job.on, &job.name))
     }
 
     /// Says from when until when nobody carried the run out.

@@ -16,11 +16,22 @@ use tokio_util::sync::CancellationToken;
 /// How long giving places in budgets back may take at the end of a run.
 const RELEASE_LIMIT: Duration = Duration::from_secs(20);
 
+/// A phase of a host that begins when all is heard that was decided with it.
+struct BegunStep {
+    step: Step,
+    /// Says that it is to stop.
+    token: CancellationToken,
+    /// Whether only the hooks before it run.
+    prepares: bool,
+}
+
 /// The tasks of a run.
 pub(super) struct Workers {
     shared: Arc<RunContext>,
     done: mpsc::Sender<Input>,
     stops: HashMap<String, CancellationToken>,
+    /// What was begun and does not run yet.
+    begun: Vec<BegunStep>,
     claims: HashMap<String, (CancellationToken, HostClaim)>,
     releases: JoinSet<()>,
 }
@@ -29,30 +40,40 @@ impl Workers {
     /// Makes them; what they find goes to `done`.
     pub(super) fn new(shared: Arc<RunContext>, done: mpsc::Sender<Input>) -> Self {
         let (stops, claims) = (HashMap::new(), HashMap::new());
-        Self { shared, done, stops, claims, releases: JoinSet::new() }
+        Self { shared, done, stops, begun: Vec::new(), claims, releases: JoinSet::new() }
+    }
+
+    /// Does all that the machine wants done at once. What is told to stop among it does not begin: a run that is
+    /// gone on with hears of both at once.
+    pub(super) fn begin_all(&mut self, commands: impl IntoIterator<Item = MachineCommand>) {
+        for command in commands {
+            self.begin(command);
+        }
+        for BegunStep { step, token, prepares } in self.begun.drain(..) {
+            let done = self.done.clone();
+            if prepares {
+                tokio::spawn(prepare(step, token, done));
+            } else {
+                tokio::spawn(carry_out(step, token, done));
+            }
+        }
     }
 
     /// Begins what the machine wants done; what is told or waited for is not theirs.
-    pub(super) fn begin(&mut self, command: MachineCommand) {
+    fn begin(&mut self, command: MachineCommand) {
         let shared = Arc::clone(&self.shared);
         match command {
             MachineCommand::Run { host, phase, known } => {
-                let token = CancellationToken::new();
-                self.stops.insert(host.name.clone(), token.clone());
                 shared.note_attempt(&host.name, known.attempt);
                 if phase == Phase::Preflight {
                     // A new attempt goes the way that is planned, not the one that another took.
                     shared.forget_route(&host.name);
                 }
-                let step = Step::new(shared, host, phase, *known);
-                tokio::spawn(carry_out(step, token, self.done.clone()));
+                self.begin_step(Step::new(shared, host, phase, *known), false);
             }
             MachineCommand::Prepare { host, phase, known } => {
-                let token = CancellationToken::new();
-                self.stops.insert(host.name.clone(), token.clone());
                 shared.note_attempt(&host.name, known.attempt);
-                let step = Step::new(shared, host, phase, *known);
-                tokio::spawn(prepare(step, token, self.done.clone()));
+                self.begin_step(Step::new(shared, host, phase, *known), true);
             }
             MachineCommand::Stop { host, .. } => {
                 if let Some(token) = self.stops.get(&host) {
@@ -76,6 +97,13 @@ impl Workers {
             MachineCommand::Release { host } => self.release(&host),
             MachineCommand::WakeAt(_) | MachineCommand::Tell(_) | MachineCommand::Finish => {}
         }
+    }
+
+    /// Begins a phase, or the hooks before it.
+    fn begin_step(&mut self, step: Step, prepares: bool) {
+        let token = CancellationToken::new();
+        self.stops.insert(step.host.name.clone(), token.clone());
+        self.begun.push(BegunStep { step, token, prepares });
     }
 
     /// Begins to claim a host's places. A claim that it had before is given back first.

@@ -1,7 +1,8 @@
 //! Runs that are gone on with: from every entry of a journal, and on hosts that have changed.
 
 use super::target::{NEW, OLD, Story, Target, carry_out, fleet, switch};
-use crate::deploy::{JOURNAL_FORMAT, Replayed, RunBegin, RunEntry, RunJournal};
+use crate::deploy::engine::scripts::HOOK;
+use crate::deploy::{Input, JOURNAL_FORMAT, Replayed, RunBegin, RunEntry, RunJournal};
 use crate::fleet::{Code, Goal, Outcome, Phase, RunEvent, RunWhat, Wait};
 use crate::record::{JournalEntry, JournalError, Runs};
 use crate::remote::Trouble;
@@ -21,12 +22,21 @@ pub(super) async fn journal_of(goal: Goal) -> (Vec<JournalEntry<RunEntry>>, Vec<
 
 /// Deploys to a host to the end and returns the journal and what was told.
 async fn journal_on(target: Target, goal: Goal) -> (Vec<JournalEntry<RunEntry>>, Vec<RunEvent>) {
+    journal_with("", target, goal).await
+}
+
+/// The same with these lines in `[hosts.samsung]`.
+async fn journal_with(
+    lines: &str,
+    target: Target,
+    goal: Goal,
+) -> (Vec<JournalEntry<RunEntry>>, Vec<RunEvent>) {
     let dir = tempfile::tempdir().unwrap();
     let runs = Runs::open(dir.path()).unwrap();
     let run = runs.begin(None).unwrap().run().clone();
     let writer = runs.begin_journal(&run, JOURNAL_FORMAT).unwrap();
     let journal = RunJournal::start(writer, |error| panic!("{error}")).unwrap();
-    let fleet = fleet("");
+    let fleet = fleet(lines);
     let begin = RunBegin::Fresh { setup: switch(&fleet, goal), hosts_file: None };
     let story = carry_out(fleet, target, begin, journal, None).await;
     // Its thread writes the last entries and lets the file go.
@@ -42,10 +52,23 @@ async fn journal_on(target: Target, goal: Goal) -> (Vec<JournalEntry<RunEntry>>,
 
 /// Goes on with a run from its journal; nothing of it was told.
 async fn go_on(entries: &[JournalEntry<RunEntry>], target: Target) -> Story {
+    go_on_with("", entries, target).await
+}
+
+/// The same with these lines in `[hosts.samsung]`.
+async fn go_on_with(lines: &str, entries: &[JournalEntry<RunEntry>], target: Target) -> Story {
     let replayed = Box::new(Replayed::new(entries).unwrap());
     let untold = replayed.untold(&[]).unwrap();
     let begin = RunBegin::GoOn { replayed, untold };
-    carry_out(fleet(""), target, begin, RunJournal::none(), None).await
+    carry_out(fleet(lines), target, begin, RunJournal::none(), None).await
+}
+
+/// Returns a journal whose run is stopped by somebody as its last entry.
+fn stopped(entries: &[JournalEntry<RunEntry>]) -> Vec<JournalEntry<RunEntry>> {
+    let mut entries = entries.to_vec();
+    let at = entries.last().unwrap().at;
+    entries.push(JournalEntry { at, entry: RunEntry::Input(Input::Cancel) });
+    entries
 }
 
 /// Returns a journal up to the entry behind which a phase runs.
@@ -167,4 +190,38 @@ async fn a_log_is_read_on_from_where_it_stands_in_the_run_folder() {
     let lines = story.logged(Phase::Activate).join("\n");
     assert!(!lines.contains("activating the configuration"), "{lines}");
     assert!(lines.contains("setting up /etc"), "{lines}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_hook_of_a_host_that_was_told_to_stop_runs_again() {
+    let hooks = "[hosts.samsung.hooks]\nbefore_activate = [{ run = [\"drain\"], on = \"host\" }]";
+    let (entries, _) = journal_with(hooks, target(), Goal::Switch).await;
+    let prepares = |cut: &usize| {
+        let replayed = Replayed::new(&entries[..*cut]).unwrap();
+        replayed.open.values().any(|open| open.prepares)
+    };
+    let cut = (1..=entries.len()).find(prepares).unwrap();
+    let hooks_run =
+        |story: &Story| story.asked.iter().filter(|(_, script)| script.body == HOOK).count();
+    let again = go_on_with(hooks, &entries[..cut], target()).await;
+    assert_eq!(hooks_run(&again), 1, "one that was not told to stop has its hook run");
+    let entries = stopped(&entries[..cut]);
+    for _ in 0..20 {
+        let story = go_on_with(hooks, &entries, target()).await;
+        assert_eq!(story.result.outcome, Outcome::Interrupted, "{}", story.error());
+        assert_eq!(hooks_run(&story), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_was_told_to_stop_is_stopped_and_not_begun_again() {
+    let (entries, _) = journal_of(Goal::Switch).await;
+    let is_job = |entry: &JournalEntry<RunEntry>| matches!(&entry.entry, RunEntry::Job(job) if job.phase == Phase::Build);
+    let job = entries.iter().position(is_job).unwrap();
+    for (cut, stops) in [(job, 0), (job + 1, 1)] {
+        let story = go_on(&stopped(&entries[..cut]), target()).await;
+        assert_eq!(story.result.outcome, Outcome::Interrupted, "{}", story.error());
+        assert_eq!(story.scripts("stop").len(), stops, "{:?}", story.asked);
+        assert!(story.scripts("start").is_empty(), "nothing may be begun");
+    }
 }

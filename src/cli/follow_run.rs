@@ -17,25 +17,40 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How many earlier lines of each host are printed of a run that is followed.
 const EARLIER: usize = 10_000;
 
-/// Returns the lines that were added to the hosts' logs.
-fn new_lines(run: &RunId, logs: &mut [(String, LogReader)]) -> Vec<RunEvent> {
-    let mut lines = Vec::new();
-    for (host, reader) in logs {
-        for line in reader.look().map(|part| part.lines).unwrap_or_default() {
-            // A mark where lines are missing has neither.
-            let (Some(at), Some(phase)) = (line.at, line.phase) else { continue };
+/// Returns the lines that were added to the hosts' logs, for each host.
+fn new_lines(run: &RunId, logs: &mut [(String, LogReader)]) -> Vec<Vec<RunEvent>> {
+    let of_host = |(host, reader): &mut (String, LogReader)| {
+        let lines = reader.look().map(|part| part.lines).unwrap_or_default().into_iter();
+        // A mark where lines are missing has neither.
+        let lines = lines.filter_map(|line| {
+            let (at, phase) = (line.at?, line.phase?);
             let what = RunWhat::log(host.clone(), phase, line.text);
-            lines.push(RunEvent { run: run.clone(), at, what });
-        }
-    }
-    lines
+            Some(RunEvent { run: run.clone(), at, what })
+        });
+        lines.collect()
+    };
+    logs.iter_mut().map(of_host).collect()
 }
 
 /// Returns what was told of a run in the order in which it happened: events and the lines of each host stand in
-/// files of their own. The end of the run stays last, whatever the clock did meanwhile.
-fn in_order(mut told: Vec<RunEvent>) -> Vec<RunEvent> {
-    told.sort_by_key(|event| (matches!(event.what, RunWhat::Summary { .. }), event.at));
-    told
+/// files of their own. What stands in one file stays in its order, and the end of the run stays last, whatever
+/// the clock did meanwhile.
+///
+/// A line has its time in whole milliseconds: within the same one, events come first, since a phase begins
+/// before its lines.
+fn in_order(events: Vec<RunEvent>, logs: Vec<Vec<RunEvent>>) -> Vec<RunEvent> {
+    let mut all = Vec::new();
+    for (place, source) in std::iter::once(events).chain(logs).enumerate() {
+        let mut newest = (false, i64::MIN);
+        for event in source {
+            let is_end = matches!(event.what, RunWhat::Summary { .. });
+            // A clock that was set back makes nothing older than what stands before it.
+            newest = newest.max((newest.0 || is_end, event.at.as_millisecond()));
+            all.push((newest, place, event));
+        }
+    }
+    all.sort_by_key(|(newest, place, _)| (*newest, *place));
+    all.into_iter().map(|(_, _, event)| event).collect()
 }
 
 /// The process that carries a run out.
@@ -155,9 +170,9 @@ pub(super) async fn follow(
                 RunNews::Event(_) | RunNews::Live(..) => {}
             }
         }
-        news_told.extend(new_lines(run, &mut logs));
+        let lines = new_lines(run, &mut logs);
         if let Some(display) = &shown.events {
-            for event in in_order(news_told) {
+            for event in in_order(news_told, lines) {
                 display.send(event);
             }
         }
@@ -223,13 +238,12 @@ mod tests {
         let line = |text: &str| RunWhat::log("a".to_owned(), Phase::Build, text.to_owned());
         let summary =
             RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() };
-        let told = vec![
+        let events = vec![
             event(1, phase(PhaseState::Started)),
             event(9, phase(PhaseState::Finished)),
             event(9, summary.clone()),
-            event(2, line("one")),
-            event(10, line("two")),
         ];
+        let lines = vec![event(2, line("one")), event(10, line("two"))];
         let expected = [
             phase(PhaseState::Started),
             line("one"),
@@ -237,8 +251,34 @@ mod tests {
             line("two"),
             summary,
         ];
-        let ordered: Vec<RunWhat> = in_order(told).into_iter().map(|event| event.what).collect();
-        assert_eq!(ordered, expected);
+        let ordered = in_order(events, vec![lines]).into_iter().map(|event| event.what);
+        assert_eq!(ordered.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_phase_begins_before_its_lines_and_no_file_is_reordered_by_a_clock_that_was_set_back() {
+        let at = |micro| jiff::Timestamp::from_microsecond(micro).unwrap();
+        let event = |micro, what| RunEvent { run: RunId("7".to_owned()), at: at(micro), what };
+        let phase = |state| RunWhat::Phase { host: "a".to_owned(), phase: Phase::Build, state };
+        let line = |text: &str| RunWhat::log("a".to_owned(), Phase::Build, text.to_owned());
+        // The log has its times in whole milliseconds; then the clock is set back by 4 ms.
+        let events = vec![
+            event(5_900, phase(PhaseState::Started)),
+            event(3_100, phase(PhaseState::Finished)),
+        ];
+        let own =
+            vec![event(5_000, line("one")), event(6_000, line("two")), event(2_000, line("three"))];
+        let others = vec![event(1_000, line("of another host"))];
+        let expected = [
+            line("of another host"),
+            phase(PhaseState::Started),
+            phase(PhaseState::Finished),
+            line("one"),
+            line("two"),
+            line("three"),
+        ];
+        let ordered = in_order(events, vec![own, others]).into_iter().map(|event| event.what);
+        assert_eq!(ordered.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What kind of line a line of a host's log is: the log itself does not say it.
 
-use crate::fleet::{Code, Phase};
+use crate::fleet::{Code, Phase, Severity};
 use crate::nix::activity::{LineTrouble, trouble_in};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,8 @@ impl LineLevel {
     /// Returns the level of a line, by its phase and its text without time and phase.
     ///
     /// Words like "failed" make an error only where no build speaks: there they stand in names of files
-    /// and of tests that pass. A line with the code of a failure behind it ended a phase, whatever its words.
+    /// and of tests that pass. A line with the code of a failure behind it ended a phase, whatever its words; where
+    /// a person stopped the run or left the host out, nothing went wrong.
     pub fn of(phase: Option<Phase>, text: &str) -> Self {
         let output = output_of(text);
         let said = output.map_or(text, |(_, said)| said);
@@ -55,10 +56,12 @@ pub fn output_of(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Returns whether a line is the reason for which a phase failed, as nixdash logs it: with its code behind it,
-/// `somebody deploys to it; wait for that to end [lock-held]`.
+/// `somebody deploys to it; wait for that to end [lock-held]`. What is only worth knowing is no such reason:
+/// `the operator stopped the run [run-stopped]`.
 fn ends_a_phase(said: &str) -> bool {
     let code = said.strip_suffix(']').and_then(|said| said.rsplit_once(" ["));
-    code.is_some_and(|(_, code)| Code::of_word(code).is_some())
+    let code = code.and_then(|(_, code)| Code::of_word(code));
+    code.is_some_and(|code| code.severity() > Severity::Note)
 }
 
 /// Returns whether a word like "failed" means that something went wrong in this phase.
@@ -146,7 +149,10 @@ mod tests {
             (Phase::Activate, "warning: the following units failed: nginx.service", Error),
             (Phase::Activate, "starting the following units: nginx.service", Message),
             (Phase::Preflight, "me@desk deploys to it; wait for that to end [lock-held]", Error),
-            (Phase::Build, "the operator stopped the run [run-stopped]", Error),
+            (Phase::Build, "the operator stopped the run [run-stopped]", Message),
+            (Phase::Build, "the operator left it out [host-left-out]", Message),
+            (Phase::Preflight, "it was not seen before [first-deploy]", Message),
+            (Phase::Activate, "nixdash was ended while the run went on [run-ended]", Error),
             (Phase::Build, "firefox> wait for that to end [lock-held]", Output),
             (Phase::Build, "copied what it needs [42]", Message),
         ] {

@@ -90,7 +90,7 @@ pub use log_line::{LogLine, RawLogLine};
 pub use log_mark::LogMark;
 pub use over_time::{Figure, FigureOverTime, OverTime, OverTimeOf, TimePoint, TimeSpan};
 pub use past::{PastEvent, PastWhat, TroubleEnd};
-pub use public_url::public_url;
+pub use public_url::{percent_decoded, public_url};
 pub use redact::redact;
 pub(crate) use redact_json::each_text;
 pub use redact_json::{printable_json, redact_json};

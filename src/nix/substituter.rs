@@ -4,6 +4,7 @@
 //! machine's own daemon, and each takes part in the order with its priority. A parameter that Nix
 //! cannot read makes it leave the cache out with a warning, so nothing is asked there.
 
+use crate::fleet::percent_decoded;
 use std::fmt::Write as _;
 
 /// What is at the other end.
@@ -155,24 +156,6 @@ pub fn integer(value: &str) -> Option<i32> {
     };
     let number: i32 = figures.parse().ok()?;
     i32::try_from(i64::from(number).checked_mul(factor)?).ok()
-}
-
-/// Decodes `%31` and the like; what is no such code stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = (*first == b'%').then(|| after.get(..2)).flatten();
-        let code = code.and_then(|code| std::str::from_utf8(code).ok());
-        if let Some(byte) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns in which place Nix asks each of several caches, from 1: the lowest priority first, and

@@ -278,7 +278,7 @@ mod tests {
         let silent = ask_url(&url, SECOND).await;
         serve.await.unwrap();
         let refused = ask_url(&url, SECOND).await;
-        let shown = format!("http://{address}/health");
+        let shown = format!("http://{address}/health?token=…");
         assert_eq!(failed, GateAnswer::Failed(format!("{shown}: status 503")));
         assert_eq!(silent, GateAnswer::NotMade(format!("{shown}: no answer within 1.0 s")));
         assert_eq!(refused, GateAnswer::Failed(format!("{shown}: the connection was refused")));

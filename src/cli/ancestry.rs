@@ -47,8 +47,8 @@ struct SeenRevision {
 #[derive(Clone)]
 pub(super) struct SeenRevisions {
     fleet: Arc<Fleet>,
-    /// By commit, which is of one flake.
-    seen: Arc<Mutex<BTreeMap<String, SeenRevision>>>,
+    /// By flake and commit: a commit may be in several flakes, and each has its own newest one.
+    seen: Arc<Mutex<BTreeMap<(String, String), SeenRevision>>>,
 }
 
 impl SeenRevisions {
@@ -62,12 +62,12 @@ impl SeenRevisions {
         let all = revisions_in(&self.fleet, event);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for one in all {
-            seen.entry(one.from.commit().to_owned()).or_insert(one);
+            seen.entry((one.flake.clone(), one.from.commit().to_owned())).or_insert(one);
         }
     }
 
     /// Returns them.
-    fn all(&self) -> BTreeMap<String, SeenRevision> {
+    fn all(&self) -> BTreeMap<(String, String), SeenRevision> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -95,11 +95,7 @@ fn revisions_in(fleet: &Fleet, event: &Event) -> Vec<SeenRevision> {
             });
             // As the plan names it, which is shorter than what its hosts say.
             let of_plan = plan.revision.as_deref().and_then(DeployedFrom::parse);
-            let flake = match plan.hosts.first() {
-                Some(host) if plan.source.is_none() => flake_of(fleet, &host.host),
-                Some(_) | None => fleet.flake.as_deref(),
-            };
-            of_hosts.chain([of(of_plan, flake)]).flatten().collect()
+            of_hosts.chain([of(of_plan, fleet.flake_of_plan(plan))]).flatten().collect()
         }
         Event::Asking { .. }
         | Event::Store { .. }
@@ -130,10 +126,10 @@ pub(super) async fn watch(flake: Option<String>, seen: SeenRevisions, messages: 
             }
             told = Some(revision);
         }
-        if were_at != are_at || all.keys().any(|commit| !counted.contains_key(commit)) {
+        if were_at != are_at || all.keys().any(|key| !counted.contains_key(key)) {
             counted.clear();
-            for (commit, one) in all {
-                counted.insert(commit, flake_ancestry(&one.flake, &one.from).await);
+            for (key, one) in all {
+                counted.insert(key, flake_ancestry(&one.flake, &one.from).await);
             }
             if messages.send(Msg::Ancestries(counted.clone())).await.is_err() {
                 return;
@@ -158,10 +154,10 @@ mod tests {
         crate::config::parse(&text, std::path::Path::new("hosts.toml"), None).unwrap()
     }
 
-    #[test]
-    fn what_a_host_with_a_flake_of_its_own_runs_is_counted_in_that_flake() {
+    /// Returns what a host says that runs what was built from a revision.
+    fn runs_from(host: &str, revision: &str) -> Event {
         let mut facts = HostFacts::default();
-        let from = DeployedFrom::parse("3f2c1ab09d8e");
+        let from = DeployedFrom::parse(revision);
         facts.upkeep = Some(UpkeepFacts {
             boot: BootChoice { system: None, pinned: None },
             running_generation: None,
@@ -171,14 +167,31 @@ mod tests {
             switching: false,
             measured_at: Timestamp::UNIX_EPOCH,
         });
-        let event = Event::Host { host: "samsung".to_owned(), facts: Box::new(facts) };
+        Event::Host { host: host.to_owned(), facts: Box::new(facts) }
+    }
+
+    #[test]
+    fn what_a_host_with_a_flake_of_its_own_runs_is_counted_in_that_flake() {
+        let event = runs_from("samsung", "3f2c1ab09d8e");
         for (lines, flake) in
             [("", "/home/me/fleet"), ("flake = \"/home/me/laptop\"", "/home/me/laptop")]
         {
             let seen = SeenRevisions::of(Arc::new(fleet(lines)));
             seen.see(&event);
-            assert_eq!(seen.all()["3f2c1ab09d8e"].flake, flake);
+            let seen: Vec<_> = seen.all().into_keys().collect();
+            assert_eq!(seen, [(flake.to_owned(), "3f2c1ab09d8e".to_owned())]);
         }
+    }
+
+    #[test]
+    fn a_commit_that_is_in_two_flakes_is_counted_in_each() {
+        let lines = "flake = \"/home/me/laptop\"\n[hosts.razer]";
+        let seen = SeenRevisions::of(Arc::new(fleet(lines)));
+        for host in ["samsung", "razer"] {
+            seen.see(&runs_from(host, "3f2c1ab09d8e"));
+        }
+        let flakes: Vec<String> = seen.all().into_keys().map(|(flake, _)| flake).collect();
+        assert_eq!(flakes, ["/home/me/fleet", "/home/me/laptop"]);
     }
 
     #[test]
@@ -199,6 +212,7 @@ mod tests {
         let seen = SeenRevisions::of(Arc::new(fleet("")));
         seen.see(&plan("3f2c1ab09d8e-dirty"));
         seen.see(&plan("--upload-pack=evil"));
-        assert_eq!(seen.all().into_keys().collect::<Vec<_>>(), ["3f2c1ab09d8e"]);
+        let commits: Vec<String> = seen.all().into_keys().map(|(_, commit)| commit).collect();
+        assert_eq!(commits, ["3f2c1ab09d8e"]);
     }
 }

@@ -53,9 +53,9 @@ pub enum Msg {
     /// The flake's git revision is this now, with `-dirty` when its work tree has changes; none
     /// when it is in no git repository.
     Revision(Option<String>),
-    /// By how many commits revisions that hosts run are behind the flake now, by commit; none where git
-    /// does not know one.
-    Ancestries(BTreeMap<String, Option<Ancestry>>),
+    /// By how many commits revisions that hosts run are behind their flakes now, by flake and commit; none where
+    /// git does not know one.
+    Ancestries(BTreeMap<(String, String), Option<Ancestry>>),
     /// What the history tells of the last days.
     Figures(Figures),
     /// Something was found around a nixdash that has no `hosts.toml`.

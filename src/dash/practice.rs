@@ -138,11 +138,12 @@ fn run_at_work(model: &Model) -> Option<String> {
 /// Returns the host that is to be deployed, and whether its flake has a new commit.
 fn host_to_deploy(model: &Model) -> Option<(&str, bool)> {
     let world = &model.world;
-    let is_behind =
-        |view: &HostModel| world.ancestry(view).is_some_and(|ancestry| ancestry.behind > 0);
+    let is_behind = |host: &Host, view: &HostModel| {
+        world.ancestry(host, view).is_some_and(|ancestry| ancestry.behind > 0)
+    };
     let may = |host: &Host| !host.protected && world.fleet.builder.as_deref() != Some(&host.name);
     let hosts = || world.fleet.hosts.iter().zip(&world.hosts).filter(|(host, _)| may(host));
-    if let Some((host, _)) = hosts().rev().find(|(_, view)| is_behind(view)) {
+    if let Some((host, _)) = hosts().rev().find(|(host, view)| is_behind(host, view)) {
         return Some((&host.name, true));
     }
     let practice = model.practice.as_ref()?;

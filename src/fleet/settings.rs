@@ -1,8 +1,8 @@
 //! The checked fleet: what `hosts.toml` means.
 
 use crate::fleet::{
-    ActivationSettings, Alarms, Budget, Host, KeyBinding, Rollout, RootAccess, Strategy, Tier,
-    Trust,
+    ActivationSettings, Alarms, Budget, Host, KeyBinding, Plan, Rollout, RootAccess, Strategy,
+    Tier, Trust,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -160,6 +160,15 @@ impl Fleet {
     /// Returns the flake that a host's configuration is in.
     pub fn flake_of<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
         host.flake.as_deref().or(self.flake.as_deref())
+    }
+
+    /// Returns the flake that the revision of a plan is of: the fleet's, or where no host gets what that says now, that
+    /// of the hosts.
+    pub fn flake_of_plan<'a>(&'a self, plan: &Plan) -> Option<&'a str> {
+        match plan.hosts.first() {
+            Some(host) if plan.source.is_none() => self.flake_of(self.host(&host.host)?),
+            Some(_) | None => self.flake.as_deref(),
+        }
     }
 
     /// Returns the name of the host that builds for a host unless it builds itself: its own builder,

@@ -196,10 +196,10 @@ fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, Str
 /// host did not say it of what it runs.
 fn replaced(paint: &Paint<'_>, host: &HostPlan) -> Option<(Role, String)> {
     let world = &paint.model.world;
-    let index = world.fleet.hosts.iter().position(|known| known.name == host.host)?;
-    let view = world.hosts.get(index)?;
+    let mut hosts = world.fleet.hosts.iter().zip(&world.hosts);
+    let (known, view) = hosts.find(|(known, _)| known.name == host.host)?;
     let from = view.built_from().filter(|_| view.facts.system.running == host.running)?;
-    let (role, behind) = behind_words(world.ancestry(view));
+    let (role, behind) = behind_words(world.ancestry(known, view));
     let role = if role == Role::Warn { Role::Warn } else { Role::Dim };
     Some((role, format!(", built from {}, {behind}", revision_words(&from.revision))))
 }

@@ -44,7 +44,9 @@ fn runs_from(model: &mut Model, host: usize, revision: &str, ancestry: Ancestry)
         by: Some("me@desk".to_owned()),
         at: Some(now() - jiff::SignedDuration::from_hours(2)),
     };
-    model.world.ancestries.insert(from.commit().to_owned(), Some(ancestry));
+    let fleet = &model.world.fleet;
+    let flake = fleet.flake_of(&fleet.hosts[host]).unwrap().to_owned();
+    model.world.ancestries.insert((flake, from.commit().to_owned()), Some(ancestry));
     model.world.hosts[host].facts.upkeep = Some(UpkeepFacts {
         boot: BootChoice::default(),
         running_generation: None,
@@ -78,7 +80,8 @@ fn history_and_the_plan_say_how_far_what_they_deploy_and_replace_is_behind() {
     let mut model = demo::model(demo::well(), 120, 35);
     runs_from(&mut model, 1, "8f2c1abcd012", Ancestry { behind: 3, ahead: 0 });
     let newest = Some(Ancestry { behind: 12, ahead: 0 });
-    model.world.ancestries.insert("3f2c1ab09d8e7f6a5b4c".to_owned(), newest);
+    let flake = model.world.fleet.flake.clone().unwrap();
+    model.world.ancestries.insert((flake, "3f2c1ab09d8e7f6a5b4c".to_owned()), newest);
     for event in demo::run_until_plan() {
         demo::happen(&mut model, event);
     }

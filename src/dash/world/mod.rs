@@ -26,8 +26,8 @@ pub use run_view::{RunView, Summary};
 pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
-    Alarms, Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts,
-    RunId, Silence, StoreFacts, Tier, TierFacts, ago, commit_of,
+    Alarms, Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, Host, HostFacts, HostState,
+    NextFacts, Plan, RunId, Silence, StoreFacts, Tier, TierFacts, ago, commit_of,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -138,9 +138,9 @@ pub struct ScreenWorld {
     pub revision: Option<String>,
     /// Whether a record is shown, from which nothing is measured or started.
     pub(in crate::dash) is_record: bool,
-    /// By how many commits revisions that hosts run are behind the flake, by commit; none where git
+    /// By how many commits revisions that hosts run are behind their flakes, by flake and commit; none where git
     /// does not know one here.
-    pub ancestries: BTreeMap<String, Option<Ancestry>>,
+    pub ancestries: BTreeMap<(String, String), Option<Ancestry>>,
     /// What was found around a nixdash that has no `hosts.toml`; none where it has one.
     pub found_here: Option<FoundHere>,
     /// When the dashboard was opened.
@@ -191,15 +191,20 @@ impl ScreenWorld {
         view.is_some_and(|view| view.facts.system.other_system.is_some())
     }
 
-    /// Returns by how many commits a host is behind the flake; none where git does not know it.
-    pub(in crate::dash) fn ancestry(&self, view: &HostModel) -> Option<Ancestry> {
-        self.ancestry_of(&view.built_from()?.revision)
+    /// Returns by how many commits a host is behind its flake; none where git does not know it.
+    pub(in crate::dash) fn ancestry(&self, host: &Host, view: &HostModel) -> Option<Ancestry> {
+        self.ancestry_of(self.fleet.flake_of(host)?, &view.built_from()?.revision)
     }
 
-    /// Returns by how many commits a revision, dirty or not, is behind the flake; none where git does not
-    /// know it.
-    pub(in crate::dash) fn ancestry_of(&self, revision: &str) -> Option<Ancestry> {
-        self.ancestries.get(commit_of(revision)).copied().flatten()
+    /// Returns by how many commits what a plan deploys is behind its flake; none where git does not know it.
+    pub(in crate::dash) fn ancestry_of_plan(&self, plan: &Plan) -> Option<Ancestry> {
+        self.ancestry_of(self.fleet.flake_of_plan(plan)?, plan.revision.as_deref()?)
+    }
+
+    /// Returns by how many commits a revision, dirty or not, is behind a flake.
+    fn ancestry_of(&self, flake: &str, revision: &str) -> Option<Ancestry> {
+        let key = (flake.to_owned(), commit_of(revision).to_owned());
+        self.ancestries.get(&key).copied().flatten()
     }
 
     /// Takes what is silenced in nixdash's own state, and marks all findings again.

@@ -277,7 +277,7 @@ impl HostColumn {
             }
             C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
             C::Revision => view.built_from().map(|from| revision_words(&from.revision)),
-            C::Behind => return behind_figure(paint.model.world.ancestry(view)),
+            C::Behind => return behind_figure(paint.model.world.ancestry(host, view)),
             C::Spark => {
                 let full = facts.cpus.map_or(1.0, f64::from);
                 return (spark(view.loads.iter().copied(), full, SPARK), Role::Graph);

@@ -111,7 +111,7 @@ impl HostSort {
                 return Some(SortValue::Parts(vec![(from.revision.clone(), 0)]));
             }
             Self::Generation => facts.system.generation? as f64,
-            Self::Behind => world.ancestry(view)?.behind as f64,
+            Self::Behind => world.ancestry(host, view)?.behind as f64,
             Self::Load => facts.load1?,
             Self::Memory => facts.memory.and_then(Bytes::share)?,
             Self::Free => facts.disk?.free() as f64,

@@ -164,8 +164,8 @@ fn revision(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
 
 /// Returns by how many commits the revision of a run is behind the flake now.
 fn behind(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
-    let revision = run.plan.as_ref().and_then(|plan| plan.revision.as_deref());
-    let counted = revision.and_then(|revision| paint.model.world.ancestry_of(revision));
+    let world = &paint.model.world;
+    let counted = run.plan.as_ref().and_then(|plan| world.ancestry_of_plan(plan));
     let (text, role) = behind_figure(counted);
     paint.span(role, left(&text, BEHIND))
 }

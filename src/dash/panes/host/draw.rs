@@ -76,7 +76,7 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     all.extend(failed);
     all.push(reach(host, view));
     all.extend(systems(&facts.system));
-    all.extend(built_from(paint, view));
+    all.extend(built_from(paint, host, view));
     all.extend(next(paint, view));
     all.extend(facts.nix.as_deref().map(nix_fact));
     all.push(units(paint, view));
@@ -192,14 +192,15 @@ fn systems(system: &SystemFacts) -> Vec<Fact> {
 
 /// Returns which revision the running system was built from, and how far that is behind the flake;
 /// nothing of a host that was not asked for it.
-fn built_from(paint: &Paint<'_>, view: &HostModel) -> Option<Fact> {
+fn built_from(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Option<Fact> {
     view.facts.upkeep.as_ref()?;
     let label = "built from";
     let Some(from) = view.built_from() else { return Some(unknown(label)) };
     let dirty = if from.commit() == from.revision { "" } else { ", with uncommitted changes" };
     let mut words = vec![(Role::Text, format!("{}{dirty}", deploys::built_from(from, paint.now)))];
-    if paint.model.world.fleet.flake.is_some() {
-        let (role, behind) = behind_words(paint.model.world.ancestry(view));
+    let world = &paint.model.world;
+    if world.fleet.flake_of(host).is_some() {
+        let (role, behind) = behind_words(world.ancestry(host, view));
         words.push((role, format!(", {behind}")));
     }
     Some((label.to_owned(), words))

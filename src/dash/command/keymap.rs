@@ -3,7 +3,7 @@
 //! It is resolved once; what dispatches a key, the footer, the help, the palette and every sentence that
 //! names a key read it. What is wrong in `[keys]` is told with its place, and only that is left out.
 
-use super::{COMMANDS, Command, CommandEntry};
+use super::{COMMANDS, Command, CommandEntry, Context};
 use crate::config::{ConfigError, nearest};
 use crate::dash::key::{Key, Keymap};
 use crate::fleet::{Fleet, KeyBinding};
@@ -46,6 +46,18 @@ impl Keymap {
         self.given.get(entry.name).map_or(entry.keys, Vec::as_slice)
     }
 
+    /// Returns which of some commands a key stands for in a context. What lies over a view has its own keys
+    /// before those of the terminal.
+    pub(in crate::dash) fn meant(
+        &self,
+        key: Key,
+        context: Context,
+        among: impl Iterator<Item = &'static CommandEntry>,
+    ) -> Option<&'static CommandEntry> {
+        let meant = among.filter(|entry| entry.is_meant(self.keys(entry), key, context));
+        meant.min_by_key(|entry| entry.command.is_of_terminal())
+    }
+
     /// Returns what to press for the command of that name, for sentences: its first key, or what is typed
     /// where it has none.
     pub fn press(&self, name: &str) -> String {
@@ -80,7 +92,8 @@ fn read(binding: &KeyBinding) -> Result<GivenKeys<'_>, (String, String)> {
         return Err((format!("`{name}` has no key"), hint.to_owned()));
     }
     let is_typed = keys.iter().find(|key| matches!(key, Key::Char(_)));
-    if let Some(key) = is_typed.filter(|_| entry.contexts.iter().any(|context| context.types())) {
+    let types = entry.contexts.iter().any(|context| context.types());
+    if let Some(key) = is_typed.filter(|_| types && !entry.command.is_of_terminal()) {
         let hint = "give it a key that types nothing, such as \"ctrl-g\" or \"f5\"";
         return Err((
             format!("`{name}` cannot have the key `{key}`: text is typed there"),
@@ -99,7 +112,7 @@ fn conflict(given: &[GivenKeys<'_>]) -> Option<(usize, String)> {
             let is_later = given[at + 1..].iter().any(|other| other.entry.name == entry.name);
             let keys = other.map_or(entry.keys, |other| &other.keys);
             let shared = one.keys.iter().find(|key| keys.contains(key));
-            let meets = one.entry.contexts.iter().any(|context| entry.contexts.contains(context));
+            let meets = meet(one.entry, entry);
             if let Some(key) = shared.filter(|_| meets && !is_later) {
                 let (name, theirs) = (one.entry.name, entry.name);
                 let whose = match other {
@@ -115,6 +128,15 @@ fn conflict(given: &[GivenKeys<'_>]) -> Option<(usize, String)> {
         }
     }
     None
+}
+
+/// Returns whether two commands may not have one key. Only in views does a command of the terminal take a key from
+/// another: what lies over a view has its own keys first.
+fn meet(one: &CommandEntry, other: &CommandEntry) -> bool {
+    let only_in_views = one.command.is_of_terminal() != other.command.is_of_terminal();
+    let counts = |context: &&Context| !only_in_views || matches!(context, Context::View(_));
+    let mut contexts = one.contexts.iter().filter(counts);
+    contexts.any(|context| other.contexts.contains(context))
 }
 
 fn mistake(file: &Path, binding: &KeyBinding, message: &str, hint: String) -> ConfigError {
@@ -165,6 +187,22 @@ mod tests {
         let names = ["mark", "refresh", "log", "generations", "build", "quit"];
         let found = names.map(|name| keymap.press(name));
         assert_eq!(found, ["f7", "f6", "l", "e", "b", "q"]);
+    }
+
+    #[test]
+    fn a_command_of_the_terminal_may_have_a_letter_and_what_lies_over_a_view_may_have_its_key() {
+        let (_, mistakes) = keymap("mouse = \"d\"");
+        assert!(mistakes.contains("`deploy` has this key"), "{mistakes}");
+        let (keymap, mistakes) = keymap("mouse = \"J\"\naccept-find = \"ctrl-z\"");
+        assert_eq!(mistakes, "");
+        let meant = |key, context| {
+            let entry = keymap.meant(key, context, COMMANDS.iter());
+            entry.map(|entry| entry.command)
+        };
+        assert_eq!(meant(Key::Char('J'), Context::Cancel), Some(Command::Mouse));
+        assert_eq!(meant(Key::Char('J'), Context::Palette), None, "it is text there");
+        assert_eq!(meant(Key::Ctrl('z'), Context::Palette), Some(Command::Suspend));
+        assert_eq!(meant(Key::Ctrl('z'), Context::FindLine), Some(Command::Accept));
     }
 
     #[test]

@@ -251,6 +251,12 @@ impl Command {
         matches!(self, Self::FirstSteps | Self::HideNextTry)
     }
 
+    /// Returns whether it is about the terminal: it can be given over everything that lies over a view, and what
+    /// lies there has its own keys first.
+    pub fn is_of_terminal(self) -> bool {
+        matches!(self, Self::Mouse | Self::Redraw | Self::Suspend)
+    }
+
     /// Returns whether it begins something that changes hosts or runs.
     pub fn changes_something(self) -> bool {
         matches!(
@@ -461,6 +467,15 @@ pub struct CommandEntry {
     pub contexts: &'static [Context],
     /// Whether it leads to something that changes a host or ends work; such a command always asks.
     pub destructive: bool,
+}
+
+impl CommandEntry {
+    /// Returns whether its own keys mean it in a context. Where text is typed, a letter is text, also where
+    /// `[keys]` gives it to a command of the whole terminal.
+    fn is_meant(&self, keys: &[Key], key: Key, context: Context) -> bool {
+        let is_text = matches!(key, Key::Char(_)) && context.types();
+        keys.contains(&key) && self.contexts.contains(&context) && !is_text
+    }
 }
 
 /// Returns the commands that mean something here, in the order of the footer.

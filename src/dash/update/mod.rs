@@ -215,7 +215,7 @@ fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
     model.last_key = Some(now);
     let Some(key) = Key::of(event) else { return Vec::new() };
     let context = Context::of(model);
-    let pressed = available(model).find(|entry| model.keymap.keys(entry).contains(&key));
+    let pressed = model.keymap.meant(key, context, available(model));
     let command = pressed.map(|entry| entry.command);
     if is_unseen(model) && !matches!(command, Some(Command::Close | Command::No)) {
         return Vec::new();
@@ -233,7 +233,7 @@ fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
 
 /// Says why a key does nothing that does something in this view at other times.
 fn say_why_not(model: &mut Model, context: Context, key: Key, now: Timestamp) {
-    let pressed = in_context(context).find(|entry| model.keymap.keys(entry).contains(&key));
+    let pressed = model.keymap.meant(key, context, in_context(context));
     let Some(entry) = pressed else { return };
     // At the end of a list there is nothing to explain.
     let is_end =
@@ -248,8 +248,7 @@ fn say_why_not(model: &mut Model, context: Context, key: Key, now: Timestamp) {
 
 /// Does a command in its context.
 fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) -> Vec<Effect> {
-    let is_of_terminal = matches!(command, Command::Mouse | Command::Redraw | Command::Suspend);
-    if is_of_terminal || command == Command::Quit && context != Context::Frozen {
+    if command.is_of_terminal() || command == Command::Quit && context != Context::Frozen {
         return act::view(model, command, now);
     }
     match context {

@@ -63,13 +63,25 @@ fn not_back(name: &str, ordered: Timestamp, error: &NotStarted) -> Ending {
 }
 
 /// Returns the end of a host that came back from its restart and was lost again.
-fn lost_again(name: &str, seen: Timestamp, why: &str) -> Ending {
+fn lost_again(name: &str, seen: Timestamp, code: Code, why: &str) -> Ending {
     let text = format!(
         "{name} came back after its restart and was last seen at {} ({why}). What it runs since then is not \
          known. Look at it; the boot menu still has the previous generation",
         clock(seen)
     );
-    unknown(Code::NotSeenSince, text)
+    unknown(code, text)
+}
+
+/// Says how a machine stands that had answered and does not any more.
+fn no_longer(last: &Presence) -> String {
+    match last {
+        Presence::Silent => "nothing answers any more".to_owned(),
+        Presence::NoSshYet => "the machine answers, its ssh server does not".to_owned(),
+        Presence::StillUp => "the start of the machine from before its restart answers".to_owned(),
+        Presence::WaitsForUnlock | Presence::OtherHostKey | Presence::Refuses(_) => {
+            last.to_string()
+        }
+    }
 }
 
 /// Returns the end of a host of which it is not known what it runs.
@@ -110,7 +122,7 @@ async fn look(step: &Step, back: &Started) -> Result<Ending, Failure> {
     let (mut seen, answered) = (Timestamp::now(), Instant::now());
     let (running, mut failed) = match units(step).await {
         Ok(text) => read(&text),
-        Err(why) => return Ok(lost_again(name, seen, &why)),
+        Err(why) => return Ok(lost_again(name, seen, Code::NotSeenSince, &why)),
     };
     seen = Timestamp::now();
     let mut broken = Vec::new();
@@ -131,7 +143,10 @@ async fn look(step: &Step, back: &Started) -> Result<Ending, Failure> {
     let before = Some(step.known.preflight.boot_id.as_str());
     let now = match wait_until_started(runner, name, before, limit, |_| ()).await {
         Ok(now) => now,
-        Err(error) => return Ok(lost_again(name, seen, &error.last.to_string())),
+        Err(error) => {
+            let (code, why) = (code_of(&error.last), no_longer(&error.last));
+            return Ok(lost_again(name, seen, code, &why));
+        }
     };
     let lost = addresses_lost(step).await;
     let restarted_again = now.boot_id != back.boot_id;
@@ -287,6 +302,22 @@ mod tests {
         assert_eq!(lost.reason.unwrap().code, Code::AddressLost);
         let again = judged(&AfterRestart { restarted_again: true, ..running(NEW) });
         assert_eq!(again.reason.unwrap().code, Code::HostRestarted);
+    }
+
+    #[test]
+    fn a_host_that_is_lost_again_is_told_as_it_stands() {
+        for (last, code, why) in [
+            (Presence::Silent, Code::NotSeenSince, "nothing answers any more"),
+            (Presence::NoSshYet, Code::NotSeenSince, "its ssh server does not"),
+            (Presence::WaitsForUnlock, Code::DiskLocked, "it waits for its disk to be unlocked"),
+            (Presence::OtherHostKey, Code::HostKeyRefused, "another host key"),
+        ] {
+            assert_eq!(code_of(&last), code);
+            let ending = lost_again("samsung", Timestamp::UNIX_EPOCH, code, &no_longer(&last));
+            let said = ending.reason.unwrap();
+            assert_eq!((ending.outcome, said.code), (Outcome::Unknown, code));
+            assert!(said.text.contains(why) && !said.text.contains(" yet"), "{said}");
+        }
     }
 
     #[test]

@@ -151,6 +151,15 @@ pub struct NewestSystem {
     pub built_from: Option<DeployedFrom>,
 }
 
+/// What is known of a system that a host gets from a later run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaterSystem {
+    /// The run.
+    pub run: RunId,
+    /// What it is built from; none where that run does not say so. What this run's flake says now is something else.
+    pub built_from: Option<DeployedFrom>,
+}
+
 /// What a gate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GateAnswer {
@@ -372,6 +381,8 @@ pub struct RunFacts {
     pub drv: Option<String>,
     /// The system to come.
     pub toplevel: Option<StorePath>,
+    /// The later run whose system that is, of a host that was away.
+    pub later: Option<LaterSystem>,
     /// Derivations to build.
     pub to_build: Option<u64>,
     /// Paths to download first.

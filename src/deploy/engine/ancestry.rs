@@ -89,13 +89,17 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
 }
 
 /// Returns what a host's system is built from: what its flake is at or, of a system that was built earlier,
-/// what the run that built it says, its builder, or the host itself. Nothing where nobody knows, and for a
+/// what the run that built it says, its builder, or the host itself. Nothing where nobody knows, for a system of
+/// a later run that does not say it, and for a
 /// generation that the host goes back to: that was not built from what the flake says now.
 pub(super) async fn source_of(step: &Step) -> Option<DeployedFrom> {
     if step.host.goal == Goal::Rollback {
         return None;
     }
     // A host that was away may have got the system of a later run since its preflight.
+    if let Some(later) = &step.known.later {
+        return later.built_from.clone();
+    }
     if let Some(source) = &step.known.preflight.source {
         return Some(source.clone());
     }

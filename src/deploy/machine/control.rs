@@ -2,7 +2,7 @@
 
 use super::host::{Claim, HostProgress, Stage};
 use super::{Machine, MachineCommand, known_anew, stopped_by_the_operator, tell_wait};
-use crate::deploy::{Ending, GivenPlace, GivenSystem, Reason};
+use crate::deploy::{Ending, GivenPlace, GivenSystem, LaterSystem, Reason};
 use crate::fleet::{
     Code, Goal, Outcome, Phase, RollbackScope, RolloutNews, Route, RunOrder, RunWhat, Strategy,
     Wait,
@@ -154,12 +154,13 @@ impl Machine {
 
     /// Lets a host begin again. What was evaluated, built and published is kept; preflight, compare,
     /// verify and all that follows are made again.
-    fn retry(&mut self, index: usize, out: &mut Vec<MachineCommand>) {
+    pub(super) fn retry(&mut self, index: usize, out: &mut Vec<MachineCommand>) {
         let host = &mut self.hosts[index];
         let known = std::mem::take(&mut host.known);
         host.known = known_anew(known.attempt + 1);
         host.known.drv = known.drv;
         host.known.toplevel = known.toplevel;
+        host.known.later = known.later;
         host.known.built = known.built;
         host.known.substituted = known.substituted;
         host.begin_again(host.setup.first_phase());
@@ -259,9 +260,10 @@ impl Machine {
         if let Some(newest) = newest {
             host.known.drv = Some(newest.drv);
             host.known.toplevel = Some(newest.toplevel);
-            host.known.preflight.source = newest.built_from;
+            host.known.preflight.source.clone_from(&newest.built_from);
             host.done.insert(Phase::Evaluate);
-            later_run = Some(newest.run);
+            later_run = Some(newest.run.clone());
+            host.known.later = Some(LaterSystem { run: newest.run, built_from: newest.built_from });
         }
         let news = RolloutNews::Decided {
             host: host.setup.name.clone(),

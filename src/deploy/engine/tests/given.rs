@@ -1,11 +1,20 @@
 //! Systems that were built earlier: what they were built from.
 
-use super::target::{NEW, OLD};
+use super::target::{NEW, OLD, fleet, switch};
 use super::ways::{FLEET, WaysStory, deploy_requested, prints, requested};
-use crate::deploy::{GivenPlace, GivenSystem};
-use crate::fleet::{Code, Outcome, RunOptions, StorePath, Strategy};
+use crate::deploy::engine::ancestry::source_of;
+use crate::deploy::engine::context::RunContext;
+use crate::deploy::engine::step::Step;
+use crate::deploy::engine::telling::Teller;
+use crate::deploy::{GivenPlace, GivenSystem, LaterSystem, RunFacts};
+use crate::fleet::{
+    Code, DeployedFrom, FlakeSource, Goal, Outcome, Phase, RunId, RunOptions, StorePath, Strategy,
+};
+use crate::remote::{FakeRunner, Output};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 /// Makes a flake with two commits, and returns their names; the newer one is checked out.
 fn flake_with_two_commits(dir: &Path) -> [String; 2] {
@@ -118,4 +127,31 @@ async fn a_host_with_a_flake_of_its_own_is_deployed_as_the_revision_of_that() {
     assert_eq!(story.revision(), Some(format!("{}-dirty", &second[..9])));
     let told = plan.notes.join("\n");
     assert!(told.contains(&format!("its own flake {own}: the work tree")), "{told}");
+}
+
+#[tokio::test]
+async fn a_later_runs_system_is_built_from_what_that_run_says_and_not_from_this_runs_flake() {
+    let fleet = fleet("");
+    let setup = switch(&fleet, Goal::Switch);
+    let runner = Arc::new(FakeRunner::new(|_, _| Ok(Output::default())));
+    let run = RunId("7".to_owned());
+    let teller = Teller::new(run.clone(), Arc::new(drop));
+    let flake = FlakeSource {
+        flake: "/home/me/fleet".to_owned(),
+        commit: "3f2c1ab09d8e".to_owned(),
+        changed: Vec::new(),
+        locked: None,
+    };
+    let shared = RunContext::new(Arc::new(fleet), runner, run, "tag".to_owned(), &setup, teller);
+    let shared = Arc::new(shared.with_sources(Some(flake), BTreeMap::new()));
+    let source = async |later: Option<LaterSystem>| {
+        let known = RunFacts { later, ..RunFacts::default() };
+        let step = Step::new(Arc::clone(&shared), setup.hosts[0].clone(), Phase::Activate, known);
+        source_of(&step).await.map(|source| source.revision)
+    };
+    assert_eq!(source(None).await.as_deref(), Some("3f2c1ab09d8e"));
+    let of = |built_from| Some(LaterSystem { run: RunId("9".to_owned()), built_from });
+    assert_eq!(source(of(None)).await, None);
+    let other = DeployedFrom::parse("8f2c1abcd012");
+    assert_eq!(source(of(other)).await.as_deref(), Some("8f2c1abcd012"));
 }

@@ -1,10 +1,10 @@
 //! Waves, soak, gates, order and budgets, and what people say to a run.
 
 use super::*;
-use crate::deploy::{ClaimAnswer, GateAnswer};
+use crate::deploy::{ClaimAnswer, GateAnswer, LaterSystem, NewestSystem};
 use crate::fleet::{
-    Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, RollbackScope, RolloutNews,
-    RunOrder, Wait, WaveRule, WaveState,
+    Budget, DeployedFrom, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota,
+    RollbackScope, RolloutNews, RunOrder, Wait, WaveRule, WaveState,
 };
 use std::collections::VecDeque;
 
@@ -721,6 +721,40 @@ fn a_host_that_is_away_is_deployed_when_it_wakes_with_what_was_confirmed() {
         )
     });
     assert!(decided);
+}
+
+#[test]
+fn a_host_that_wakes_to_a_later_runs_system_is_not_said_to_be_built_from_this_runs_flake() {
+    let mut ride = Ride::new(&["samsung"], Rollout::default());
+    ride.machine.setup.options.wait_offline = true;
+    let mut tries = 0;
+    let mut react = |host: &str, phase| {
+        tries += usize::from(phase == Phase::Preflight);
+        match (phase, well(host, phase)) {
+            (Phase::Preflight, _) if tries == 1 => {
+                let reason = Reason::new(Code::HostUnreachable, "no route");
+                Err(Failure { outcome: Outcome::Offline, reason })
+            }
+            (Phase::Preflight, Ok(Report::Preflight(mut found))) => {
+                found.source = DeployedFrom::parse("3f2c1ab09d8e");
+                if tries == 2 {
+                    found.newest = Some(NewestSystem {
+                        run: RunId("9".to_owned()),
+                        drv: format!("{NEW}.drv"),
+                        toplevel: StorePath::parse(NEW).unwrap(),
+                        built_from: None,
+                    });
+                }
+                Ok(Report::Preflight(found))
+            }
+            (_, found) => found,
+        }
+    };
+    ride.finish(&mut react, &mut passes);
+    let expected = LaterSystem { run: RunId("9".to_owned()), built_from: None };
+    assert_eq!(ride.machine.hosts[0].known.later.as_ref(), Some(&expected));
+    ride.machine.retry(0, &mut Vec::new());
+    assert_eq!(ride.machine.hosts[0].known.later, Some(expected), "it keeps that system");
 }
 
 #[test]

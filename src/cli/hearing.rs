@@ -4,6 +4,7 @@ use crate::cli::EXIT_INTERRUPTED;
 use crate::cli::show::Notices;
 use crate::deploy::Control;
 use crate::fleet::RunId;
+use crate::fleet::words::rollout::STOP_GOES_BACK;
 use crate::record::{Runs, Word};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,10 +67,9 @@ impl RunHearing {
                         // What runs on hosts is safe without us: supervisors go back.
                         std::process::exit(i32::from(EXIT_INTERRUPTED));
                     }
-                    self.notices.say(
-                        "stopping; hosts that began to activate go back (press ctrl-c again to \
-                         leave at once)\n",
-                    );
+                    self.notices.say(&format!(
+                        "stopping; {STOP_GOES_BACK} (press ctrl-c again to leave at once)\n"
+                    ));
                     Control::Cancel
                 }
                 () = next(&mut terminate) => Control::Cancel,

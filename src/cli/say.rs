@@ -1,6 +1,7 @@
 //! `nixdash say`: says something to a run that goes on, as the keys of the dashboard do.
 
 use crate::cli::{CliError, EXIT_FAILED, EXIT_USAGE, complete};
+use crate::fleet::words::rollout::STOP_GOES_BACK;
 use crate::fleet::{
     RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat, back_to_before, in_a_list,
 };
@@ -62,7 +63,7 @@ enum SayWords {
     Yes,
     /// Does not confirm the plan
     No,
-    /// Stops the run; hosts that began to activate go back
+    /// Stops the run; hosts that began to activate go back unless their system is permanent already
     Cancel,
 }
 
@@ -304,7 +305,7 @@ impl Stand {
                 }
                 RunOrder::Pause | RunOrder::Resume | RunOrder::Retry { .. } => order.to_string(),
             }),
-            Word::Cancel => Some("the run stops; hosts that began to activate go back".to_owned()),
+            Word::Cancel => Some(format!("the run stops; {STOP_GOES_BACK}")),
             Word::Yes | Word::No | Word::Order(_) => None,
         }
     }

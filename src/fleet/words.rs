@@ -14,7 +14,7 @@ pub mod limits;
 pub mod nix_settings;
 pub mod on_host;
 pub mod page;
-mod rollout;
+pub mod rollout;
 pub mod runs;
 pub mod tiers;
 mod waits;

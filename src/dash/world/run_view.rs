@@ -291,7 +291,7 @@ impl RunView {
             RolloutNews::Again { host, .. } => self.host_mut(host).begin_again(),
             RolloutNews::Gate { .. }
             | RolloutNews::Order { refused: Some(_), .. }
-            | RolloutNews::Cancelled
+            | RolloutNews::Cancelled { .. }
             | RolloutNews::Decided { .. } => {}
         }
         self.news = Some((at, news));

@@ -280,7 +280,9 @@ impl Machine {
             self.note_unwatched();
         }
         if !self.cancelled {
-            out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Cancelled)));
+            let nothing_activates = !self.hosts.iter().any(|host| host.setup.goal.activates());
+            let news = RolloutNews::Cancelled { nothing_activates };
+            out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
         }
         self.cancelled = true;
         let why = Reason::new(Code::RunStopped, "the operator stopped the run");

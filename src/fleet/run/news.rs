@@ -70,8 +70,13 @@ pub enum RolloutNews {
         /// Why that is not done; none where it is.
         refused: Option<String>,
     },
-    /// Somebody stopped the run: hosts that have begun to activate go back, and the others end.
-    Cancelled,
+    /// Somebody stopped the run: hosts that have begun to activate go back unless their system is permanent
+    /// already, and the others end.
+    Cancelled {
+        /// Whether the run activates nothing, so that nothing goes back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        nothing_activates: bool,
+    },
     /// A host begins again in this run.
     Again {
         /// The host.

@@ -3,6 +3,10 @@
 use crate::fleet::{Goal, RolloutNews, WaveState, duration};
 use jiff::Timestamp;
 
+/// What becomes of the hosts of a run that is stopped.
+pub const STOP_GOES_BACK: &str =
+    "hosts that began to activate go back unless their system is permanent already";
+
 impl RolloutNews {
     /// Says what happened in one sentence.
     pub fn sentence(&self, now: Timestamp) -> String {
@@ -36,9 +40,11 @@ impl RolloutNews {
             Self::Order { order, refused: Some(why) } => {
                 format!("the operator said: {order}. That is not done: {why}")
             }
-            Self::Cancelled => {
-                "the operator stopped the run: hosts that began to activate go back, and no other host begins"
-                    .to_owned()
+            Self::Cancelled { nothing_activates: true } => {
+                "the operator stopped the run: no other host begins".to_owned()
+            }
+            Self::Cancelled { nothing_activates: false } => {
+                format!("the operator stopped the run: {STOP_GOES_BACK}, and no other host begins")
             }
             Self::Again { host, goal, attempt, reason } => match goal {
                 Goal::Rollback => format!("{host} goes back to its previous system: {reason}"),
@@ -102,6 +108,18 @@ mod tests {
             news.sentence(Timestamp::UNIX_EPOCH),
             "wave 1 of 3 is done and has to stay well for 1 min 00 s"
         );
+    }
+
+    #[test]
+    fn only_a_run_that_activates_something_has_hosts_that_go_back() {
+        let said = |nothing_activates| {
+            RolloutNews::Cancelled { nothing_activates }.sentence(Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(said(true), "the operator stopped the run: no other host begins");
+        assert!(said(false).contains("go back unless their system is permanent already"));
+        // As older runs have it on disk.
+        let old: RolloutNews = serde_json::from_str("{\"news\":\"cancelled\"}").unwrap();
+        assert_eq!(old, RolloutNews::Cancelled { nothing_activates: false });
     }
 
     #[test]

@@ -97,6 +97,8 @@ fn said_by_itself(text: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub(super) struct FailureLog {
     last_error: Option<String>,
+    /// The last error that is neither about a cache nor only says that something needed is not there.
+    own_error: Option<String>,
     /// The first message that names a cause, not only that something needed failed.
     cause: Option<String>,
     /// The first message by which a cache is given up that answers and does not give what it promised. Nix
@@ -139,6 +141,25 @@ const CAUSES: [&str; 10] = [
     "lacks a signature by a trusted key",
     "not signed by any of the keys",
     "No space left on device",
+];
+
+/// What stands in a message about a builder that failed.
+const OF_BUILDER: &str = "builder for '";
+
+/// What stands in an error that only says that something needed is not there (`src/libstore/build/` of Nix 2.3 to
+/// 2.36).
+const FOLLOWS: [&str; 11] = [
+    "some substitutes for ",
+    "some references of path '",
+    "no substituter that can build it",
+    "substitution is disabled",
+    "does not exist and cannot be created",
+    "dependencies of derivation '",
+    "dependency failed",
+    "dependencies failed",
+    "failed dependency",
+    "failed dependencies",
+    "cannot build missing derivation '",
 ];
 
 /// How many lines of a plain error are kept.
@@ -189,7 +210,9 @@ impl FailureLog {
         if level > 1 {
             return;
         }
-        if let Some((at, kind)) = refusal(lines) {
+        let is_of_builder = lines.iter().any(|line| line.contains(OF_BUILDER));
+        let refused = if is_of_builder { None } else { refusal(lines) };
+        if let Some((at, kind)) = refused {
             if self.refused.is_none() {
                 let text = format!("{}{}", plain(&lines[at]), hashes(&lines[at..]));
                 self.refused = Some((kind, self.with_cache(&text)));
@@ -202,12 +225,17 @@ impl FailureLog {
             }
         }
         if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
-            self.note_error(lines);
+            self.note_error(lines, refused.is_some());
         }
     }
 
+    /// Notes that the process is over and another one does what it left: what made that one give up is tried again.
+    pub(super) fn another_begins(&mut self) {
+        self.own_error = None;
+    }
+
     /// Takes an error: the last cause of a trace, and a reason where one is given.
-    fn note_error(&mut self, lines: &[String]) {
+    fn note_error(&mut self, lines: &[String], is_refusal: bool) {
         let said = |line: &&String| {
             line.trim().strip_prefix("error:").is_some_and(|rest| !rest.trim().is_empty())
         };
@@ -218,6 +246,7 @@ impl FailureLog {
         let traced = lines.iter().map(|line| line.trim());
         let traced = traced.filter_map(|line| line.strip_prefix("… ")).next_back();
         let mut text = std::iter::once(plain(error)).chain(reason).collect::<Vec<_>>().join(" ");
+        let is_own = !is_refusal && !is_silence(&text) && !follows(&text);
         self.is_traced =
             traced.is_some() || lines.iter().any(|line| line.trim().starts_with("at "));
         if let Some(traced) = traced {
@@ -229,6 +258,9 @@ impl FailureLog {
         let text = self.with_path(&text);
         if is_silence(&text) {
             self.unreachable.get_or_insert_with(|| text.clone());
+        }
+        if is_own {
+            self.own_error = Some(text.clone());
         }
         self.last_error = Some(text);
     }
@@ -270,15 +302,16 @@ impl FailureLog {
     }
 
     /// Returns why it failed: the first message that names a cause (with what the build itself
-    /// said), else the cache that did not give what it promised, else the cache that could not be reached, else
-    /// the last error.
+    /// said), else the last error that is not about a cache, since Nix goes on after that one; else the cache that
+    /// did not give what it promised, else the cache that could not be reached, else the last error.
     pub(super) fn report(&self, tree: &BuildTree) -> Option<FailureReport> {
-        let refused = self.refused.as_ref().filter(|_| self.cause.is_none());
-        let unreachable = self.unreachable.as_ref().filter(|_| self.cause.is_none());
+        let itself = self.cause.as_ref().or(self.own_error.as_ref());
+        let refused = self.refused.as_ref().filter(|_| itself.is_none());
+        let unreachable = self.unreachable.as_ref().filter(|_| itself.is_none());
         let of_cache = refused.map(|(kind, _)| *kind);
         let of_cache = of_cache.or(unreachable.map(|_| FailureKind::CacheDown));
         let at_cache = refused.map(|(_, text)| text).or(unreachable);
-        let told = self.cause.as_ref().or(at_cache).or(self.last_error.as_ref());
+        let told = itself.or(at_cache).or(self.last_error.as_ref());
         let cause = match told {
             Some(told) => told.trim_end_matches([';', ' ']).to_owned(),
             None => eval_error::cause(&self.plain.join("\n"))?,
@@ -327,6 +360,12 @@ impl FailureLog {
             FailureKind::Other
         }
     }
+}
+
+/// Returns whether an error only says that something needed is not there.
+fn follows(text: &str) -> bool {
+    let is_sum = text.starts_with("build of '") && text.ends_with(" failed");
+    is_sum || FOLLOWS.iter().any(|sign| text.contains(sign))
 }
 
 /// Returns the hashes that a message about a mismatch names in the lines below its first.
@@ -399,6 +438,70 @@ mod tests {
         }
         let source = error("unable to download 'https://x.org/a.tar.gz': HTTP error 404");
         assert_ne!(kind_of(&source).0, FailureKind::CacheLacksFile, "no cache");
+    }
+
+    #[test]
+    fn a_cache_that_is_given_up_does_not_hide_what_fails_later_by_itself() {
+        let message = |level: u32, text: &str| {
+            format!(r#"@nix {{"action":"msg","level":{level},"msg":"{text}"}}"#)
+        };
+        let lacks = "file 'nar/a.nar.xz' does not exist in binary cache 'http://one'";
+        let lacks = [
+            message(1, &format!("warning: {lacks}")),
+            message(0, &format!("error: {lacks}")),
+            message(0, "error: unable to download 'http://one/a.narinfo': Could not connect"),
+        ];
+        let later = [
+            "a 'aarch64-linux' with features {} is required to build '/nix/store/x-a.drv', but I am a 'x86_64-linux'",
+            "unable to fork: Cannot allocate memory",
+            "writing to file: Input/output error",
+            "build of '/nix/store/x-a.drv' on 'ssh://b' failed: no room",
+        ];
+        let sums = [
+            "1 dependencies of derivation '/nix/store/x-top.drv' failed to build",
+            "Cannot build '/nix/store/x-top.drv'.\\n       Reason: 1 dependency failed.",
+            "build of '/nix/store/x-a.drv', '/nix/store/x-top.drv' failed",
+            "some substitutes for the outputs of derivation '/nix/store/x-a.drv' failed (usually happens due to \
+             networking issues); try '--fallback' to build derivation from source ",
+            "path '/nix/store/x-a' is required, but there is no substituter that can build it",
+            "path '/nix/store/x-a' does not exist and cannot be created",
+            "some references of path '/nix/store/x-a' could not be realised",
+        ];
+        let is_of_cache =
+            |kind| matches!(kind, FailureKind::CacheLacksFile | FailureKind::CacheDown);
+        for lacks in &lacks {
+            for sum in sums.map(|sum| message(0, &format!("error: {sum}"))) {
+                let (kind, text) = kind_of(&format!("{lacks}\n{sum}"));
+                assert!(is_of_cache(kind), "{sum}: {kind:?} {text}");
+                for own in later {
+                    let error = message(0, &format!("error: {own}"));
+                    let (kind, text) = kind_of(&format!("{lacks}\n{error}\n{sum}"));
+                    assert!(!is_of_cache(kind) && text.starts_with(own), "{kind:?} {text}");
+                    // Another process tries again what that one could not.
+                    let log = format!("{error}\nfailed; asking Nix again\n{lacks}\n{sum}");
+                    assert!(is_of_cache(kind_of(&log).0), "{log}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_builder_printed_is_no_word_of_nix_about_a_cache() {
+        let quoted = "       > unable to download 'http://x/nar/a.nar.xz': HTTP error 404\\n       \
+                      > hash mismatch importing path '/nix/store/y-b'\\n       \
+                      > interrupted by the user\\n       > error: builder for '/nix/store/z-c.drv' failed";
+        for begins in [
+            "builder for '/nix/store/x-a.drv' failed with exit code 1;\\n       last 4 log lines:",
+            "Cannot build '/nix/store/x-a.drv'.\\n       Reason: builder failed with exit code 1.\\n       \
+             Last 4 log lines:",
+        ] {
+            let log = format!(
+                r#"@nix {{"action":"msg","level":0,"msg":"error: {begins}\n{quoted}\n       For full logs, run: nix log"}}"#
+            );
+            let (kind, text) = kind_of(&log);
+            assert_eq!(kind, FailureKind::Builder, "{text}");
+            assert!(text.contains("'/nix/store/x-a.drv'") && !text.contains('>'), "{text}");
+        }
     }
 
     #[test]

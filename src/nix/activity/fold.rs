@@ -388,8 +388,9 @@ impl ActivityLog {
         if level > 1 {
             return;
         }
-        let lines: Vec<String> =
-            text.lines().map(printable_line).filter(|line| !line.trim().is_empty()).collect();
+        let lines = text.lines().map(printable_line);
+        let lines = lines.filter(|line| !line.trim().is_empty() && !is_quoted(line));
+        let lines: Vec<String> = lines.collect();
         self.failure.note_message(level, &lines);
         if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
             self.note_ends(&lines);
@@ -459,6 +460,7 @@ impl ActivityLog {
     /// once more by that one.
     fn another_begins(&mut self) {
         self.end();
+        self.failure.another_begins();
         let Share { have, total } = self.ended_counts;
         if have == 0 || have < total {
             self.ended_expected_bytes = self.ended_expected_bytes.min(self.copies.bytes().0);
@@ -488,4 +490,10 @@ impl ActivityLog {
         self.tree.end(None);
         self.copies.end(None);
     }
+}
+
+/// Returns whether a line of a message is one of the builder's own output, which Nix repeats: what stands there is
+/// nothing that Nix says.
+fn is_quoted(line: &str) -> bool {
+    line.trim_start().starts_with('>')
 }

@@ -15,6 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `nix store diff-closures` does.
 const SIZE_SHOWN: u64 = 8 * 1024;
 
+/// How the names of files end that packages are only made of.
+const SOURCE_ENDINGS: [&str; 11] =
+    ["tar", "tgz", "tbz", "tbz2", "txz", "zip", "crate", "gem", "patch", "diff", "whl"];
+
 /// Which of two closures a path belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClosureSide {
@@ -181,7 +185,7 @@ pub fn compare_closures(
 /// Returns what is known of a change before the new system is built: `before` are the names of the old
 /// closure, `coming` those of all that the new one may be made of: what must be built or fetched for it, and what
 /// is there already of what that needs. Much of it is only needed for building, so only packages that the old
-/// system has are compared.
+/// system has are compared, and archives and patches are passed over: they have the names of packages.
 pub fn compare_partially<'a>(
     before: impl IntoIterator<Item = &'a str>,
     coming: impl IntoIterator<Item = &'a str>,
@@ -192,7 +196,8 @@ pub fn compare_partially<'a>(
         package.was_there = true;
         package.before.insert(version.to_owned());
     }
-    for (name, version) in coming.into_iter().map(name_and_version) {
+    let coming = coming.into_iter().filter(|name| !is_source(name));
+    for (name, version) in coming.map(name_and_version) {
         if let Some(package) = packages.get_mut(name) {
             package.will_be_there = true;
             package.after.insert(version.to_owned());
@@ -209,6 +214,16 @@ pub fn compare_partially<'a>(
         change.bytes = None;
     }
     SystemChanges { packages: in_order(found), partial: true, ..SystemChanges::default() }
+}
+
+/// Returns whether the name of a path is that of a file which a package is only made of: an archive or a patch.
+fn is_source(name: &str) -> bool {
+    let name = name.strip_suffix(".drv").unwrap_or(name);
+    // A compressed one has an ending more.
+    let (stem, last) = name.rsplit_once('.').unwrap_or((name, ""));
+    let before = stem.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let is_packed = ["tar", "patch", "diff"].contains(&before);
+    is_packed || SOURCE_ENDINGS.contains(&last)
 }
 
 /// Sorts changes by what happens, then by name.

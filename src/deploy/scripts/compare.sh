@@ -61,14 +61,15 @@ needed_to_build() {
 			parts = split(substr(text, 1, index(text, "]") - 1), words, "\"")
 			for (j = 2; j <= parts; j += 2) note(words[j])
 		}
-		# Prints where these outputs of a derivation go.
+		# Prints where these outputs of a derivation go. One whose hash is fixed is what somebody downloads to
+		# build from: an archive or a patch.
 		function outputs(drv, names, text, count, each, words, i) {
 			if ((getline text <drv) <= 0 || text !~ /^Derive\(/) { close(drv); return }
 			close(drv)
 			count = split(substr(text, 9, index(text, "],[") - 9), each, /\),\(/)
 			for (i = 1; i <= count; i++) {
 				split(each[i], words, "\"")
-				if (index(names, " " words[2] " ")) note(words[4])
+				if (words[8] == "" && index(names, " " words[2] " ")) note(words[4])
 			}
 		}
 		function note(path) { if (path != "" && !(path in seen)) { seen[path]; print path } }

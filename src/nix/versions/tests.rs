@@ -187,6 +187,25 @@ fn before_it_is_built_only_packages_that_are_there_are_compared() {
 }
 
 #[test]
+fn what_a_package_is_made_of_is_no_new_version_of_it() {
+    let old = ["linux-6.12.57", "tokio-1.48.0", "less-1", "bash-5.3"];
+    let coming = [
+        "linux-6.12.58.tar.xz",
+        "linux-6.12.58.tar.xz.drv",
+        "linux-6.12.58.tar",
+        "tokio-1.49.0.crate",
+        "less-2.tgz",
+        "less-2.zip.drv",
+        "less-2-fix.patch",
+        "bash-5.3.diff",
+        "bash-5.4.patch.gz",
+    ];
+    assert_eq!(compare_partially(old, coming).packages, []);
+    let found = compare_partially(old, ["linux-6.12.58.drv", "bash-5.3.tar.gz"]);
+    assert_eq!(found.packages[0].versions(), "6.12.57 → 6.12.58");
+}
+
+#[test]
 fn a_version_that_is_still_needed_does_not_go_when_another_comes() {
     let found = compare_partially(["python3-3.12.1"], ["python3-3.12.1", "python3-3.13.0"]);
     assert_eq!(found.packages[0].kind, ChangeKind::Changed);

@@ -108,7 +108,10 @@ fn what_is_there_of_a_system_that_is_not_built_is_found_with_its_closure_and_wit
     let derivation = |outputs: &[&str], inputs: &str, files: &str| {
         let output = |name: &&str| {
             let (output, path) = name.split_once('=').unwrap();
-            format!("(\"{output}\",\"{}\",\"\",\"\")", at(path))
+            // A fixed one has its hash behind another sign.
+            let (path, hash) = path.split_once('#').unwrap_or((path, ""));
+            let kind = if hash.is_empty() { "" } else { "r:sha256" };
+            format!("(\"{output}\",\"{}\",\"{kind}\",\"{hash}\")", at(path))
         };
         let outputs = outputs.iter().map(output).collect::<Vec<_>>().join(",");
         format!(
@@ -119,14 +122,18 @@ fn what_is_there_of_a_system_that_is_not_built_is_found_with_its_closure_and_wit
     let inputs = [
         needs("linux.drv", "\"modules\",\"out\""),
         needs("0-stdenv-linux.drv", "\"out\""),
+        needs("linux-6.12.58.tar.xz.drv", "\"out\""),
         needs("gone.drv", "\"out\""),
     ];
     let files = format!("\"{}\",\"{}\"", at("config.nix"), at("away.nix"));
     host.write("nix/store/top.drv", &derivation(&["out=top"], &inputs.join(","), &files));
     let linux = ["dev=linux-dev", "modules=linux-modules", "out=linux"];
     host.write("nix/store/linux.drv", &derivation(&linux, "", ""));
+    let archive = derivation(&["out=linux-6.12.58.tar.xz#0dig"], "", "");
+    host.write("nix/store/linux-6.12.58.tar.xz.drv", &archive);
     host.write("nix/store/0-stdenv-linux.drv", &derivation(&["out=stdenv"], "", ""));
-    for there in ["linux", "linux-dev", "linux-modules", "stdenv", "config.nix", "broken"] {
+    let built = ["linux", "linux-dev", "linux-modules", "stdenv", "broken"];
+    for there in built.into_iter().chain(["config.nix", "linux-6.12.58.tar.xz"]) {
         host.write(&format!("nix/store/{there}"), "");
     }
     // The made-up store prefixes the closure of a path with glibc; `broken` is not valid.

@@ -1,6 +1,8 @@
 //! What Nix says it would do: the standard error of `nix-store --realise --dry-run`.
 
+use super::versions::name_and_version;
 use crate::fleet::StorePath;
+use std::collections::HashSet;
 
 /// Most that is kept of each list: that of a large system down to its first compiler.
 const NAMED: u64 = 20_000;
@@ -30,23 +32,35 @@ pub struct DryRun {
 impl DryRun {
     /// Returns the names of what would be built, without `.drv`.
     pub fn build_names(&self) -> impl Iterator<Item = &str> {
-        let refused = self.refused.iter().map(StorePath::name);
+        let refused = self.one_of_each_build().into_iter().map(StorePath::name);
         self.build.iter().map(|drv| drv.name().trim_end_matches(".drv")).chain(refused)
     }
 
-    /// Counts paths that the host refuses as what is built, and not as what is fetched. What building them
-    /// needs is not known.
+    /// Returns one path of each build that brings what the host refuses, besides those that Nix names. Which
+    /// derivation makes a path is not known: paths of one package and version are taken for outputs of one, and a
+    /// path without a version for the only one.
+    fn one_of_each_build(&self) -> Vec<&StorePath> {
+        let named = self.build.iter().map(|drv| name_and_version(drv.name()));
+        let mut known: HashSet<(&str, &str)> = named.collect();
+        let refused = self.refused.iter().filter(|path| {
+            let package = name_and_version(path.name());
+            package.1.is_empty() || known.insert(package)
+        });
+        refused.collect()
+    }
+
+    /// Counts what brings the paths that the host refuses as built, and the paths not as fetched. What building
+    /// them needs is not known.
     pub fn refuse(&mut self, refused: Vec<StorePath>) {
         if refused.is_empty() {
             return;
         }
-        let count = refused.len() as u64;
         self.fetch.retain(|path| !refused.contains(path));
-        self.to_fetch = self.to_fetch.saturating_sub(count);
-        self.to_build += count;
+        self.to_fetch = self.to_fetch.saturating_sub(refused.len() as u64);
         // Nix says the sum only.
         (self.download_bytes, self.unpacked_bytes) = (None, None);
         self.refused = refused;
+        self.to_build += self.one_of_each_build().len() as u64;
     }
 }
 
@@ -181,6 +195,23 @@ mod tests {
         assert_eq!((found.to_build, found.to_fetch, found.download_bytes), (2, 1, None));
         assert_eq!(found.build_names().collect::<Vec<_>>(), ["top", "less-695"]);
         assert_eq!(found.fetch.len(), 1);
+    }
+
+    #[test]
+    fn outputs_of_one_derivation_that_are_refused_are_built_once() {
+        let path = |name: &str| format!("/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-{name}");
+        let fetched =
+            ["openssl-3.6.0", "openssl-3.6.0-dev", "top-1-doc", "etc-a", "etc-b"].map(path);
+        let text = format!(
+            "this derivation will be built:\n  {}\nthese 5 paths will be fetched:\n  {}\n",
+            path("top-1.drv"),
+            fetched.join("\n  ")
+        );
+        let mut found = parse(&text);
+        found.refuse(fetched.iter().map(|path| StorePath::parse(path).unwrap()).collect());
+        assert_eq!((found.to_build, found.to_fetch, found.refused.len()), (4, 0, 5));
+        let names = ["top-1", "openssl-3.6.0", "etc-a", "etc-b"];
+        assert_eq!(found.build_names().collect::<Vec<_>>(), names);
     }
 
     #[test]

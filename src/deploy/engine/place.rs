@@ -54,9 +54,11 @@ pub async fn place_of(
         return Ok(GivenPlace::Host);
     }
     let builder = fleet.build_on(host).filter(|builder| *builder != host.name);
-    if let Some(builder) = builder
-        && is_valid(runner, builder, system).await?
-    {
+    let asked_builder = match builder {
+        Some(builder) => is_valid(runner, builder, system).await,
+        None => Ok(false),
+    };
+    if let (Some(builder), Ok(true)) = (builder, &asked_builder) {
         look_for_system(runner, builder, system).await?;
         return Ok(GivenPlace::Builder);
     }
@@ -72,15 +74,16 @@ pub async fn place_of(
             look_for_system_in(runner, &host.name, tier, system).await?;
             Ok(GivenPlace::Tier(tier.name.clone()))
         }
-        None => Err(PlaceError::Nowhere {
-            system: system.clone(),
-            host: host.name.clone(),
-            asked: [Some(host.name.as_str()), builder]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" or "),
-        }),
+        None => {
+            // A builder that does not answer may have it.
+            asked_builder?;
+            let asked = [Some(host.name.as_str()), builder].into_iter().flatten();
+            Err(PlaceError::Nowhere {
+                system: system.clone(),
+                host: host.name.clone(),
+                asked: asked.collect::<Vec<_>>().join(" or "),
+            })
+        }
     }
 }
 
@@ -97,8 +100,8 @@ async fn look_for_system(
     Ok(())
 }
 
-/// Looks whether a path that a tier has is a system, where the tier lists its files; else the host looks when it
-/// has fetched it.
+/// Looks whether a path that a tier has is a system, where the tier lists its files and says so now; else the host
+/// looks when it has fetched it.
 async fn look_for_system_in(
     runner: &dyn ScriptRunner,
     host: &str,
@@ -106,8 +109,14 @@ async fn look_for_system_in(
     path: &StorePath,
 ) -> Result<(), PlaceError> {
     let script = Script::new(LISTING).arg(&tier.url).arg(path.hash());
-    let output = runner.run(host, &script).await?;
-    if lists_system(&output.stdout) == Some(false) {
+    let listing = match runner.run(host, &script).await {
+        Ok(output) => output.stdout,
+        Err(error) => {
+            tracing::debug!(%error, "what a tier lists");
+            return Ok(());
+        }
+    };
+    if lists_system(&listing) == Some(false) {
         return Err(PlaceError::NoSystem { path: path.clone(), on: format!("tier {}", tier.name) });
     }
     Ok(())
@@ -169,7 +178,7 @@ pub async fn place_again(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::{FakeRunner, Output};
+    use crate::remote::{FakeRunner, Output, Trouble};
 
     #[test]
     fn a_system_is_told_from_what_else_is_in_the_store_under_a_real_shell() {
@@ -239,6 +248,36 @@ mod tests {
                     assert!(error.to_string().contains("on tier cache is no system"), "{error}");
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tier_that_has_a_system_is_its_place_though_the_builder_is_off_and_no_listing_comes()
+    {
+        let text = "[fleet]\nbuilder = \"p620\"\n[hosts.p620]\n[hosts.samsung]\n\
+                    [[tiers]]\nname = \"cache\"\nkind = \"http\"\nurl = \"http://c\"\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let host = fleet.host("samsung").unwrap();
+        let path = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-less-695";
+        let path = StorePath::parse(path).unwrap();
+        for (status, place) in [("200", Some(GivenPlace::Tier("cache".to_owned()))), ("404", None)]
+        {
+            let runner = FakeRunner::new(move |asked, script| {
+                if asked == "p620" || script.body == LISTING {
+                    return Err(RemoteError::new(asked, Trouble::Unreachable, "No route to host"));
+                }
+                let stdout = if script.body == VERIFY {
+                    format!("\n--- narinfo\n\n--- status {status} \n")
+                } else {
+                    String::from_utf8(script.stdin.clone()).unwrap()
+                };
+                Ok(Output { stdout, ..Output::default() })
+            });
+            let found = place_of(&fleet, &runner, host, &path).await;
+            if let Err(error) = &found {
+                assert!(matches!(error, PlaceError::Remote(_)), "the builder may have it: {error}");
+            }
+            assert_eq!(found.ok(), place);
         }
     }
 

@@ -148,7 +148,7 @@ async fn system_warnings(fleet: &Fleet, trusted: Fleet) -> Vec<Warning> {
     for (builder, hosts) in foreign {
         let known = match &doubt {
             Some(doubt) => Err(doubt.clone()),
-            None => builds_for(&runner, builder).await,
+            None => builds_for(&runner, builder).await.map_err(|why| why.to_string()),
         };
         warnings.extend(hosts.iter().filter_map(|host| system_warning(builder, *host, &known)));
     }

@@ -4,7 +4,7 @@ use super::ahead::Beside;
 use super::edges::Edges;
 use super::evaluate::{self, Arrived, Batch, Evaluating, FlakeCommit, NoCommit, Packed};
 use super::journaling::RunJournal;
-use super::once::OnceEach;
+use super::once::{ByKey, OnceEach, SharedAnswer};
 use super::push_way::PushWay;
 use super::read_settings::ReadSettings;
 use super::resumed::Resumed;
@@ -12,6 +12,7 @@ use super::scripts::{TIDY, WORD};
 use super::step::Step;
 use super::stores::OnlyStores;
 use super::supervised::Supervised;
+use super::systems::UnknownSystems;
 use super::telling::Teller;
 use super::{Newest, PackageTimes};
 use crate::deploy::{HostSetup, Reason, RunEntry, Setup};
@@ -47,7 +48,7 @@ pub(super) struct RunContext {
     /// By which way hosts get their systems, where that is another one than planned, by host.
     pub(super) routes: std::sync::Mutex<HashMap<String, TakenRoute>>,
     /// For which systems builders build, by builder.
-    pub(super) builders: OnceEach<String, Vec<String>>,
+    pub(super) builders: ByKey<String, SharedAnswer<Vec<String>, UnknownSystems>>,
     /// How builders reach targets, by target.
     pub(super) pushes: OnceEach<String, Arc<PushWay>>,
     /// The stores that hosts take paths from where no cache is asked, by host.
@@ -226,7 +227,7 @@ impl RunContext {
             commits: OnceEach::default(),
             whole_locks: OnceEach::default(),
             routes: std::sync::Mutex::default(),
-            builders: OnceEach::default(),
+            builders: ByKey::default(),
             pushes: OnceEach::default(),
             batches: OnceEach::default(),
             stores: OnceEach::default(),

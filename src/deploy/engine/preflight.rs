@@ -45,7 +45,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     let (output, mut answering) = tokio::join!(asked, step.runner.answering(&step.host.name));
     let output = match output {
         Ok(output) => output,
-        Err(failure) if wake::target(step, &failure).await => {
+        Err(failure) if wake::after(step, &step.host.name, &failure).await => {
             answering = step.runner.answering(&step.host.name).await;
             step.run(&step.host.name, &script).await?
         }

@@ -3,6 +3,7 @@
 use super::scripts::{PUSH_TARGET, PUSH_WAY};
 use super::step::Step;
 use super::verify::trusts;
+use super::wake;
 use crate::deploy::words::NO_ANSWER;
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Address, Code, PublicKey, printable_line};
@@ -138,7 +139,8 @@ pub(super) async fn signing_key(
     host: &str,
     file: &str,
 ) -> Result<Result<PublicKey, String>, Failure> {
-    let output = step.run(host, &way_script(Some(file), &[], "", "").root()).await?;
+    let script = way_script(KeysToTell::File(file), &[], "", "").root();
+    let output = wake::run_awake(step, host, &script).await?;
     let found = TriedWay::read(&output.stdout);
     Ok(found.key.ok_or_else(|| {
         let trouble = found.key_trouble.unwrap_or("its Nix does not say which key that is");
@@ -160,9 +162,10 @@ async fn look(step: &Step, builder: &str) -> Result<PushWay, Failure> {
     let output = step.run(name, &Script::new(PUSH_TARGET)).await?;
     let target = PushTarget::read(&output.stdout);
     let sign_key = fleet.host(builder).and_then(|host| host.sign_key.clone());
-    let script = |known: &str| way_script(sign_key.as_deref(), addresses, &target.user, known);
+    let keys = sign_key.as_deref().map_or(KeysToTell::OfNix, KeysToTell::File);
+    let script = |known: &str| way_script(keys, addresses, &target.user, known);
     let about = |failure: Failure| step.about_builder(failure);
-    let own = step.run(builder, &script("").root()).await.map_err(about)?;
+    let own = wake::run_awake(step, builder, &script("").root()).await.map_err(about)?;
     let own = TriedWay::read(&own.stdout);
     if let Some(trouble) = own.key_trouble {
         let file = sign_key.as_deref().unwrap_or_default();
@@ -205,17 +208,41 @@ fn push_options(address: &Address) -> String {
     argv::ssh_options(address, None).unwrap_or_default()
 }
 
-/// Returns the script with which a builder tries the addresses of a target.
+/// Of which secret keys a host tells the public halves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeysToTell<'a> {
+    /// Of none.
+    None,
+    /// Of the one in this file.
+    File(&'a str),
+    /// Of those with which its Nix signs what it builds.
+    OfNix,
+}
+
+impl<'a> KeysToTell<'a> {
+    /// Returns what the script is told.
+    fn arguments(self) -> [&'a str; 2] {
+        match self {
+            Self::None => ["none", ""],
+            Self::File(file) => ["file", file],
+            Self::OfNix => ["nix", ""],
+        }
+    }
+}
+
+/// Returns the script with which a builder tells its keys and tries the addresses of a target.
 pub(super) fn way_script(
-    sign_key: Option<&str>,
+    keys: KeysToTell<'_>,
     addresses: &[Address],
     user: &str,
     known: &str,
 ) -> Script {
     let plain = Address { user: None, host: String::new(), port: None };
+    let [which, file] = keys.arguments();
     let script = Script::new(PUSH_WAY)
         .limit(WAY_LIMIT)
-        .arg(sign_key.unwrap_or_default())
+        .arg(which)
+        .arg(file)
         .arg(push_options(&plain))
         .arg(known)
         .arg(ALIAS);
@@ -300,6 +327,7 @@ fn names(keys: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::write_program;
 
     const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
 
@@ -329,6 +357,44 @@ mod tests {
         let judge = |text: &str| judge_signing("samsung", "p620", &signs, &Settings::parse(text));
         assert_eq!(judge(&trusting), Ok(Vec::new()));
         assert_eq!(judge("trusted-public-keys = \n").unwrap()[0].code, Code::PushUnsigned);
+    }
+
+    #[test]
+    fn only_the_keys_that_are_asked_for_are_told_under_a_real_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, of_nix) = (dir.path().join("own"), dir.path().join("of-nix"));
+        std::fs::write(&own, "own-1:secret").unwrap();
+        std::fs::write(&of_nix, "nix-1:secret").unwrap();
+        // The public half of a secret key is made of its name here.
+        let nix = format!(
+            "#!/bin/sh\ncase $* in\n*secret-key-files) echo '{}' ;;\n*) sed 's/secret/public/' ;;\nesac\n",
+            of_nix.display()
+        );
+        write_program(&dir.path().join("nix"), &nix);
+        write_program(
+            &dir.path().join("ssh"),
+            "#!/bin/sh\ncase $* in *samsung.lan*) ;; *) exit 1 ;; esac\n",
+        );
+        let path = std::env::var("PATH").unwrap_or_default();
+        let addresses = [Address { user: None, host: "samsung.lan".to_owned(), port: None }];
+        let said = |keys: KeysToTell<'_>, known: &str| {
+            let script = way_script(keys, &addresses, "me", known);
+            let output = std::process::Command::new("/bin/sh")
+                .args(["-c", &script.body, "push-way"])
+                .args(&script.args)
+                .env("PATH", format!("{}:{path}", dir.path().display()))
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let file = own.display().to_string();
+        assert_eq!(said(KeysToTell::None, ""), "reached\t0\n");
+        assert_eq!(said(KeysToTell::File(&file), ""), "key\town-1:public\nreached\t0\n");
+        assert_eq!(said(KeysToTell::OfNix, ""), "nix-key\tnix-1:public\nreached\t0\n");
+        assert_eq!(said(KeysToTell::File("/none"), ""), "no-key\t/none\nreached\t0\n");
+        for keys in [KeysToTell::File(&file), KeysToTell::OfNix] {
+            assert_eq!(said(keys, "a b c\n"), "reached\t0\n", "told before, by root");
+        }
     }
 
     #[test]

@@ -4,12 +4,15 @@
 //! The host that builds stays the same when a way fails: another cache that holds the whole system comes
 //! next, and then the builder copies it straight to the target.
 
+use super::lost::lost;
+use super::once::SharedTry;
 use super::preflight::takes_from;
 use super::push_way;
 use super::step::Step;
 use super::stores;
-use super::systems::builds_for;
+use super::systems::{UnknownSystems, builds_for};
 use super::verify;
+use super::wake;
 use crate::deploy::words::{no_public_key, without_question};
 use crate::deploy::{ChosenRoute, Failure, Preflight, Reason, Report};
 use crate::fleet::{Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier};
@@ -33,11 +36,20 @@ impl Step {
         routes.insert(self.host.name.clone(), TakenRoute { route, given_up });
     }
 
-    /// Asks once per run for which systems a host builds; one that did not answer is asked again.
-    async fn builds_for(&self, builder: &str) -> Result<Vec<String>, String> {
-        let cell = self.shared.builders.cell(builder);
+    /// Asks once per run for which systems a host builds. One that sleeps is woken and asked once more; one that
+    /// did not answer is asked again by whoever needs it later.
+    async fn builds_for(&self, builder: &str) -> Result<Vec<String>, UnknownSystems> {
+        let answer = self.shared.builders.cell(builder);
         let runner = self.shared.runner.as_ref();
-        cell.get_or_try_init(|| builds_for(runner, builder)).await.cloned()
+        let ask = |shared| answer.get(shared, || builds_for(runner, builder));
+        match ask(SharedTry::UnderWay).await {
+            Err(UnknownSystems::Remote(error))
+                if wake::after(self, builder, &lost(&error)).await =>
+            {
+                ask(SharedTry::Later).await
+            }
+            asked => asked,
+        }
     }
 }
 
@@ -146,7 +158,7 @@ async fn builder_now(step: &Step, host: &Host) -> Result<String, String> {
         return Err("it is the builder".to_owned());
     }
     let systems = step.builds_for(&builder).await.map_err(|why| {
-        format!("its builder {builder} does not answer ({})", without_question(&why))
+        format!("its builder {builder} does not answer ({})", without_question(&why.to_string()))
     })?;
     match host.system.as_ref().filter(|system| !systems.contains(system)) {
         Some(system) => {

@@ -4,11 +4,12 @@
 //! The stores are named for one command only and replace the host's substituters there. The host checks
 //! signatures as always: what nobody signed that it trusts is compiled. A builder with a key signs what it gives first.
 
-use super::push_way::{complete, signing_key, way_script};
+use super::push_way::{KeysToTell, complete, signing_key, way_script};
 use super::scripts::{PUSH_TARGET, SIGN_PATHS, SIGNATURES};
 use super::step::Step;
 use super::takes::Takes;
 use super::verify::trusts;
+use super::wake;
 use crate::deploy::words::{NO_ANSWER, without_question};
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Address, Code, Host, Outcome, StorePath, printable_line};
@@ -84,15 +85,20 @@ async fn look(step: &Step) -> Result<OnlyStores, Failure> {
         Ok(address) => address,
         Err(why) => return alone(why),
     };
-    let (key, takes_what, why) = match (&takes, signer(step, builder, &settings).await) {
-        (Takes::All, _) => (None, format!("what {there} has over ssh"), String::new()),
-        (Takes::Signed(_), Ok(key)) => {
-            (Some(key), format!("what {there} has over ssh and signs first"), String::new())
-        }
-        (Takes::Signed(_), Err(why)) => {
-            let takes = format!("from {there} over ssh what a key signed that {name} trusts");
-            (None, takes, format!("; {there} signs nothing itself: {why}"))
-        }
+    let (key, takes_what, why) = match &takes {
+        Takes::All => (None, format!("what {there} has over ssh"), String::new()),
+        Takes::Signed(_) => match signer(step, builder, &settings).await {
+            Ok(key) => {
+                (Some(key), format!("what {there} has over ssh and signs first"), String::new())
+            }
+            Err(why) => {
+                let takes = format!(
+                    "from {there} over ssh what a key signed that {name} trusts (the plan compares only the names of \
+                     keys)"
+                );
+                (None, takes, format!("; {there} signs nothing itself: {why}"))
+            }
+        },
     };
     let text = format!("no cache is asked: {name} takes {takes_what}, and compiles the rest{why}");
     Ok(OnlyStores {
@@ -107,7 +113,7 @@ async fn look(step: &Step) -> Result<OnlyStores, Failure> {
 /// Returns the address by which a host logs in to its builder; the error says why it cannot.
 async fn reached(step: &Step, builder: &Host) -> Result<Result<Address, String>, Failure> {
     let (name, there) = (&step.host.name, &builder.name);
-    let user = match step.run(there, &Script::new(PUSH_TARGET)).await {
+    let user = match wake::run_awake(step, there, &Script::new(PUSH_TARGET)).await {
         Ok(output) => {
             output.stdout.lines().find_map(|line| line.strip_prefix("user\t")).map(printable_line)
         }
@@ -117,7 +123,7 @@ async fn reached(step: &Step, builder: &Host) -> Result<Result<Address, String>,
         }
     };
     let user = user.unwrap_or_else(|| "root".to_owned());
-    let script = way_script(None, &builder.addresses, &user, "").root();
+    let script = way_script(KeysToTell::None, &builder.addresses, &user, "").root();
     let output = step.run(name, &script).await?;
     let said = |word: &str| {
         output.stdout.lines().find_map(|line| line.strip_prefix(word).map(str::to_owned))
@@ -145,7 +151,7 @@ async fn signer(step: &Step, builder: &Host, settings: &Settings) -> Result<Stri
 }
 
 /// Returns those of the paths that Nix would take from the store, and that the host refuses: no key that it trusts
-/// signed them, and none will.
+/// signed them, and none will. None where the store cannot be asked.
 pub(super) async fn refused(step: &Step, paths: &[StorePath]) -> Result<Vec<StorePath>, Failure> {
     let stores = prepare(step).await?;
     let Some((lender, None)) = &stores.lender else { return Ok(Vec::new()) };
@@ -153,15 +159,23 @@ pub(super) async fn refused(step: &Step, paths: &[StorePath]) -> Result<Vec<Stor
         return Ok(Vec::new());
     }
     let script = Script::new(SIGNATURES).stdin(lines(paths)).limit(SIGNATURES_LIMIT);
-    let output = step.run(lender, &script).await?;
-    if !output.is_ok() {
-        let complaint = output.complaint();
-        step.log(&format!("who signed what {lender} has is not known: {complaint}")).await;
+    let (said, why) = match step.run(lender, &script).await {
+        Ok(output) if output.is_ok() => (output.stdout, None),
+        Ok(output) => {
+            let complaint = output.complaint();
+            (output.stdout, Some(complaint))
+        }
+        // It is not the target that is away, and the target may compile everything.
+        Err(failure) => (String::new(), Some(failure.reason.text)),
+    };
+    if let Some(why) = why {
+        step.log(&format!("who signed what {lender} has is not known: {why}")).await;
     }
-    Ok(stores.takes.refused(&output.stdout))
+    Ok(stores.takes.refused(&said))
 }
 
-/// Lets the host that has the store sign the paths that come from it.
+/// Lets the host that has the store sign the paths that come from it. Where it cannot, the target compiles what
+/// nobody signed that it trusts.
 pub(super) async fn sign(step: &Step, paths: &[StorePath]) -> Result<(), Failure> {
     let stores = prepare(step).await?;
     let Some((lender, Some(key))) = &stores.lender else { return Ok(()) };
@@ -170,16 +184,18 @@ pub(super) async fn sign(step: &Step, paths: &[StorePath]) -> Result<(), Failure
     }
     step.log(&format!("{lender} signs the {} paths that come from there", paths.len())).await;
     let script = Script::new(SIGN_PATHS).root().limit(COPY_LIMIT).arg(key).stdin(lines(paths));
-    let output = step.run(lender, &script).await?;
-    if output.is_ok() {
-        return Ok(());
-    }
-    let text = format!(
-        "{}: what {lender} has could not be signed with {key} there: {}",
-        step.host.name,
-        output.complaint()
-    );
-    Err(Failure::failed(Code::SetupFailed, text))
+    let why = match step.run(lender, &script).await {
+        Ok(output) if output.is_ok() => return Ok(()),
+        Ok(output) => output.complaint(),
+        Err(failure) => failure.reason.text,
+    };
+    let host = &step.host.name;
+    step.log(&format!(
+        "what {lender} has could not be signed with {key} there, so {host} compiles what no key signed that it \
+         trusts: {why}"
+    ))
+    .await;
+    Ok(())
 }
 
 /// Returns paths as a script reads them.

@@ -2,8 +2,8 @@
 
 use super::step::Step;
 use crate::deploy::{Failure, GivenPlace};
-use crate::fleet::{Host, Outcome, Progress, duration};
-use crate::remote::{Presence, wait_until_started, wake};
+use crate::fleet::{Host, Outcome, Phase, Progress, Strategy, duration};
+use crate::remote::{Output, Presence, Script, wait_until_started, wake};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +12,18 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// Wakes the host that builds, once in a run, where this host needs it and it does not answer.
 pub(super) async fn builder(step: &Step) {
-    let builder = step.host.build_on();
+    let fleet = &step.shared.fleet;
+    // Preflight chooses anew who builds, whatever an earlier attempt chose.
+    let chooses = step.phase == Phase::Preflight && step.host.asked == Strategy::Auto;
+    let config = fleet.host(&step.host.name).filter(|_| chooses);
+    let chosen = config.and_then(|host| fleet.builder_of(host));
+    let builder = chosen.unwrap_or_else(|| step.host.build_on());
     let place = step.host.given.as_ref().map(|given| &given.place);
     let is_needed = !matches!(place, Some(GivenPlace::Kept | GivenPlace::Host));
     if builder == step.host.name || !is_needed {
         return;
     }
-    let Some(host) = step.shared.fleet.host(builder).filter(|host| host.wake.is_some()) else {
+    let Some(host) = fleet.host(builder).filter(|host| host.wake.is_some()) else {
         return;
     };
     let runner = &step.runner;
@@ -27,9 +32,18 @@ pub(super) async fn builder(step: &Step) {
     }
 }
 
-/// Wakes the host of a step whose preflight failed with this; returns whether it is worth another try.
-pub(super) async fn target(step: &Step, failure: &Failure) -> bool {
-    let host = step.shared.fleet.host(&step.host.name).filter(|host| host.wake.is_some());
+/// Runs a script on a host that is needed beside the target, and once more where the host had to be woken.
+pub(super) async fn run_awake(step: &Step, host: &str, script: &Script) -> Result<Output, Failure> {
+    match step.run(host, script).await {
+        Err(failure) if after(step, host, &failure).await => step.run(host, script).await,
+        ended => ended,
+    }
+}
+
+/// Wakes a host that could not be asked, with this failure, or waits until it is awake where another one wakes it
+/// already; returns whether it is worth another try.
+pub(super) async fn after(step: &Step, host: &str, failure: &Failure) -> bool {
+    let host = step.shared.fleet.host(host).filter(|host| host.wake.is_some());
     match (failure.outcome, host) {
         (Outcome::Offline, Some(host)) => rouse(step, host).await,
         (_, Some(_) | None) => false,

@@ -2,8 +2,9 @@
 # Tries on the host that builds whether it can log in to a target. Prints lines of a word, a tab and a
 # value; the first address that lets us in ends the search.
 #
-# $1 a file with a secret key to sign with, or nothing; $2 options for ssh, in words that no space is in; $3
-# lines of known hosts to take instead of those that this host has, or nothing, and $4 the name of the target in
+# $1 of which secret keys the public halves are told: `file` of the one in the file $2, `nix` of those with which
+# the Nix of this host signs what it builds, `none` of none. $3 options for ssh, in words that no space is in; $4
+# lines of known hosts to take instead of those that this host has, or nothing, and $5 the name of the target in
 # them; then a user, a host and a port for each address.
 
 say() { printf '%s\t%s\n' "$1" "$2"; }
@@ -31,17 +32,18 @@ look_at_the_keys_of_nix() {
 
 main() {
 	# A key that only root can read is not looked at in a session.
-	if [ -z "$3" ]; then
-		if [ -n "$1" ]; then look_at_the_key "$1"; else look_at_the_keys_of_nix; fi
-	fi
-	options=$2
-	if [ -n "$3" ]; then
+	case $4,$1 in
+	,file) look_at_the_key "$2" ;;
+	,nix) look_at_the_keys_of_nix ;;
+	esac
+	options=$3
+	if [ -n "$4" ]; then
 		known=$(mktemp) || exit 1
 		trap 'rm -f "$known"' EXIT
-		printf '%s' "$3" >"$known"
-		options="$2 -o UserKnownHostsFile=$known -o GlobalKnownHostsFile=/dev/null -o HostKeyAlias=$4"
+		printf '%s' "$4" >"$known"
+		options="$3 -o UserKnownHostsFile=$known -o GlobalKnownHostsFile=/dev/null -o HostKeyAlias=$5"
 	fi
-	shift 4
+	shift 5
 	number=0
 	while [ "$#" -ge 3 ]; do
 		# shellcheck disable=SC2086 # one word per option

@@ -493,6 +493,114 @@ async fn without_caches_what_the_builder_does_not_sign_is_compiled_and_what_it_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_builder_that_goes_away_is_no_failure_of_a_host_that_builds_for_itself() {
+    let request = requested(
+        &["samsung"],
+        RunOptions { strategy: Some(Strategy::Direct), skip_caches: true, ..RunOptions::default() },
+    );
+    let path = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-less-695";
+    let no_key = FLEET.replace("sign_key = \"/etc/nix/secret-key\"\n", "");
+    for (fleet, lost, said) in [
+        (FLEET, "sign-paths", "p620 has could not be signed with /etc/nix/secret-key there"),
+        (no_key.as_str(), "signatures", "who signed what p620 has is not known: "),
+    ] {
+        for is_gone in [true, false] {
+            let answers = move |host: &str, name: &str, _: &Script| match (host, name) {
+                ("samsung", "compare") => {
+                    let stderr = format!(
+                        "this derivation will be built:\n  {NEW}.drv\nthis path will be fetched (0.00 MiB \
+                         download, 1.00 MiB unpacked):\n  {path}\n"
+                    );
+                    Some(Ok(Output { stderr, ..Output::default() }))
+                }
+                ("p620", name) if name == lost && is_gone => {
+                    Some(Err(RemoteError::new("p620", Trouble::Unreachable, "No route to host")))
+                }
+                ("p620", name) if name == lost => {
+                    Some(Ok(Output { code: 1, stderr: "error: no".into(), ..Output::default() }))
+                }
+                _ => None,
+            };
+            let flake = "github:me/x";
+            let story = deploy_requested(&request, (flake, fleet), None, Box::new(answers)).await;
+            assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+            assert!(story.log().contains(said), "{}", story.log());
+            assert!(story.job("samsung", "build").is_some(), "{}", story.log());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_told_only_where_somebody_needs_them() {
+    let request = requested(
+        &["samsung"],
+        RunOptions { strategy: Some(Strategy::Direct), skip_caches: true, ..RunOptions::default() },
+    );
+    for (is_checked, asked) in [(true, 1), (false, 0)] {
+        let answers = move |_: &str, name: &str, _: &Script| match name {
+            "push-target" if !is_checked => prints("user\tme\nsetting\trequire-sigs = false\n"),
+            _ => None,
+        };
+        let flake = "github:me/x";
+        let story = deploy_requested(&request, (flake, FLEET), None, Box::new(answers)).await;
+        assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+        let told = story.scripts("p620", "push-way");
+        assert_eq!(told.len(), asked, "{}", story.log());
+        assert!(told.iter().all(|script| script.args[..2] == ["file", "/etc/nix/secret-key"]));
+        let tried = story.scripts("samsung", "push-way");
+        assert_eq!((tried.len(), &tried[0].args[..2]), (1, &["none".into(), String::new()][..]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_builder_that_sleeps_is_waited_for_and_builds() {
+    let wakes = "[hosts.p620]\nmac = \"0a:1b:2c:3d:4e:5f\"\nwake_via = \"razer\"\n";
+    let fleet =
+        FLEET.replace("[hosts.p620]\n", wakes) + "[hosts.razer]\naddresses = [\"razer.lan\"]\n";
+    for (goal, strategy) in [
+        (Goal::Build, Strategy::Auto),
+        (Goal::Switch, Strategy::Auto),
+        (Goal::Switch, Strategy::Push),
+        (Goal::Switch, Strategy::Direct),
+    ] {
+        let is_direct = strategy == Strategy::Direct;
+        let options = RunOptions {
+            strategy: Some(strategy),
+            skip_caches: is_direct,
+            ..RunOptions::default()
+        };
+        let request = Request { goal, ..requested(&["samsung"], options) };
+        // It answers some time after the packet.
+        let looks = Mutex::new(None);
+        let sleeps = move |host: &str, name: &str, _: &Script| {
+            let mut looks = looks.lock().unwrap();
+            match (host, name) {
+                ("razer", "unknown") => *looks = Some(0),
+                ("p620", "presence") => *looks = looks.map(|count: u32| count + 1),
+                _ => {}
+            }
+            let error = || RemoteError::new("p620", Trouble::Unreachable, "No route to host");
+            if host == "p620" && looks.is_none_or(|count| count < 4) {
+                return Some(Err(error()));
+            }
+            drop(looks);
+            cache_is_down(name)
+        };
+        let flake = "github:me/x";
+        let story = deploy_requested(&request, (flake, &fleet), None, Box::new(sleeps)).await;
+        let ends = if goal == Goal::Build { Outcome::Built } else { Outcome::Switched };
+        assert_eq!(story.result.outcome, ends, "{strategy:?}: {:?}", story.result.error);
+        let builds_on = if is_direct { "samsung" } else { "p620" };
+        assert!(story.job(builds_on, "build").is_some(), "{strategy:?}: {}", story.log());
+        assert_eq!(story.scripts("razer", "unknown").len(), 1, "one packet: {}", story.log());
+        if goal != Goal::Build {
+            let notes = story.plan().notes.join("\n");
+            assert_eq!(notes.contains("what p620 has over ssh"), is_direct, "{notes}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn auto_takes_no_copy_that_the_host_would_refuse() {
     let fleet = FLEET.replace("sign_key = \"/etc/nix/secret-key\"\n", "");
     for (keys, pushes) in

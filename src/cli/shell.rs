@@ -31,7 +31,7 @@ pub(super) struct ShellArgs {
 pub(super) async fn run(fleet: Fleet, args: &ShellArgs) -> Result<ExitCode, CliError> {
     let host = one_host(&fleet, &args.host)?;
     let remote = Remote::new(Arc::new(fleet));
-    let code = open_here(&remote, &host, &args.command).await;
+    let code = Box::pin(open_here(&remote, &host, &args.command)).await;
     remote.close().await;
     code
 }

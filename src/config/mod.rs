@@ -392,8 +392,8 @@ mod tests {
             access_key = { command = [\"sh\", \"x\"] }\nsecret_key = { env = \"X\" }\n\
             [rollout]\ngates = [{ name = \"web\", url = \"https://host/up?key=hunter2\" }]\n";
         let words = fleet(text).unwrap().named_words().join("\n");
-        assert!(words.contains("gate web, asked from here: https://host/up\n"), "{words}");
-        assert!(words.contains("sent to s3://b?endpoint=https://x: "), "{words}");
+        assert!(words.contains("gate web, asked from here: https://host/up?key=…\n"), "{words}");
+        assert!(words.contains("sent to s3://b?endpoint=https://x&secret="), "{words}");
         assert!(!words.contains("hunter2"), "{words}");
     }
 

@@ -69,22 +69,18 @@ pub async fn place_of(
         let status = output.stdout.rsplit_once("\n--- status ")?.1;
         status.starts_with("200").then_some(tier)
     });
-    match join_all(asked).await.into_iter().flatten().next() {
-        Some(tier) => {
-            look_for_system_in(runner, &host.name, tier, system).await?;
-            Ok(GivenPlace::Tier(tier.name.clone()))
-        }
-        None => {
-            // A builder that does not answer may have it.
-            asked_builder?;
-            let asked = [Some(host.name.as_str()), builder].into_iter().flatten();
-            Err(PlaceError::Nowhere {
-                system: system.clone(),
-                host: host.name.clone(),
-                asked: asked.collect::<Vec<_>>().join(" or "),
-            })
-        }
+    if let Some(tier) = join_all(asked).await.into_iter().flatten().next() {
+        look_for_system_in(runner, &host.name, tier, system).await?;
+        return Ok(GivenPlace::Tier(tier.name.clone()));
     }
+    // A builder that does not answer may have it.
+    asked_builder?;
+    let asked = [Some(host.name.as_str()), builder].into_iter().flatten();
+    Err(PlaceError::Nowhere {
+        system: system.clone(),
+        host: host.name.clone(),
+        asked: asked.collect::<Vec<_>>().join(" or "),
+    })
 }
 
 /// Looks whether a path that a host has is a system: anything else would be verified and fetched in vain.

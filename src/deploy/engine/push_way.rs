@@ -380,7 +380,7 @@ mod tests {
         let said = |keys: KeysToTell<'_>, known: &str| {
             let script = way_script(keys, &addresses, "me", known);
             let output = std::process::Command::new("/bin/sh")
-                .args(["-c", &script.body, "push-way"])
+                .args(["-c", script.body, "push-way"])
                 .args(&script.args)
                 .env("PATH", format!("{}:{path}", dir.path().display()))
                 .output()

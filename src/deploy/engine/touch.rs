@@ -87,7 +87,7 @@ mod tests {
         let (settle, after) = (Duration::from_secs(3), Some(Duration::from_secs(10)));
         let text = sentence(Goal::Switch, settle, after).unwrap();
         assert!(text.contains("must be touched 4 times"), "{text}");
-        assert!(text.contains("back from its restart, and 10.0 s later"), "{text}");
+        assert!(text.contains("back from its restart, and 10 s later"), "{text}");
         let text = sentence(Goal::Boot, settle, after).unwrap();
         assert!(text.contains("must be touched 2 times"), "{text}");
         assert!(!text.contains("goes back"), "its system is permanent: {text}");

@@ -51,13 +51,15 @@ impl SudoPasswords {
         self.0.iter().any(|(hosts, _)| hosts.iter().any(|one| one == host))
     }
 
-    /// Keeps a password for hosts, instead of what was kept for them.
+    /// Keeps a password for hosts, instead of what was kept for them; an empty one is none.
     pub(super) fn keep(&mut self, hosts: Vec<String>, password: Secret) {
         for (known, _) in &mut self.0 {
             known.retain(|host| !hosts.contains(host));
         }
         self.0.retain(|(known, _)| !known.is_empty());
-        self.0.push((hosts, password));
+        if !password.is_empty() {
+            self.0.push((hosts, password));
+        }
     }
 
     /// Returns the passwords as a run that the dashboard starts reads them, a line of hosts and a
@@ -95,12 +97,18 @@ pub(super) fn passwords(
         let mut terminal = match Terminal::open() {
             Ok(terminal) => terminal,
             Err(_) if is_needed => return Err(CliError::NoTerminalForPassword(list)),
-            Err(_) => continue,
+            Err(_) => {
+                eprintln!(
+                    "nixdash: there is no terminal to ask for the sudo password on {list}, so nobody can ask \
+                     whether a budget has a place there"
+                );
+                continue;
+            }
         };
         let about = if is_needed {
             ""
         } else {
-            "which is only asked about places in budgets; enter leaves it out; "
+            "only asked about places in budgets: enter leaves it out, and there may be none; "
         };
         let question =
             format!("sudo password for {list} ({about}not shown, kept in memory only): ");
@@ -249,6 +257,9 @@ mod tests {
         kept.keep(names("razer samsung"), Secret::new("p ä\tb"));
         kept.keep(names("p510"), Secret::new("wrong"));
         kept.keep(names("p510"), Secret::new("right"));
+        kept.keep(names("heron"), Secret::new("typed once"));
+        kept.keep(names("heron"), Secret::default());
+        assert!(!kept.are_for("heron"), "it was left out");
         let read = read_sent(&kept.sent().unwrap());
         assert_eq!(read.0, kept.0);
         assert!(read.are_for("samsung") && !read.are_for("heron"));

@@ -4,7 +4,7 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
 use crate::dash::world::Starting;
-use crate::fleet::{Goal, RootHosts, RunId, Secret};
+use crate::fleet::{Goal, RootHosts, RunId, Secret, SudoQuestion};
 use jiff::Timestamp;
 
 /// Asks what to start on hosts.
@@ -52,8 +52,8 @@ pub(in crate::dash) fn retry(model: &mut Model, now: Timestamp) -> Vec<Effect> {
 /// Goes on with a run that was left, or asks first for a password that sudo wants on one of its hosts.
 pub(in crate::dash) fn reattach(model: &mut Model, run: &RunId, now: Timestamp) -> Vec<Effect> {
     let Some(view) = model.world.run_by_id(run) else { return Vec::new() };
-    let open = view.hosts.iter().filter(|host| host.result.is_none());
-    let hosts = open.map(|host| host.host.clone()).collect();
+    // Those too that are done: they may be taken back, or tried again.
+    let hosts = view.hosts.iter().map(|host| host.host.clone()).collect();
     // What is done to them is known where its plan was made.
     let goal = view.plan.as_ref().map_or(Goal::Switch, |plan| plan.goal);
     start_or_ask(model, StartForm::new(hosts, goal, StartFrom::Left(run.clone())), now)
@@ -66,8 +66,8 @@ pub(in crate::dash) fn start_or_ask(
     now: Timestamp,
 ) -> Vec<Effect> {
     match next_question(model, &form) {
-        Some(hosts) => {
-            let asked = PasswordForm { form, hosts, typed: Secret::default() };
+        Some(SudoQuestion { hosts, is_needed }) => {
+            let asked = PasswordForm { form, hosts, is_needed, typed: Secret::default() };
             model.open(Overlay::Password(Box::new(asked)));
             Vec::new()
         }
@@ -77,7 +77,7 @@ pub(in crate::dash) fn start_or_ask(
 
 /// Returns the hosts whose password is asked for next before a run starts; none when every password
 /// that is to be typed was typed since the dashboard was opened.
-fn next_question(model: &Model, form: &StartForm) -> Option<Vec<String>> {
+fn next_question(model: &Model, form: &StartForm) -> Option<SudoQuestion> {
     let fleet = &model.world.fleet;
     let chosen = form.hosts.iter().filter_map(|name| fleet.host(name));
     let builders = chosen.filter_map(|host| fleet.build_on(host)).map(str::to_owned);
@@ -88,11 +88,12 @@ fn next_question(model: &Model, form: &StartForm) -> Option<Vec<String>> {
         asked: if changes { fleet.asked_for_budgets(&form.hosts) } else { Vec::new() },
     };
     let questions = fleet.sudo_questions(&root, false).into_iter();
-    let mut open = questions.filter(|question| question.is_needed).map(|question| {
+    let mut open = questions.map(|question| {
         let hosts = question.hosts.into_iter();
-        hosts.filter(|host| !model.passwords_given.contains(host)).collect::<Vec<_>>()
+        let hosts = hosts.filter(|host| !model.passwords_given.contains(host)).collect();
+        SudoQuestion { hosts, ..question }
     });
-    open.find(|hosts| !hosts.is_empty())
+    open.find(|question| !question.hosts.is_empty())
 }
 
 /// Notes that a run was asked for, shows where it will appear, and asks for it.

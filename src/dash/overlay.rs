@@ -75,6 +75,8 @@ pub struct PasswordForm {
     pub form: StartForm,
     /// The hosts that it is for.
     pub hosts: Vec<String>,
+    /// Whether nothing can be started without it.
+    pub is_needed: bool,
     /// What was typed.
     pub typed: Secret,
 }

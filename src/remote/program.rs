@@ -12,6 +12,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
+/// What is said of a program that was stopped until its time was over.
+const AT_TERMINAL: &str =
+    "it stood still, since it asked at the terminal, which it does not have\n";
+
 /// How long the output of a program is waited for that has ended: a child that it left behind may hold
 /// the pipe open. What the program itself printed stands in the pipe already.
 const OUTPUT_MOMENT: Duration = Duration::from_millis(200);
@@ -157,6 +161,7 @@ impl Program {
             }
         };
         let (mut printed, mut said) = (KeptOutput::new(self.keep), KeptOutput::new(self.keep));
+        let asked_at_terminal;
         let ended = {
             let pipes = async {
                 tokio::join!(write, read(stdout, &mut printed), read(stderr, &mut said));
@@ -174,6 +179,7 @@ impl Program {
                 }
             };
             let ended = tokio::time::timeout(self.limit, work).await;
+            asked_at_terminal = group.is_some() && ended.is_err() && is_stopped(&child);
             match group {
                 Some(group) if ended.is_ok() => group.leave().await,
                 Some(group) => end_group(group, &mut child, pipes.as_mut()).await,
@@ -192,11 +198,20 @@ impl Program {
             Ok(Err(source)) => Err(ProgramError::Start { program, source }),
             Err(_) => {
                 let stdout = String::from_utf8_lossy(&printed).into_owned();
+                let stderr = if asked_at_terminal { stderr + AT_TERMINAL } else { stderr };
                 let said = Box::new(Output { code: -1, stdout, stderr });
                 Err(ProgramError::Slow { program, limit, said })
             }
         }
     }
+}
+
+/// Returns whether the kernel stopped a program: in a group of its own it may not ask at the terminal.
+fn is_stopped(child: &Child) -> bool {
+    let stat = child.id().and_then(|id| std::fs::read_to_string(format!("/proc/{id}/stat")).ok());
+    // The name before it may have anything in it.
+    let state = stat.as_deref().and_then(|stat| stat.rsplit_once(") ")).map(|(_, state)| state);
+    state.is_some_and(|state| state.starts_with('T'))
 }
 
 /// Ends the process group of a program that took too long. What it prints while it ends is read too.
@@ -250,6 +265,16 @@ mod tests {
             unreachable!("it sleeps for longer")
         };
         assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("half\n", "why\n"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_stood_still_says_that_it_may_not_ask_at_the_terminal() {
+        // As the kernel does with one that reads the terminal from the background.
+        let still = shell("kill -STOP $$; echo on").own_group().limit(Duration::from_secs(1));
+        let Err(ProgramError::Slow { said, .. }) = still.run().await else {
+            unreachable!("it stands still")
+        };
+        assert!(said.stderr.contains("asked at the terminal"), "{}", said.stderr);
     }
 
     /// Returns a program in a group of its own that notes the process of a child, then what stands in `then`.

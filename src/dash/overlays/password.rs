@@ -29,9 +29,15 @@ use ratatui::text::Line;
 /// Draws the question for a password.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &PasswordForm) {
     let popup = Popup::new(area, 66);
+    let about = if form.is_needed {
+        ""
+    } else {
+        " It is only asked whether a budget has a place; enter leaves it out, and where nobody can ask it, there \
+         may be none."
+    };
     let text = format!(
         "The password that sudo asks for on {}. It is kept in memory until the dashboard ends, and is \
-         sent over ssh only.",
+         sent over ssh only.{about}",
         some_of(&form.hosts)
     );
     let mut lines: Vec<Line<'static>> =
@@ -45,12 +51,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Pa
 /// Takes a typed password, asks for the next one or starts the run.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     let Some(Overlay::Password(asked)) = model.overlays.pop() else { return Vec::new() };
-    let PasswordForm { form, hosts, typed } = *asked;
+    let PasswordForm { form, hosts, is_needed, typed } = *asked;
     match command {
-        Command::Accept if typed.is_empty() => {
+        Command::Accept if typed.is_empty() && is_needed => {
             let cancel = model.keymap.press("cancel-typing");
             model.say(format!("no password was typed; {cancel} cancels"), true, now);
-            model.open(Overlay::Password(Box::new(PasswordForm { form, hosts, typed })));
+            model.open(Overlay::Password(Box::new(PasswordForm { form, hosts, is_needed, typed })));
             Vec::new()
         }
         Command::Accept => {

@@ -5,8 +5,8 @@ use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Overlay, update};
 use crate::fleet::{
-    Code, Finding, HostKey, HostKeyState, HostResult, KnownKeyOf, Outcome, RunId, RunWhat, Subject,
-    SudoPassword,
+    Budget, Code, Finding, HostKey, HostKeyState, HostResult, KnownKeyOf, Outcome, RunId, RunWhat,
+    Subject, SudoPassword,
 };
 
 /// A key that a host showed.
@@ -97,6 +97,32 @@ fn a_password_that_sudo_refused_is_asked_for_anew() {
     assert!(
         matches!(model.overlay(), Some(Overlay::Password(form)) if form.hosts == ["p620", "razer"])
     );
+}
+
+#[test]
+fn a_password_that_only_a_budget_needs_may_be_left_out_and_the_kept_one_is_forgotten() {
+    let mut model = model(demo::well(), 80, 24);
+    let mut fleet = (*model.world.fleet).clone();
+    let (name, tag) = ("laptops".to_owned(), "laptop".to_owned());
+    fleet.budgets = vec![Budget { name, tag: tag.clone(), in_flight: 1 }];
+    for host in &mut fleet.hosts {
+        host.tags = Vec::new();
+        if ["razer", "p510"].contains(&host.name.as_str()) {
+            host.tags.push(tag.clone());
+        }
+        if host.name == "p510" {
+            host.root_access.sudo_password = Some(SudoPassword::Ask);
+        }
+    }
+    model.world.fleet = std::sync::Arc::new(fleet);
+    assert_eq!(press(&mut model, "jd\n"), []);
+    assert!(matches!(model.overlay(), Some(Overlay::Password(form)) if form.hosts == ["p510"]));
+    assert!(text(&draw(&model, &look(false))).contains("enter leaves it out"));
+    let effects = press(&mut model, "\n");
+    let [Effect::KeepPassword { hosts, password }, Effect::StartRun { .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert!(hosts.join(" ") == "p510" && password.is_empty());
 }
 
 #[test]

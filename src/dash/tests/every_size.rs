@@ -60,7 +60,12 @@ fn open(model: &mut Model, number: usize) {
         0 => Overlay::TypeName(StartForm { refused: Some(String::new()), ..form }),
         1 => {
             let hosts = vec![host; 9];
-            Overlay::Password(Box::new(PasswordForm { form, hosts, typed: Secret::default() }))
+            Overlay::Password(Box::new(PasswordForm {
+                form,
+                hosts,
+                is_needed: false,
+                typed: Secret::default(),
+            }))
         }
         2 => Overlay::Look { hosts: vec![host; 9], yes: false },
         3 => Overlay::Generations(list),

@@ -115,7 +115,7 @@ async fn run_all(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> R
             step.log(&redact(line)).await;
         }
         if is_late {
-            return Err(failed(&format!("did not end within {}", duration(hook.limit))));
+            return Err(failed(&late(hook.limit, &output)));
         }
         if output.code != 0 {
             return Err(failed(&exited(&output)));
@@ -129,6 +129,15 @@ fn exited(output: &Output) -> String {
     match output.last_line() {
         Some(line) => format!("exited with {}: {line}", output.code),
         None => format!("exited with {}", output.code),
+    }
+}
+
+/// Says that a hook took too long, and what it printed last.
+fn late(limit: Duration, output: &Output) -> String {
+    let limit = duration(limit);
+    match output.last_line() {
+        Some(line) => format!("did not end within {limit}; its last line: {line}"),
+        None => format!("did not end within {limit}"),
     }
 }
 
@@ -286,7 +295,7 @@ mod tests {
         let mut script = script.spawn().unwrap();
         let wait = |holds: &dyn Fn() -> bool| {
             let began = std::time::Instant::now();
-            while !holds() && began.elapsed() < Duration::from_secs(20) {
+            while !holds() && began.elapsed() < Duration::from_secs(60) {
                 std::thread::sleep(Duration::from_millis(10));
             }
             assert!(holds());
@@ -307,6 +316,10 @@ mod tests {
             |stderr: &str| Output { code: 1, stderr: stderr.to_owned(), ..Output::default() };
         assert_eq!(exited(&output("\n")), "exited with 1");
         assert_eq!(exited(&output("no network\n")), "exited with 1: no network");
+        let limit = Duration::from_secs(30);
+        assert_eq!(late(limit, &output("")), "did not end within 30 s");
+        let waits = late(limit, &output("Password:\n"));
+        assert_eq!(waits, "did not end within 30 s; its last line: Password:");
     }
 
     #[test]

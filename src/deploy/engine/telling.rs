@@ -26,13 +26,18 @@ impl Teller {
 
     /// Tells what the machine decided.
     pub(super) fn decided(&self, what: RunWhat) {
-        if let RunWhat::Waiting { host, wait, .. } = &what {
-            let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-            match wait {
-                Some(wait) => waits.insert(host.clone(), wait.clone()),
-                None => waits.remove(host),
-            };
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        match &what {
+            RunWhat::Waiting { host, wait: Some(wait), .. } => {
+                waits.insert(host.clone(), wait.clone());
+            }
+            // Who is done waits for nothing, and that is not told.
+            RunWhat::Waiting { host, wait: None, .. } | RunWhat::Result { host, .. } => {
+                waits.remove(host);
+            }
+            _ => {}
         }
+        drop(waits);
         self.tell(what);
     }
 
@@ -133,5 +138,30 @@ impl ScriptRunner for TellingRunner {
 
     fn asks_for_touch(&self, host: &str) -> bool {
         self.inner.asks_for_touch(host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{HostResult, Outcome};
+
+    #[test]
+    fn a_host_that_is_tried_again_waits_for_nothing_of_its_attempt_before() {
+        let told: Arc<Mutex<Vec<RunEvent>>> = Arc::default();
+        let heard = Arc::clone(&told);
+        let listener: Listener = Arc::new(move |event| heard.lock().unwrap().push(event));
+        let teller = Teller::new(RunId("7".to_owned()), listener);
+        let host = "razer".to_owned();
+        teller.decided(RunWhat::waiting(&host, Some(Wait::WayBack), Timestamp::now()));
+        assert_eq!(teller.wait_of(&host), Some(Wait::WayBack));
+        // What a phase waits for in its middle goes, and that stays.
+        teller.waits(&host, Some(Wait::Paused));
+        teller.waits(&host, None);
+        let last = told.lock().unwrap().last().unwrap().what.clone();
+        assert!(matches!(last, RunWhat::Waiting { wait: Some(Wait::WayBack), .. }), "{last:?}");
+        let result = HostResult::ended(Outcome::Failed);
+        teller.decided(RunWhat::Result { host: host.clone(), result });
+        assert_eq!(teller.wait_of(&host), None);
     }
 }

@@ -8,6 +8,8 @@ if read -r _; then
 	exit
 fi
 kill -s TERM -- "-$1" 2>/dev/null || exit 0
+# One that asked at the terminal was stopped by the kernel, and hears of nothing until it goes on.
+kill -s CONT -- "-$1" 2>/dev/null
 left=$2
 while [ "$left" -gt 0 ]; do
 	sleep 0.1

@@ -29,6 +29,12 @@ persist() {
 		end_if_superseded keep
 	fi
 	if ! set_profile_to_new; then
+		# Two that set the profile at once hinder each other: one fails, and the profile is the other's.
+		others=$(profile_after_persist)
+		if [ -n "$others" ] && [ "$(readlink "$profiles/system")" != "$generation" ] && [ -n "$(system_at "$profiles/system")" ]; then
+			rm -f "$intents/intent"
+			end superseded superseded "somebody else deployed while the new system was made permanent: $others; $reason"
+		fi
 		put_profile_back
 		return 1
 	fi

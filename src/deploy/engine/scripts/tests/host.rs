@@ -32,7 +32,7 @@ done
 
 /// Stands in for nix-env.
 const NIX_ENV: &str = r#"#!/bin/sh
-[ ! -e "$root/nix-env-fails" ] || exit 1
+[ ! -e "$root/nix-env-fails" ] || { . "$root/nix-env-fails"; exit 1; }
 profile=$2
 case $3 in
 --set)

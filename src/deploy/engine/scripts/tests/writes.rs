@@ -57,6 +57,20 @@ fn a_profile_that_cannot_be_set_leaves_the_old_one_and_says_so() {
 }
 
 #[test]
+fn a_profile_that_somebody_else_set_at_the_same_moment_is_theirs() {
+    let host = FolderHost::new();
+    host.add_system("third");
+    let theirs = "ln -sfn \"$root/nix/store/third\" \"$2-7-link\"; ln -sfn system-7-link \"$2\"";
+    host.write("nix-env-fails", theirs);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
+    assert!(reason.contains("while the new system was made permanent: its profile is"), "{reason}");
+    assert_eq!(host.systems()[..2], ["new", "third"], "{}", host.log());
+    assert_eq!(host.called(), ["new test"], "the boot menu is theirs");
+    host.assert_tidy();
+}
+
+#[test]
 fn what_is_begun_is_written_before_it_begins() {
     let host = FolderHost::new();
     std::fs::create_dir_all(host.path("nix/var/nixdash/intent.new/x")).unwrap();

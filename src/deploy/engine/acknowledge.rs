@@ -79,7 +79,6 @@ pub(super) async fn after_silence(
     let until = now.checked_add(patience(step)).unwrap_or(Timestamp::MAX);
     let (teller, name) = (&step.shared.teller, &step.host.name);
     teller.waits(name, Some(Wait::Back { until }));
-    supervised.is_awaited = true;
     let decided = supervised.decided(step).await;
     teller.waits(name, None);
     Ok(Report::Activated(Activation::Decided(decided?)))

@@ -37,7 +37,6 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
         // It goes back, or persists for a reboot: that takes another moment.
         Some(_) | None => {
             if state.outcome.is_none() && state.activated.as_deref().is_some_and(goes_back) {
-                supervised.is_awaited = true;
                 step.shared.teller.waits(&step.host.name, Some(Wait::WayBack));
             }
             step.runner.forget_fresh(&step.host.name);

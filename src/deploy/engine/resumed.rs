@@ -106,7 +106,6 @@ impl Resumed {
             job,
             activated_at: now.checked_sub(age).unwrap_or(now),
             told: since.told(step.phase),
-            is_awaited: false,
         })
     }
 }

@@ -10,25 +10,19 @@ use jiff::Timestamp;
 /// waited for.
 pub(super) struct HostSilence<'a> {
     step: &'a Step,
-    is_told_already: bool,
     lasts: bool,
 }
 
 impl<'a> HostSilence<'a> {
     /// Tells the silences of a phase.
     pub(super) fn new(step: &'a Step) -> Self {
-        Self { step, is_told_already: false, lasts: false }
-    }
-
-    /// Tells nothing: the phase is known to wait for its host.
-    pub(super) fn told_already(step: &'a Step) -> Self {
-        Self { step, is_told_already: true, lasts: false }
+        Self { step, lasts: false }
     }
 
     /// Tells since when a host does not answer, and until when it is tried.
     pub(super) fn begins(&mut self, host: &str, since: Timestamp, until: Option<Timestamp>) {
         let (teller, name) = (&self.step.shared.teller, &self.step.host.name);
-        if !self.is_told_already && teller.wait_of(name).is_none() {
+        if !teller.is_waiting(name) {
             self.lasts = true;
             teller.waits(name, Some(Wait::Answer { host: host.to_owned(), since, until }));
         }

@@ -389,11 +389,6 @@ impl<'a> PlainLog<'a> {
     pub(super) fn new(step: &'a Step) -> Self {
         Self { step, at: None, silence: HostSilence::new(step) }
     }
-
-    /// Logs lines of a phase of which it is told already that it waits for its host.
-    pub(super) fn of_awaited(step: &'a Step) -> Self {
-        Self { step, at: None, silence: HostSilence::told_already(step) }
-    }
 }
 
 impl LineSink for PlainLog<'_> {

@@ -33,8 +33,6 @@ pub(super) struct Supervised {
     pub(super) activated_at: Instant,
     /// Whether it was told to keep the new system.
     pub(super) told: ToldToKeep,
-    /// Whether it is told already that the host is waited for, on its way back or until it is seen again.
-    pub(super) is_awaited: bool,
 }
 
 /// Whether a supervisor was told to keep the new system, and when.
@@ -66,12 +64,7 @@ impl Supervised {
                 if read > 0 {
                     job.read_from(read);
                 }
-                Ok(Self {
-                    job,
-                    activated_at: Instant::now(),
-                    told: ToldToKeep::No,
-                    is_awaited: false,
-                })
+                Ok(Self { job, activated_at: Instant::now(), told: ToldToKeep::No })
             }
             Err(StartFailure::Refused(why)) => Err(Failure::failed(Code::JobNotStarted, why)),
             Err(StartFailure::Unknown(error)) => Err(not_seen_since(format!(
@@ -85,8 +78,7 @@ impl Supervised {
 
     /// Follows the supervisor until it leaves a result, or ends.
     pub(super) async fn follow(&mut self, step: &Step, awaited: &str) -> Result<JobState, Failure> {
-        let mut log =
-            if self.is_awaited { PlainLog::of_awaited(step) } else { PlainLog::new(step) };
+        let mut log = PlainLog::new(step);
         let followed = self.job.follow(awaited, patience(step), &mut log).await;
         followed.map_err(|error| self.not_seen(step, &error))
     }

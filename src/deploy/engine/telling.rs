@@ -7,7 +7,7 @@ use crate::remote::job::job_script;
 use crate::remote::{Answer, Output, Script, ScriptRunner};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// Tells everybody what happens in a run.
@@ -15,8 +15,16 @@ use tokio::sync::mpsc;
 pub(super) struct Teller {
     run: RunId,
     listener: Listener,
-    /// What the machine said last that hosts wait for.
-    waits: Arc<Mutex<BTreeMap<String, Wait>>>,
+    waits: Arc<Mutex<ToldWaits>>,
+}
+
+/// What was told that hosts wait for.
+#[derive(Default)]
+struct ToldWaits {
+    /// By the machine.
+    decided: BTreeMap<String, Wait>,
+    /// Those that wait in the middle of a phase.
+    in_phase: BTreeSet<String>,
 }
 
 impl Teller {
@@ -24,16 +32,24 @@ impl Teller {
         Self { run, listener, waits: Arc::default() }
     }
 
+    fn told_waits(&self) -> MutexGuard<'_, ToldWaits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells what the machine decided.
     pub(super) fn decided(&self, what: RunWhat) {
-        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waits = self.told_waits();
         match &what {
             RunWhat::Waiting { host, wait: Some(wait), .. } => {
-                waits.insert(host.clone(), wait.clone());
+                waits.decided.insert(host.clone(), wait.clone());
+            }
+            RunWhat::Waiting { host, wait: None, .. } => {
+                waits.decided.remove(host);
             }
             // Who is done waits for nothing, and that is not told.
-            RunWhat::Waiting { host, wait: None, .. } | RunWhat::Result { host, .. } => {
-                waits.remove(host);
+            RunWhat::Result { host, .. } => {
+                waits.decided.remove(host);
+                waits.in_phase.remove(host);
             }
             _ => {}
         }
@@ -41,15 +57,24 @@ impl Teller {
         self.tell(what);
     }
 
-    /// Returns what a host waits for, as the machine said.
-    pub(super) fn wait_of(&self, host: &str) -> Option<Wait> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
+    /// Returns whether it is told of a host that it waits for something.
+    pub(super) fn is_waiting(&self, host: &str) -> bool {
+        let waits = self.told_waits();
+        waits.decided.contains_key(host) || waits.in_phase.contains(host)
     }
 
     /// Tells what a host waits for in the middle of a phase, of which the machine does not know. None: that is
     /// over, and it waits again for what the machine said.
     pub(super) fn waits(&self, host: &str, wait: Option<Wait>) {
-        let wait = wait.or_else(|| self.wait_of(host));
+        let mut waits = self.told_waits();
+        let wait = if wait.is_some() {
+            waits.in_phase.insert(host.to_owned());
+            wait
+        } else {
+            waits.in_phase.remove(host);
+            waits.decided.get(host).cloned()
+        };
+        drop(waits);
         self.tell(RunWhat::waiting(host, wait, Timestamp::now()));
     }
 
@@ -154,7 +179,7 @@ mod tests {
         let teller = Teller::new(RunId("7".to_owned()), listener);
         let host = "razer".to_owned();
         teller.decided(RunWhat::waiting(&host, Some(Wait::WayBack), Timestamp::now()));
-        assert_eq!(teller.wait_of(&host), Some(Wait::WayBack));
+        assert!(teller.is_waiting(&host));
         // What a phase waits for in its middle goes, and that stays.
         teller.waits(&host, Some(Wait::Paused));
         teller.waits(&host, None);
@@ -162,6 +187,6 @@ mod tests {
         assert!(matches!(last, RunWhat::Waiting { wait: Some(Wait::WayBack), .. }), "{last:?}");
         let result = HostResult::ended(Outcome::Failed);
         teller.decided(RunWhat::Result { host: host.clone(), result });
-        assert_eq!(teller.wait_of(&host), None);
+        assert!(!teller.is_waiting(&host));
     }
 }

@@ -437,21 +437,31 @@ impl Machine {
         if self.waves.len() < 2 && self.setup.rollout.gates.is_empty() {
             return;
         }
+        out.push(MachineCommand::Tell(self.wave_news(number, state, reason, until)));
+    }
+
+    /// Returns how a wave stands, as it is told.
+    fn wave_news(
+        &self,
+        number: usize,
+        state: WaveState,
+        reason: Option<String>,
+        until: Option<Timestamp>,
+    ) -> RunWhat {
         let (wave, of) = (number + 1, self.waves.len());
-        let news = RolloutNews::Wave { wave, of, state, reason, until };
-        out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
+        RunWhat::Rollout(RolloutNews::Wave { wave, of, state, reason, until })
     }
 
     /// Returns what somebody has to decide about waves, as it was told.
     pub(super) fn open_questions(&self) -> Vec<RunWhat> {
-        let of = self.waves.len();
-        let asked = self.waves.iter().enumerate().filter(|(_, wave)| !wave.passed);
-        let asked = asked.filter_map(|(number, wave)| Some((number + 1, wave.asks.clone()?)));
-        let news = asked.map(|(wave, question)| {
-            let (state, reason) = (WaveState::Asks, Some(question));
-            RunWhat::Rollout(RolloutNews::Wave { wave, of, state, reason, until: None })
-        });
-        news.filter(|_| !self.cancelled && self.halted.is_none()).collect()
+        if self.cancelled || self.halted.is_some() {
+            return Vec::new();
+        }
+        let open = self.waves.iter().enumerate().filter(|(_, wave)| !wave.passed);
+        let asked = open.filter(|(_, wave)| wave.asks.is_some());
+        let news = asked
+            .map(|(number, wave)| self.wave_news(number, WaveState::Asks, wave.asks.clone(), None));
+        news.collect()
     }
 }
 

@@ -17,7 +17,8 @@ set)
   # The store's database is written to by whoever looks at it; it has to be in the small part before that is full.
   touch /nix/var/nix/db/db.sqlite
   free=$(df --output=avail -k "$small" | tail -n 1)
-  head -c "$(((free - 1024) * 1024))" /dev/zero >"$small/ballast"
+  # Whoever writes meanwhile takes some of it.
+  head -c "$(((free - 1024) * 1024))" /dev/zero >"$small/ballast" || truncate -s -1M "$small/ballast"
   ;;
 clear)
   mountpoint -q "$small" || exit 0

@@ -166,7 +166,10 @@ fn try_one(pair: Pair, host: &str, cells: &Mutex<BTreeMap<Pair, Cell>>) {
     cells.lock().unwrap().insert(pair, cell);
     if !is_good {
         // The next pair begins with a whole host, whatever this one left.
-        let _again = std::panic::catch_unwind(|| reset_to_first(host));
+        let _again = std::panic::catch_unwind(|| {
+            pair.fault.take_back(host);
+            reset_to_first(host);
+        });
     }
 }
 

@@ -139,7 +139,7 @@ pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     if host.waiting == Some(Wait::WayBack) {
         return Some(Mark::new('◐', "going back", Role::Warn));
     }
-    if matches!(host.waiting, Some(Wait::Answer { .. })) {
+    if matches!(host.waiting, Some(Wait::Answer { .. } | Wait::Cache { .. })) {
         return Some(Mark::new('▲', "no answer", Role::Warn));
     }
     if host.waiting.is_some() {

@@ -30,7 +30,7 @@ pub(in crate::dash) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &Ho
     if host.waiting == Some(Wait::WayBack) {
         return Mark { sign: spinner(paint.now), word: "going back".to_owned(), role: Role::Warn };
     }
-    if let Some(Wait::Answer { since, .. }) = &host.waiting {
+    if let Some(Wait::Answer { since, .. } | Wait::Cache { since, .. }) = &host.waiting {
         let time = clock(age(paint.now, *since));
         return Mark { sign: '▲', word: format!("no answer  {time}"), role: Role::Warn };
     }

@@ -4,7 +4,7 @@ use super::ancestry::source_of;
 use super::changes::UnbuiltSystem;
 use super::ear::NixEar;
 use super::fetch::{by_tier, why};
-use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
+use super::lost::{AWAY_LIMIT, DRY_RUN_LIMIT, TOOK_TOO_LONG, lost, not_started, through_restarts};
 use super::owner::this_person;
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
@@ -12,7 +12,7 @@ use super::stores::{self, is_here};
 use super::{build_log, changes, edges, evaluate, given};
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Code, DeployedFrom, RunWhat, bytes, printable_line};
+use crate::fleet::{Code, DeployedFrom, RunWhat, bytes, duration, printable_line};
 use crate::nix::activity::{ActivityLog, TreeShape, words};
 use crate::nix::dry_run;
 use crate::remote::job::{Job, JobKind, JobState};
@@ -122,6 +122,15 @@ impl Compared {
                 step.host.name
             );
             return Err(Failure::failed(Code::DiskLow, text));
+        }
+        if self.0.code == TOOK_TOO_LONG {
+            step.log(&format!(
+                "{} did not find out within {} what must be built: one of the caches that it asks does not \
+                 answer; the plan goes without",
+                step.host.build_on(),
+                duration(DRY_RUN_LIMIT)
+            ))
+            .await;
         }
         let mut found = self.0.is_ok().then(|| dry_run::parse(&self.0.stderr));
         edges::begin(step, found.as_ref().map_or(&[], |found| &found.build));

@@ -8,6 +8,7 @@ use super::once::{ByKey, OnceEach, SharedAnswer};
 use super::push_way::PushWay;
 use super::read_settings::ReadSettings;
 use super::resumed::Resumed;
+use super::routes::WayNow;
 use super::scripts::{TIDY, WORD};
 use super::step::Step;
 use super::stores::OnlyStores;
@@ -16,7 +17,7 @@ use super::systems::UnknownSystems;
 use super::telling::Teller;
 use super::{Newest, PackageTimes};
 use crate::deploy::{HostSetup, Reason, RunEntry, Setup};
-use crate::fleet::{DeployedFrom, FlakeSource, Fleet, RunId, StorePath, TakenRoute, UsualBuilds};
+use crate::fleet::{DeployedFrom, FlakeSource, Fleet, RunId, StorePath, UsualBuilds};
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
@@ -46,7 +47,7 @@ pub(super) struct RunContext {
     /// Whether the lock file of a flake names all of its inputs, by place and reference.
     pub(super) whole_locks: OnceEach<String, bool>,
     /// By which way hosts get their systems, where that is another one than planned, by host.
-    pub(super) routes: std::sync::Mutex<HashMap<String, TakenRoute>>,
+    pub(super) ways: std::sync::Mutex<HashMap<String, WayNow>>,
     /// For which systems builders build, by builder.
     pub(super) builders: ByKey<String, SharedAnswer<Vec<String>, UnknownSystems>>,
     /// How builders reach targets, by target.
@@ -124,7 +125,7 @@ struct ReadSoFar {
 impl RunContext {
     /// Forgets the way that another attempt of a host took.
     pub(super) fn forget_route(&self, host: &str) {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
     }
 
     /// Notes that a host has something of this run, to be removed at the end.
@@ -226,7 +227,7 @@ impl RunContext {
             evaluating: OnceEach::default(),
             commits: OnceEach::default(),
             whole_locks: OnceEach::default(),
-            routes: std::sync::Mutex::default(),
+            ways: std::sync::Mutex::default(),
             builders: ByKey::default(),
             pushes: OnceEach::default(),
             batches: OnceEach::default(),

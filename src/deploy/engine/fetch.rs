@@ -17,18 +17,11 @@ use std::collections::BTreeMap;
 
 /// Names the job of the fetch, or of the copy in its place.
 pub(super) fn job(step: &Step) -> Job {
-    let taken = step.taken();
-    match &taken.route {
+    match &step.taken().route {
         Route::Push { builder } => push::job(step, builder),
-        Route::ViaCache { .. } | Route::Direct => step.job(&step.host.name, &job_name(&taken)),
-    }
-}
-
-/// Returns what the job of a fetch is called: each way has its own, since a job is begun once.
-pub(super) fn job_name(taken: &TakenRoute) -> String {
-    match taken.given_up.len() {
-        0 => "fetch".to_owned(),
-        count => format!("fetch-{}", count + 1),
+        Route::ViaCache { .. } | Route::Direct => {
+            step.job(&step.host.name, &step.way_now().job_name())
+        }
     }
 }
 
@@ -104,7 +97,8 @@ async fn pull_once(
     tier: &Tier,
     taken: &TakenRoute,
 ) -> Result<(JobState, ActivityLog), Failure> {
-    let mut job = step.job_to_start(&step.host.name, &job_name(taken)).await;
+    let name = step.way_now().job_name();
+    let mut job = step.job_to_start(&step.host.name, &name).await;
     let only = !taken.given_up.is_empty();
     let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
     let adds = step.shared.fleet.bootstrap_trust;
@@ -115,7 +109,7 @@ async fn pull_once(
     job.start(JobKind::Work, FETCH, &args, AWAY_LIMIT, &mut PlainLog::new(step))
         .await
         .map_err(not_started)?;
-    let mut lines = NixEar::of_job(step, &mut job, &job_name(taken)).await;
+    let mut lines = NixEar::of_job(step, &mut job, &name).await;
     let state = job.follow("exit", AWAY_LIMIT, &mut lines).await.map_err(|error| {
         let Failure { outcome, reason } = lost(&error);
         let text = format!("the connection was lost during the fetch: {}", reason.text);

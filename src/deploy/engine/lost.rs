@@ -12,6 +12,12 @@ use tokio::time::Instant;
 /// restarted, or this machine may have slept.
 pub(super) const AWAY_LIMIT: Duration = Duration::from_secs(45);
 
+/// How long Nix may ask caches what is to be built or fetched: as long as scripts let it.
+pub(super) const DRY_RUN_LIMIT: Duration = Duration::from_secs(90);
+
+/// The exit code of a script whose Nix took longer than that.
+pub(super) const TOOK_TOO_LONG: i32 = 124;
+
 /// How long to wait before a job of which nothing is left is begun again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -28,9 +34,14 @@ where
 {
     let mut since = None;
     loop {
+        let began = Instant::now();
         let (state, made) = make().await?;
-        let since = *since.get_or_insert_with(Instant::now);
-        if !state.is_gone || since.elapsed() > AWAY_LIMIT {
+        // One that was at work for long before its host was restarted is made again as the first one was.
+        let first = since.get_or_insert_with(Instant::now);
+        if began.elapsed() > AWAY_LIMIT {
+            *first = Instant::now();
+        }
+        if !state.is_gone || first.elapsed() > AWAY_LIMIT {
             return Ok((state, made));
         }
         step.log(again).await;

@@ -4,7 +4,7 @@
 //! The host that builds stays the same when a way fails: another cache that holds the whole system comes
 //! next, and then the builder copies it straight to the target.
 
-use super::lost::lost;
+use super::lost::{AWAY_LIMIT, lost};
 use super::once::SharedTry;
 use super::preflight::takes_from;
 use super::push_way;
@@ -14,26 +14,67 @@ use super::systems::{UnknownSystems, builds_for};
 use super::verify;
 use super::wake;
 use crate::deploy::words::{no_public_key, without_question};
-use crate::deploy::{ChosenRoute, Failure, Preflight, Reason, Report};
-use crate::fleet::{Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier};
+use crate::deploy::{ChosenRoute, Failure, GivenPlace, Preflight, Reason, Report};
+use crate::fleet::{
+    Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier, Wait, duration,
+};
 use crate::nix::settings::Settings;
+use jiff::Timestamp;
 use std::sync::PoisonError;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a host waits for a cache that comes back and is gone again.
+const AGAIN_AT_MOST: usize = 3;
+
+/// How long to wait before a cache is asked again that may come back.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// By which way a host gets its system now.
+#[derive(Clone)]
+pub(super) struct WayNow {
+    /// The way, and what was given up before.
+    taken: TakenRoute,
+    /// How often a cache that came back is asked once more.
+    again: usize,
+}
+
+impl WayNow {
+    /// Returns what the job of a fetch by this way is called: each try has its own, since a job is begun once.
+    pub(super) fn job_name(&self) -> String {
+        match self.taken.given_up.len() + self.again {
+            0 => "fetch".to_owned(),
+            count => format!("fetch-{}", count + 1),
+        }
+    }
+}
 
 impl Step {
     /// Returns by which way the host gets its system now, and what was given up before.
     pub(super) fn taken(&self) -> TakenRoute {
-        let routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = routes.get(&self.host.name).cloned();
-        let planned = || TakenRoute { route: self.host.route.clone(), given_up: Vec::new() };
-        changed.unwrap_or_else(planned)
+        self.way_now().taken
+    }
+
+    /// Returns by which way the host gets its system now, and how often that was tried.
+    pub(super) fn way_now(&self) -> WayNow {
+        let ways = self.shared.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.get(&self.host.name).cloned().unwrap_or_else(|| {
+            let taken = TakenRoute { route: self.host.route.clone(), given_up: Vec::new() };
+            WayNow { taken, again: 0 }
+        })
+    }
+
+    /// Changes the way by which the host gets its system.
+    fn set_way(&self, way: WayNow) {
+        let mut ways = self.shared.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.insert(self.host.name.clone(), way);
     }
 
     /// Turns to another way, since the one before failed.
     fn turn_to(&self, route: Route, why: Reason) {
-        let TakenRoute { route: before, mut given_up } = self.taken();
+        let WayNow { taken: TakenRoute { route: before, mut given_up }, again } = self.way_now();
         given_up.push(GivenUpRoute { route: before, why: why.text, code: Some(why.code) });
-        let mut routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        routes.insert(self.host.name.clone(), TakenRoute { route, given_up });
+        self.set_way(WayNow { taken: TakenRoute { route, given_up }, again });
     }
 
     /// Asks once per run for which systems a host builds. One that sleeps is woken and asked once more; one that
@@ -225,7 +266,8 @@ fn judge_systems(
 }
 
 /// Turns to the next way that works after a cache failed: another cache that holds the whole system and
-/// that the host trusts, or a copy from the builder. Fails with the choices that are left.
+/// that the host trusts, or a copy from the builder; or to the same cache, where that comes back. Fails with
+/// the choices that are left.
 pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
     let taken = step.taken();
     let Route::ViaCache { builder, tier: failed } = &taken.route else { return Err(failure) };
@@ -245,8 +287,8 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             Err(other) => tried.push(other.reason.text),
         }
     }
-    match push_way::prepare(step, builder).await {
-        Ok(_) => {
+    match pushes(step, builder).await {
+        Ok(()) => {
             step.log(&format!("{builder} copies it straight to {}", step.host.name)).await;
             step.turn_to(Route::Push { builder: builder.clone() }, failure.reason);
             Ok(())
@@ -256,6 +298,9 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             tried.push(no_push.reason.text);
             for other in &tried {
                 step.log(&format!("not possible: {other}")).await;
+            }
+            if comes_back(step, failed, &failure).await? {
+                return Ok(());
             }
             let name = &step.host.name;
             // What it was given is not built again.
@@ -273,6 +318,58 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             Err(Failure { reason: Reason::new(failure.reason.code, text), ..failure })
         }
     }
+}
+
+/// Looks whether the builder can copy the system to the target, which takes it; the failure says why not.
+async fn pushes(step: &Step, builder: &str) -> Result<(), Failure> {
+    let name = &step.host.name;
+    if let Some(GivenPlace::Tier(tier)) = step.host.given.as_ref().map(|given| &given.place) {
+        let text = format!("only tier {tier} has the system of {name}, and {builder} does not");
+        return Err(Failure::failed(Code::PathMissing, text));
+    }
+    if push_way::prepare(step, builder).await?.is_unsigned() {
+        let text = format!(
+            "{builder} signs what it builds with no key that {name} trusts, so {name} would refuse a copy \
+             (sign_key in [hosts.{builder}] names a key to sign with)"
+        );
+        return Err(Failure::failed(Code::PushUnsigned, text));
+    }
+    Ok(())
+}
+
+/// Waits for a cache that may only be restarting, and that no other way replaces; returns whether it serves the
+/// system again.
+async fn comes_back(step: &Step, tier: &str, failure: &Failure) -> Result<bool, Failure> {
+    let way = step.way_now();
+    let Some(tier) = step.shared.fleet.tier(tier) else { return Ok(false) };
+    if way.again == AGAIN_AT_MOST || !may_pass(failure) {
+        return Ok(false);
+    }
+    let (began, since) = (Instant::now(), Timestamp::now());
+    let until = since.checked_add(AWAY_LIMIT).unwrap_or(Timestamp::MAX);
+    let text = format!("no other way works; tier {} is asked again for up to", tier.name);
+    step.log(&format!("{text} {}", duration(AWAY_LIMIT))).await;
+    let waits = |wait| step.shared.teller.waits(&step.host.name, wait);
+    waits(Some(Wait::Cache { tier: tier.name.clone(), since, until }));
+    let answers = loop {
+        match verify::check(step, tier).await {
+            Ok(()) => break Ok(true),
+            Err(other) if other.outcome == Outcome::Offline => break Err(other),
+            Err(other) if !may_pass(&other) || began.elapsed() > AWAY_LIMIT => break Ok(false),
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    };
+    waits(None);
+    if answers == Ok(true) {
+        step.log(&format!("tier {} answers again", tier.name)).await;
+        step.set_way(WayNow { again: way.again + 1, ..way });
+    }
+    answers
+}
+
+/// Returns whether a failure of a cache may be over soon.
+fn may_pass(failure: &Failure) -> bool {
+    matches!(failure.reason.code, Code::NotReached | Code::ServerFailing | Code::RateLimited)
 }
 
 /// Puts why the first way was given up before the failure that ended the last one: what went wrong first is what

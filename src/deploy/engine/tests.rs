@@ -6,6 +6,7 @@ mod asking;
 mod builds;
 mod connections;
 mod endings;
+mod failover;
 mod given;
 mod restarts;
 mod resumed;

@@ -3,12 +3,15 @@
 //! Asked from the target, since it may not see what this machine sees; the signature is checked
 //! here, against the key that `hosts.toml` names.
 
+use super::lost::{DRY_RUN_LIMIT, TOOK_TOO_LONG};
 use super::routes::turn;
 use super::scripts::{HOLDS, VERIFY};
 use super::step::Step;
 use crate::deploy::words::{NO_ANSWER, no_public_key};
 use crate::deploy::{Failure, Reason, Report};
-use crate::fleet::{Code, Outcome, PublicKey, SignatureState, StorePath, Tier, printable_line};
+use crate::fleet::{
+    Code, Outcome, PublicKey, SignatureState, StorePath, Tier, duration, printable_line,
+};
 use crate::nix::dry_run;
 use crate::nix::narinfo::{NarInfo, SIZE_LIMIT};
 use crate::nix::settings::{Settings, bare_url};
@@ -109,10 +112,15 @@ pub(super) async fn holds(step: &Step, tier: &Tier) -> Result<(), Failure> {
     if output.is_ok() && found.unknown == 0 && found.to_build == 0 {
         return Ok(());
     }
-    let text = format!(
-        "tier {} has the system of {}, but not all that it needs",
-        tier.name, step.host.name
-    );
+    let (name, host) = (&tier.name, &step.host.name);
+    if output.code == TOOK_TOO_LONG {
+        let text = format!(
+            "tier {name} did not say within {} what it holds of the system of {host}",
+            duration(DRY_RUN_LIMIT)
+        );
+        return Err(Failure::failed(Code::NotReached, text));
+    }
+    let text = format!("tier {name} has the system of {host}, but not all that it needs");
     Err(Failure::failed(Code::PathMissing, text))
 }
 

@@ -8,6 +8,8 @@
 # who builds it: remembered for whoever deploys it later. $7 and $8, where no cache is asked, are the stores to
 # take paths from instead and the options of ssh to them.
 #
+# A cache that takes the question and does not answer must not hold the plan up: Nix may ask for a minute and a half.
+#
 # Prints the bytes that are free below /nix; `invalid` where the derivation is not in the store; `unrooted` and
 # why, with a tab between, where it could not be kept; `rooted` where the system is there and kept. Of a system
 # that is not there, prints `there<TAB>NAME` for each path that it may be made of and that is there already, and
@@ -127,7 +129,7 @@ main() {
 		set --
 	fi
 	{
-		said=$(nix-store --realise --dry-run "$drv" "$@" 2>&1 >&3)
+		said=$(timeout 90 nix-store --realise --dry-run "$drv" "$@" 2>&1 >&3)
 		code=$?
 	} 3>&1
 	printf '%s\n' "$said" >&2

@@ -3,6 +3,10 @@
 use crate::fleet::HookMoment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long a plan waits for its answer; then it counts as not confirmed.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What a host waits for before its next phase. Its sentence is [`Wait::sentence`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +109,15 @@ pub enum Wait {
         /// Until when it is tried; none where it is tried once more.
         until: Option<Timestamp>,
     },
+    /// An answer of a cache from which the system is to come: no other way works either.
+    Cache {
+        /// The tier that does not answer.
+        tier: String,
+        /// Since when it does not.
+        since: Timestamp,
+        /// Until when it is tried.
+        until: Timestamp,
+    },
     /// The host to be seen again: nobody reaches it, and it decides alone what it runs.
     Back {
         /// Until when it waits; then it is not known what the host runs.
@@ -133,6 +146,7 @@ impl Wait {
             | Self::Activation
             | Self::WayBack
             | Self::Answer { .. }
+            | Self::Cache { .. }
             | Self::Back { .. } => false,
         }
     }

@@ -63,16 +63,9 @@ impl Wait {
                 "its activation to end, which cannot be interrupted; then it goes back".to_owned()
             }
             Self::WayBack => "its return to the previous system".to_owned(),
-            Self::Answer { host, since, until } => {
-                let silent = Duration::try_from(now.duration_since(*since)).unwrap_or_default();
-                let silent = if silent >= WORTH_SAYING {
-                    format!(": no answer for {}", duration(silent))
-                } else {
-                    String::new()
-                };
-                let until =
-                    until.map(|until| format!("; nixdash gives up in {}", left(until, now)));
-                format!("{host} to answer again{silent}{}", until.unwrap_or_default())
+            Self::Answer { host, since, until } => answer_of(host, *since, *until, now),
+            Self::Cache { tier, since, until } => {
+                answer_of(&format!("tier {tier}"), *since, Some(*until), now)
             }
             Self::Back { until } => format!(
                 "the host to come back and say what it decided; nixdash gives up in {}",
@@ -80,6 +73,18 @@ impl Wait {
             ),
         }
     }
+}
+
+/// Says who shall answer again, for how long there was no answer, and when it is given up.
+fn answer_of(who: &str, since: Timestamp, until: Option<Timestamp>, now: Timestamp) -> String {
+    let silent = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let silent = if silent >= WORTH_SAYING {
+        format!(": no answer for {}", duration(silent))
+    } else {
+        String::new()
+    };
+    let until = until.map(|until| format!("; nixdash gives up in {}", left(until, now)));
+    format!("{who} to answer again{silent}{}", until.unwrap_or_default())
 }
 
 /// Says how long it is until then.
@@ -103,5 +108,11 @@ mod tests {
         let both = "p620 to answer again: no answer for 34 s; nixdash gives up in 11 s";
         assert_eq!(silent(34, Some(11)), both);
         assert_eq!(silent(0, None), "p620 to answer again");
+        let (tier, until) = ("cache".to_owned(), now + 15.seconds());
+        let sentence = Wait::Cache { tier, since: now - 40.seconds(), until }.sentence(now);
+        assert_eq!(
+            sentence,
+            "tier cache to answer again: no answer for 40 s; nixdash gives up in 15 s"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! A host to which no way is left, in a run that put its plan to somebody.
 
+use super::failover::cache_is_down;
 use super::target::{Target, name_of};
-use super::ways::{FLEET, cache_is_down, prints, usual};
+use super::ways::{FLEET, prints, usual};
 use crate::deploy::{Control, Deploy, Request, RunBegin, RunJournal, setup};
 use crate::fleet::{
     Goal, Outcome, Phase, PhaseState, Route, RunEvent, RunId, RunOptions, RunOrder, RunWhat, Wait,

@@ -1,5 +1,6 @@
 //! Ways by which a system reaches its host: push, auto, a cache that fails, and what was evaluated before.
 
+use super::failover::cache_is_down;
 use super::target::{NEW, OLD, Target, name_of};
 use crate::deploy::{Deploy, Request, RunBegin, RunJournal, setup};
 use crate::fleet::{
@@ -24,13 +25,13 @@ pub(super) const FLEET: &str = "[hosts.p620]\naddresses = [\"root@p620.lan\"]\ns
 /// How a deploy over two hosts went.
 pub(super) struct WaysStory {
     pub(super) result: HostResult,
-    events: Vec<RunEvent>,
+    pub(super) events: Vec<RunEvent>,
     asked: Vec<(String, Script)>,
 }
 
 impl WaysStory {
     /// Returns the scripts of a name that were run on a host.
-    fn scripts(&self, host: &str, name: &str) -> Vec<&Script> {
+    pub(super) fn scripts(&self, host: &str, name: &str) -> Vec<&Script> {
         let named = |(on, script): &&(String, Script)| on == host && name_of(script) == name;
         self.asked.iter().filter(named).map(|(_, script)| script).collect()
     }
@@ -61,7 +62,7 @@ impl WaysStory {
     }
 
     /// Returns everything that was logged.
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         let lines = self.events.iter().filter_map(|event| match &event.what {
             RunWhat::Log { line, .. } => Some(line.as_str()),
             _ => None,
@@ -103,7 +104,7 @@ pub(super) fn usual(name: &str) -> Option<Result<Output, RemoteError>> {
 }
 
 /// Deploys samsung by a strategy.
-async fn deploy(
+pub(super) async fn deploy(
     flake: &str,
     hosts: &str,
     strategy: Strategy,
@@ -315,83 +316,6 @@ async fn a_push_that_the_target_would_refuse_ends_before_anything_is_built() {
         error.contains("sign_key in [hosts.p620]") && error.contains("no such file"),
         "{error}"
     );
-}
-
-/// Answers as a cache that is down.
-pub(super) fn cache_is_down(name: &str) -> Option<Result<Output, RemoteError>> {
-    (name == "verify").then(|| {
-        let stdout = "\n--- narinfo\ncurl: (7) Connection refused\n--- status 000 \n".to_owned();
-        Ok(Output { stdout, stderr: "--- curl 7\n".to_owned(), ..Output::default() })
-    })
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cache_that_is_down_is_replaced_by_a_copy_from_the_builder() {
-    let down = |_: &str, name: &str, _: &Script| cache_is_down(name);
-    let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(down)).await;
-    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
-    let taken = story.result.taken.as_ref().unwrap();
-    assert_eq!(taken.route, Route::Push { builder: "p620".to_owned() });
-    assert_eq!(taken.given_up.len(), 1);
-    assert_eq!(taken.given_up[0].route.tier(), Some("cache"));
-    assert!(taken.given_up[0].why.contains("cannot reach tier cache"), "{taken:?}");
-    assert!(story.log().contains("p620 copies it straight to samsung"), "{}", story.log());
-    assert!(story.job("p620", "push").is_some() && story.job("samsung", "fetch").is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_copy_that_fails_after_a_cache_does_not_hide_what_went_wrong_first() {
-    let unsigned =
-        "error: cannot add path '/nix/store/x' because it lacks a signature by a trusted key";
-    let both = move |host: &str, name: &str, script: &Script| {
-        let of_copy = host == "p620" && script.args.first()?.starts_with("run-7-x-push-");
-        match name {
-            "follow" if of_copy && script.args[1] == "0" => {
-                let line =
-                    format!("@nix {{\"action\":\"msg\",\"level\":0,\"msg\":\"{unsigned}\"}}");
-                prints(&format!("{line}\n\n{}\tover\t\t1\t\t\n", script.args[3]))
-            }
-            name => cache_is_down(name),
-        }
-    };
-    let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(both)).await;
-    assert_eq!(story.result.outcome, Outcome::Failed);
-    assert_eq!(story.result.findings[0].code, Code::NotReached);
-    let error = story.result.error.unwrap();
-    let (first, second) = error.split_once("; after that, push from p620 failed too: ").unwrap();
-    assert!(first.starts_with("samsung cannot reach tier cache"), "{error}");
-    assert!(second.contains("lacks a signature by a trusted key"), "{error}");
-}
-
-#[test]
-fn each_way_of_a_fetch_has_a_job_of_its_own() {
-    use crate::deploy::engine::fetch::job_name;
-    use crate::fleet::{GivenUpRoute, TakenRoute};
-    let given_up =
-        |count| vec![GivenUpRoute { route: Route::Direct, why: "down".into(), code: None }; count];
-    let name = |count| job_name(&TakenRoute { route: Route::Direct, given_up: given_up(count) });
-    assert_eq!([name(0), name(1), name(2)], ["fetch", "fetch-2", "fetch-3"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cache_that_is_down_with_no_other_way_fails_with_the_choices() {
-    let stuck = |_: &str, name: &str, _: &Script| match name {
-        // The key of the target is another one than the builder knows: no agent is lent then.
-        "push-way" => prints("refused\t0\tHost key verification failed.\nchanged\t0\n"),
-        name => cache_is_down(name),
-    };
-    let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(stuck)).await;
-    assert_eq!(story.result.outcome, Outcome::Failed);
-    assert_eq!(story.result.findings[0].code, Code::NotReached);
-    let error = story.result.error.unwrap();
-    for part in [
-        "cannot reach tier cache",
-        "Host key verification failed",
-        "Fix tier cache",
-        "--strategy direct",
-    ] {
-        assert!(error.contains(part), "{part}: {error}");
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -732,6 +656,29 @@ async fn a_clean_commit_is_evaluated_once_and_a_dirty_tree_at_every_deploy() {
         assert_eq!(evaluations(&dirty), 1);
         assert!(dirty.log().contains("work tree of the flake has changes"), "{}", dirty.log());
     }
+}
+
+#[tokio::test]
+async fn what_came_of_a_flake_that_was_edited_meanwhile_is_not_kept() {
+    let (flake, state) = (repository(), tempfile::tempdir().unwrap());
+    let place = flake.path().display().to_string();
+    let kept = || Some(KeptEvaluations::below(state.path()));
+    let file = flake.path().join("flake.nix");
+    let clean = std::fs::read_to_string(&file).unwrap();
+    let edited = file.clone();
+    let edits = move |_: &str, name: &str, script: &Script| {
+        if name == "evaluate" {
+            std::fs::write(&edited, "{ outputs = { self }: { a = 1; }; }").unwrap();
+        }
+        locked(name, script)
+    };
+    let first = deploy(&place, FLEET, Strategy::Push, kept(), Box::new(edits)).await;
+    assert_eq!(first.result.outcome, Outcome::Switched, "{}", first.log());
+    assert!(first.log().contains("this evaluation is not kept"), "{}", first.log());
+    std::fs::write(&file, clean).unwrap();
+    let answers = |_: &str, name: &str, script: &Script| locked(name, script);
+    let second = deploy(&place, FLEET, Strategy::Push, kept(), Box::new(answers)).await;
+    assert_eq!(evaluations(&second), 1, "{}", second.log());
 }
 
 #[tokio::test]

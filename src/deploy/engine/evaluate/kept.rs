@@ -66,6 +66,12 @@ async fn commit(step: &Step) -> Result<Arc<FlakeCommit>, NoCommit> {
     found.await.clone()
 }
 
+/// Returns whether the flake is still the commit that it was when the run began.
+pub(super) async fn is_still(step: &Step, known: &EvaluationKey) -> bool {
+    let now = commit_of(&FlakeUrl::parse(step.flake())).await;
+    now.is_ok_and(|commit| commit == *known.commit)
+}
+
 /// Returns the answer that was kept.
 pub(super) async fn look_up(step: &Step, known: &EvaluationKey) -> Option<KeptEvaluation> {
     let found = step.shared.kept.as_ref()?.get(&known.inputs)?;

@@ -80,12 +80,14 @@ pub(super) async fn evaluate_again(step: &Step) -> Result<(), Failure> {
     if let Some(known) = &known {
         kept::forget(step, known);
     }
-    let text = format!(
-        "{}: its configuration was evaluated twice, with different results; was the flake changed meanwhile? \
-         Deploy again",
-        step.host.name
-    );
-    Err(Failure::failed(Code::EvaluationFailed, text))
+    let what = "its configuration was evaluated twice, with different results; was the flake changed meanwhile?";
+    Err(changed_meanwhile(step, what))
+}
+
+/// Returns the failure of a host of which nobody can say from which revision it was evaluated.
+fn changed_meanwhile(step: &Step, what: &str) -> Failure {
+    let text = format!("{}: {what} Deploy again", step.host.name);
+    Failure::failed(Code::EvaluationFailed, text)
 }
 
 /// Returns what decides the answer, where it can be kept; the log says why not.
@@ -139,10 +141,23 @@ async fn evaluate_anew(
     let (found, is_whole) = tokio::join!(alone, is_whole);
     drop(turn);
     let found = found?;
+    // Somebody may have edited it meanwhile: what came of that is of no commit.
+    let is_still = match known {
+        Some(known) => kept::is_still(step, known).await,
+        None => true,
+    };
+    if !is_still && here {
+        let what = "the flake was changed while its configuration was evaluated, so nobody knows what it would get.";
+        return Err(changed_meanwhile(step, what));
+    }
     if here {
         copy_to_builder(step, &found.drv).await?;
     }
-    if let Some(known) = known.filter(|_| is_whole) {
+    if !is_still {
+        // The copy of it was made when the run began.
+        step.log("the flake was changed meanwhile: this evaluation is not kept").await;
+    }
+    if let Some(known) = known.filter(|_| is_whole && is_still) {
         kept::keep(step, known, &found.drv, &found.toplevel).await;
     }
     Ok(found)

@@ -3,8 +3,8 @@
 use crate::cli::EXIT_INTERRUPTED;
 use crate::cli::show::Notices;
 use crate::deploy::Control;
-use crate::fleet::RunId;
 use crate::fleet::words::rollout::STOP_GOES_BACK;
+use crate::fleet::{ANSWER_LIMIT, RunId};
 use crate::record::{Runs, Word};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +14,6 @@ use tokio::sync::{Notify, mpsc};
 
 /// How often the run's folder is asked for words.
 const WORDS_EVERY: Duration = Duration::from_millis(200);
-
-/// How long a detached run waits for the plan's answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Reads what is said to a run through its folder, on a thread of its own: where the disk hangs,
 /// signals are heard all the same. So many words were heard before.
@@ -87,7 +84,7 @@ impl RunHearing {
                 }
                 () = &mut given_up, if waits => {
                     waits = false;
-                    Control::Answer(false)
+                    Control::Unanswered
                 }
             };
             if said == Control::Cancel {

@@ -6,7 +6,9 @@
 
 use crate::cli::{EXIT_FAILED, json, print};
 use crate::deploy::Control;
-use crate::fleet::{DropReason, Goal, HostResult, Plan, RunEvent, RunId, RunWhat};
+use crate::fleet::{
+    ANSWER_LIMIT, DropReason, Goal, HostResult, Plan, RunEvent, RunId, RunWhat, duration,
+};
 use crate::record::{EventReceiver, EventSender, event_queue};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -106,7 +108,8 @@ impl Display {
                 }
                 if let RunWhat::Plan { waits: true, plan } = &event.what {
                     out.flush()?;
-                    write_error(question(plan));
+                    let limit = duration(ANSWER_LIMIT);
+                    write_error(&format!("{}? [y/N; no after {limit}] ", asked(plan)));
                     ask(self.control.clone());
                 }
             }
@@ -162,14 +165,14 @@ pub(super) fn told(
     if code == ExitCode::SUCCESS { ExitCode::from(EXIT_FAILED) } else { code }
 }
 
-/// Returns the question below a plan.
-fn question(plan: &Plan) -> &'static str {
+/// Returns what is asked below a plan.
+fn asked(plan: &Plan) -> &'static str {
     let restarts = plan.changing().any(|host| host.reboots);
     match (plan.goal == Goal::Rollback, restarts) {
-        (true, false) => "roll back? [y/N] ",
-        (true, true) => "roll back, and restart? [y/N] ",
-        (false, false) => "deploy this? [y/N] ",
-        (false, true) => "deploy this, and restart? [y/N] ",
+        (true, false) => "roll back",
+        (true, true) => "roll back, and restart",
+        (false, false) => "deploy this",
+        (false, true) => "deploy this, and restart",
     }
 }
 

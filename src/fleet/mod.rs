@@ -99,8 +99,8 @@ pub use rollout::{
 };
 pub use root_access::{Elevate, RootAccess, RootHosts, SudoPassword, SudoQuestion};
 pub use run::{
-    DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan, HostResult, Outcome, Phase,
-    PhaseState, Plan, PlannedChanges, Progress, RefusedPaths, RemoteCommand, RollbackScope,
+    ANSWER_LIMIT, DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan, HostResult, Outcome,
+    Phase, PhaseState, Plan, PlannedChanges, Progress, RefusedPaths, RemoteCommand, RollbackScope,
     RolloutNews, Route, RunId, RunOptions, RunOrder, Strategy, TakenRoute, UsualBuilds, UsualTimes,
     Wait, WaveState, back_to_before,
 };

@@ -2,8 +2,8 @@
 
 use crate::dash::world::{HostCounts, HostRun, LogRing};
 use crate::fleet::{
-    Finding, HostResult, LiveRun, LogLine, Outcome, Phase, Plan, RolloutNews, RunEvent, RunId,
-    RunOrder, RunWhat, Wait, WaveState,
+    ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, Outcome, Phase, Plan, RolloutNews,
+    RunEvent, RunId, RunOrder, RunWhat, Wait, WaveState,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -60,6 +60,8 @@ pub struct RunView {
     /// Since when it waits so, and how long it did before: nobody worked meanwhile.
     asked_at: Option<Timestamp>,
     waited: Duration,
+    /// Until when it waits so.
+    pub answer_until: Option<Timestamp>,
     /// Whether it was asked to stop.
     pub stopping: bool,
     /// How it ended.
@@ -92,6 +94,7 @@ impl RunView {
             waits: false,
             asked_at: None,
             waited: Duration::ZERO,
+            answer_until: None,
             stopping: false,
             summary: None,
             newest_at: at,
@@ -151,6 +154,11 @@ impl RunView {
         time.saturating_sub(self.waited)
     }
 
+    /// Notes that the plan is waited for from a time on.
+    fn wait_for_answer(&mut self, from: Timestamp) {
+        self.answer_until = from.checked_add(ANSWER_LIMIT).ok().filter(|_| self.waits);
+    }
+
     /// Notes at a time that the plan was answered.
     fn answered(&mut self, at: Timestamp) {
         if let Some(asked_at) = self.asked_at.take() {
@@ -194,6 +202,7 @@ impl RunView {
                 self.plan = Some(plan);
                 self.waits = waits;
                 self.asked_at = waits.then_some(at);
+                self.wait_for_answer(at);
             }
             RunWhat::Usual { hosts } => {
                 for (host, usual) in hosts {
@@ -208,6 +217,7 @@ impl RunView {
                 self.can_go_on = false;
                 // A plan that waited for an answer waits for it again.
                 self.waits = self.asked_at.is_some();
+                self.wait_for_answer(at);
             }
             RunWhat::Waiting { host, wait, .. } => self.host_mut(&host).waiting = wait,
             RunWhat::Result { host, result } => {
@@ -219,6 +229,8 @@ impl RunView {
             RunWhat::Rollout(news) => self.fold_news(news, at),
             RunWhat::Summary { outcomes, duration_ms, findings } => {
                 self.waits = false;
+                // Whoever ended it asked its hosts.
+                self.gone = None;
                 self.can_go_on = false;
                 let duration = Duration::from_millis(duration_ms);
                 self.summary = Some(Summary { outcomes, duration, at, findings });

@@ -113,6 +113,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 pub enum Control {
     /// The answer to the plan.
     Answer(bool),
+    /// Nobody answered the plan within [`ANSWER_LIMIT`](crate::fleet::ANSWER_LIMIT).
+    Unanswered,
     /// Stop the run; hosts that have begun to activate go back.
     Cancel,
     /// Something else that a person says while the run goes on.
@@ -232,6 +234,7 @@ impl Deploy {
                     Some(input) = ended.recv() => break input,
                     Some(said) = control.recv() => break match said {
                         Control::Answer(yes) => Input::Answer(yes),
+                        Control::Unanswered => Input::Unanswered,
                         Control::Cancel => Input::Cancel,
                         Control::Order(order) => Input::Order(order),
                     },

@@ -173,9 +173,13 @@ impl Replayed {
                 }
             }
             Input::Wake => self.wake = None,
-            Input::Answer(_) | Input::Cancel | Input::Order(_) | Input::Claimed { .. } => {}
+            Input::Answer(_)
+            | Input::Unanswered
+            | Input::Cancel
+            | Input::Order(_)
+            | Input::Claimed { .. } => {}
         }
-        if matches!(input, Input::Answer(_)) {
+        if matches!(input, Input::Answer(_) | Input::Unanswered) {
             self.waiting_plan = None;
         }
         for command in self.machine.step(input, at) {

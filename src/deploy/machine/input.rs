@@ -49,6 +49,8 @@ pub enum Input {
     },
     /// Somebody answered the plan.
     Answer(bool),
+    /// Nobody answered the plan in time.
+    Unanswered,
     /// Somebody said something to the run.
     Order(RunOrder),
     /// The operator stops the run.

@@ -26,7 +26,8 @@ pub use input::{Input, MachineCommand};
 use crate::deploy::words::STOPPED;
 use crate::deploy::{Failure, Reason, RunFacts, Setup};
 use crate::fleet::{
-    Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RolloutNews, RunId, RunWhat, Wait,
+    ANSWER_LIMIT, Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RolloutNews, RunId,
+    RunWhat, Wait, duration,
 };
 use control::GoingBack;
 use host::{Claim, HostProgress, Stage};
@@ -125,7 +126,15 @@ impl Machine {
                 self.gated(wave, &gate, asking, answer, now, &mut out);
             }
             Input::Claimed { host, answer } => self.claimed(&host, answer, now, &mut out),
-            Input::Answer(yes) => self.answered(yes, now, &mut out),
+            Input::Answer(yes) => {
+                self.answered(yes, "the plan was not confirmed", now, &mut out);
+            }
+            Input::Unanswered => {
+                let limit = duration(ANSWER_LIMIT);
+                let why =
+                    format!("nobody answered the plan within {limit}, so nothing was changed");
+                self.answered(false, &why, now, &mut out);
+            }
             Input::Order(order) => self.ordered(order, now, &mut out),
             Input::Cancel => self.cancel(now, &mut out),
             Input::Wake => self.wakes_at = None,

@@ -151,8 +151,14 @@ impl Machine {
         }
     }
 
-    /// Takes the answer to the plan.
-    pub(super) fn answered(&mut self, yes: bool, now: Timestamp, out: &mut Vec<MachineCommand>) {
+    /// Takes the answer to the plan, and why hosts are left out where that is no.
+    pub(super) fn answered(
+        &mut self,
+        yes: bool,
+        why_not: &str,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
         // Nobody can agree to a plan that was not shown yet.
         if !self.asked || self.confirmed.is_some() {
             return;
@@ -164,7 +170,7 @@ impl Machine {
         if !yes {
             for index in 0..self.hosts.len() {
                 if !self.hosts[index].is_over() {
-                    let why = Reason::new(Code::PlanNotConfirmed, "the plan was not confirmed");
+                    let why = Reason::new(Code::PlanNotConfirmed, why_not);
                     self.end(index, Outcome::Skipped, Some(why), now, out);
                 }
             }

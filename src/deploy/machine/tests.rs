@@ -377,6 +377,9 @@ fn stopped_and_unconfirmed_runs_have_codes_of_their_own() {
     let mut refused = machine(&["samsung"], Goal::Switch, true);
     let story = drive(&mut refused, react, |turn| (turn == 4).then_some(Input::Answer(false)));
     assert_eq!(story.codes["samsung"], [Code::PlanNotConfirmed]);
+    let mut unanswered = machine(&["samsung"], Goal::Switch, true);
+    let story = drive(&mut unanswered, react, |turn| (turn == 4).then_some(Input::Unanswered));
+    assert_eq!(story.codes["samsung"], [Code::PlanNotConfirmed]);
 }
 
 #[test]

@@ -25,4 +25,4 @@ pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};
 pub use plan::{HostPlan, Plan, PlannedChanges, RefusedPaths};
 pub use route::{GivenUpRoute, Route, Strategy, TakenRoute};
-pub use wait::Wait;
+pub use wait::{ANSWER_LIMIT, Wait};

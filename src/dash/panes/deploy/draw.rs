@@ -26,6 +26,7 @@ use crate::fleet::{Outcome, duration};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use std::time::Duration;
 
 /// Columns that a host needs to stand beside others.
 const BESIDE: u16 = 48;
@@ -168,7 +169,11 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     } else if let Some(why) = &run.gone {
         (Role::Error, format!("▲ nobody watches this run: {why}"))
     } else if run.waits {
-        (Role::Warn, format!("▲ waiting for your answer: {} shows the plan", press("plan")))
+        let left = run.answer_until.map(|until| until.duration_since(paint.now));
+        let left = left.and_then(|left| Duration::try_from(left).ok()).map(duration);
+        let left = left.map(|left| format!("; in {left} it counts as no")).unwrap_or_default();
+        let text = format!("▲ waiting for your answer: {} shows the plan{left}", press("plan"));
+        (Role::Warn, text)
     } else if let (Some(why), true) = (&run.question, run.is_active()) {
         let (pause, accept) = (press("pause-run"), press("accept-check"));
         let text = format!(

@@ -11,7 +11,7 @@ use crate::cli::{over_time, practice, shell, themes, verify};
 use crate::dash::{Effect, LogsInView, Msg, TerminalProgram, dead_words};
 use crate::fleet::{Fleet, HostKey, OverTimeOf, RunId, Silence, StoreDepth, StorePath, TimeSpan};
 use crate::probe::{Handle, generations};
-use crate::record::{KeptSilences, Runs, Word, state_home};
+use crate::record::{KeptSilences, RunStands, Runs, Word, state_home};
 use crate::remote::{Remote, ScriptRunner, accept_host_key, host_keys};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -432,6 +432,13 @@ async fn report_end(
         let text = text.strip_prefix("nixdash: ").unwrap_or(text);
         let text = if text.is_empty() { "the run could not begin" } else { text };
         drop(messages.send(Msg::Notice(crate::fleet::printable_line(text))).await);
+    }
+    let (left, read) = (run.clone(), runs.clone());
+    let goes_on = move || {
+        read.stands(&left) == RunStands::Left && super::left::can_go_on(&read, &left).is_some()
+    };
+    if tokio::task::spawn_blocking(goes_on).await.unwrap_or_default() {
+        drop(messages.send(Msg::StillLeft { run }).await);
     }
 }
 

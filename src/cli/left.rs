@@ -36,6 +36,15 @@ pub(super) enum Ends<'a> {
 }
 
 impl Ends<'_> {
+    /// Returns the runs of a fleet among which those are that are ended.
+    fn among(self, runs: &Runs, fleet: &Fleet) -> Vec<LeftRun> {
+        match self {
+            Self::Old | Self::Of(_) => runs.left(fleet.file.as_deref()),
+            // However many runs came after it.
+            Self::Only(run) => runs.read_left(run).into_iter().collect(),
+        }
+    }
+
     /// Returns whether a run is ended that was heard of last at a time; nothing where it cannot be
     /// gone on with.
     fn ends(self, left: &LeftRun, left_at: Option<Timestamp>, now: Timestamp) -> bool {
@@ -77,13 +86,20 @@ pub(super) async fn end_runs(
 ) -> LeftRuns {
     let mut done = LeftRuns::default();
     let now = Timestamp::now();
-    for left in runs.left(fleet.file.as_deref()) {
+    for left in ends.among(runs, fleet) {
         let left_at = can_go_on(runs, &left.run);
         if !ends.ends(&left, left_at, now) {
             done.spared.extend(left_at.map(|at| left_sentence(&left.run, at, now)));
             continue;
         }
-        let Some(_lock) = runs.lock_ending(&left.run) else { continue };
+        let Some(_lock) = runs.lock_ending(&left.run) else {
+            done.ended.push(format!(
+                "run {}: another nixdash is asking its hosts; try again in a moment",
+                left.run
+            ));
+            done.is_open = true;
+            continue;
+        };
         let Some(left) = completed(runs, left) else { continue };
         let found = tokio::time::timeout(LIMIT, end_left(runner, &left)).await;
         let Ok(found) = found else {
@@ -138,7 +154,7 @@ async fn tidy(fleet: &Fleet, runner: &dyn ScriptRunner, runs: &Runs) {
 pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs, ends: Ends<'_>) -> bool {
     let file = fleet.file.as_deref();
     let now = Timestamp::now();
-    let left = runs.left(file);
+    let left = ends.among(runs, fleet);
     let ended = left.iter().any(|left| ends.ends(left, can_go_on(runs, &left.run), now));
     if left.is_empty() && runs.untidy(file).is_empty() {
         return false;
@@ -187,7 +203,12 @@ fn record(
         u64::try_from(now.as_millisecond() - left.began_at.as_millisecond()).unwrap_or(0);
     let mut events = Vec::new();
     let mut lines = Vec::new();
-    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
+    for event in &left.events {
+        if let RunWhat::Result { host, result } = &event.what {
+            outcomes.insert(host.clone(), result.outcome);
+        }
+    }
     let mut all = true;
     for (host, ending) in found {
         let ending = match ending {
@@ -201,7 +222,7 @@ fn record(
         let known = left.hosts.get(&host);
         let said = ending.reason.as_ref().map_or_else(|| host.clone(), ToString::to_string);
         lines.push(format!("run {}: {}: {said}", left.run, ending.outcome));
-        *outcomes.entry(ending.outcome).or_default() += 1;
+        outcomes.insert(host.clone(), ending.outcome);
         let result = HostResult {
             attempt: known.map(|host| host.attempt.max(1)),
             toplevel: known.and_then(|host| host.toplevel.clone()),
@@ -215,7 +236,11 @@ fn record(
         events.push(RunEvent { run: left.run.clone(), at: now, what });
     }
     if all {
-        let what = RunWhat::Summary { outcomes, duration_ms, findings: Vec::new() };
+        let mut counts: BTreeMap<Outcome, u64> = BTreeMap::new();
+        for outcome in outcomes.into_values() {
+            *counts.entry(outcome).or_default() += 1;
+        }
+        let what = RunWhat::Summary { outcomes: counts, duration_ms, findings: Vec::new() };
         events.push(RunEvent { run: left.run.clone(), at: now, what });
     }
     if let Err(error) = runs.append(&left.run, &events) {

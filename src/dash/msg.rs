@@ -154,6 +154,11 @@ pub enum Msg {
         /// Whether another process may go on with it.
         can_go_on: bool,
     },
+    /// Somebody tried in vain to go on with a run that was left: it is left still.
+    StillLeft {
+        /// The run.
+        run: RunId,
+    },
 }
 
 /// What comes of a journal that was asked for.

@@ -9,11 +9,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// How many of the newest runs are looked at.
-const NEWEST: usize = 50;
+/// How many of the newest runs are looked at, of all fleets.
+const NEWEST: usize = 500;
 
-/// The last event of a run that ended stands within so many bytes of the end of its file.
-const END: u64 = 64 * 1024;
+/// How many bytes of a run's file are read first to find its last event; most are shorter.
+const END: u64 = 4 * 1024;
+
+/// So many lines may stand behind the last event of a run that ended.
+const LINES_BEHIND: usize = 8;
 
 /// The name of the file that is locked while a run is being ended.
 const ENDING: &str = "ending";
@@ -210,18 +213,29 @@ impl LeftRun {
     }
 }
 
-/// Returns whether a run's file has its last event.
+/// Returns whether a run's file has its last event. That may be long, with every error of many hosts.
 pub(super) fn has_an_end(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(END)))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
     let is_end = |line: &[u8]| {
         serde_json::from_slice::<RunEvent>(line)
             .is_ok_and(|event| matches!(event.what, RunWhat::Summary { .. }))
     };
-    Ok(end.split(|byte| *byte == b'\n').any(is_end))
+    let mut wanted = END;
+    loop {
+        let from = size.saturating_sub(wanted);
+        file.seek(SeekFrom::Start(from))?;
+        let mut end = Vec::new();
+        (&file).take(size - from).read_to_end(&mut end)?;
+        let lines: Vec<&[u8]> = end.split(|byte| *byte == b'\n').collect();
+        if lines.iter().any(|line| is_end(line)) {
+            return Ok(true);
+        }
+        if from == 0 || lines.len() > LINES_BEHIND + 1 {
+            return Ok(false);
+        }
+        wanted = wanted.saturating_mul(8);
+    }
 }
 
 /// Returns whether a file's last line is whole.
@@ -240,6 +254,7 @@ fn ends_with_a_line(path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::{Code, Finding, Subject};
 
     fn event(run: &RunId, what: RunWhat) -> RunEvent {
         RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what }
@@ -303,6 +318,34 @@ mod tests {
             RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() };
         runs.append(&run, &[event(&run, end)]).unwrap();
         assert!(runs.left(None).is_empty());
+    }
+
+    #[test]
+    fn a_run_with_a_long_last_event_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, run) = killed(dir.path());
+        let said = "an answer of a whole page ".repeat(20_000);
+        let finding = Finding::new(Subject::host("a"), Code::CheckFailed, &said, "look");
+        let end =
+            RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: vec![finding] };
+        runs.append(&run, &[event(&run, end)]).unwrap();
+        assert!(runs.left(None).is_empty() && runs.read_left(&run).is_none());
+    }
+
+    #[test]
+    fn a_run_is_left_whatever_many_runs_came_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, run) = killed(dir.path());
+        for _ in 0..60 {
+            let mut writer = runs.begin(None).unwrap();
+            let later = writer.run().clone();
+            let (outcomes, findings) = (BTreeMap::new(), Vec::new());
+            let end = RunWhat::Summary { outcomes, duration_ms: 1, findings };
+            writer.write(&event(&later, end));
+            writer.flush().unwrap();
+        }
+        let left: Vec<RunId> = runs.left(None).into_iter().map(|left| left.run).collect();
+        assert_eq!(left, [run]);
     }
 
     #[test]

@@ -229,6 +229,29 @@ fn a_run_that_nobody_watches_is_told_in_every_view() {
 }
 
 #[test]
+fn a_run_that_was_left_can_be_tried_again_until_somebody_ended_it() {
+    let mut events = demo::well();
+    events.extend(demo::run_until_plan());
+    events.extend(demo::run_in_fetch());
+    let mut model = model(events, 110, 30);
+    let gone = Msg::RunGone { run: id("41"), why: "its process ended".to_owned(), can_go_on: true };
+    update(&mut model, gone, demo::now());
+    let view = |model: &crate::dash::Model| {
+        let run = model.world.runs.iter().find(|run| run.id == id("41")).unwrap();
+        (run.can_go_on, run.gone.is_some())
+    };
+    model.world.runs[0].can_go_on = false;
+    update(&mut model, Msg::StillLeft { run: id("41") }, demo::now());
+    assert_eq!(view(&model), (true, true), "whoever tried it may try again");
+    let (outcomes, findings) = ([(Outcome::Switched, 3)].into(), Vec::new());
+    let end = RunWhat::Summary { outcomes, duration_ms: 1, findings };
+    demo::happen(&mut model, run_event("41", 1, end));
+    assert_eq!(view(&model), (false, false), "its hosts were asked");
+    update(&mut model, Msg::StillLeft { run: id("41") }, demo::now());
+    assert_eq!(view(&model), (false, false));
+}
+
+#[test]
 fn a_key_that_has_nothing_to_act_on_says_why() {
     let mut model = model(demo::well(), 110, 30);
     for (key, why) in [("M", "nothing is wrong with what is selected"), ("o", "no plan is known")] {

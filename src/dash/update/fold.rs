@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Runs that are kept; the oldest that is done leaves first.
-const RUNS: usize = 50;
+const RUNS: usize = 100;
 
 /// A run that took longer than this rings when it ends.
 const LONG_RUN: Duration = Duration::from_secs(30);
@@ -369,6 +369,14 @@ pub(super) fn run_gone(
     let text = format!("nobody watches run #{id}: {why}");
     model.say(text.clone(), true, now);
     vec![Effect::Terminal(Wish::Notify(text))]
+}
+
+/// Lets the person try once more to go on with a run.
+pub(super) fn still_left(model: &mut Model, id: &RunId) {
+    let run = model.world.runs.iter_mut().find(|run| run.id == *id);
+    if let Some(run) = run.filter(|run| run.gone.is_some()) {
+        run.can_go_on = true;
+    }
 }
 
 /// Closes the questions about a run that is over.

@@ -179,6 +179,10 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             return fold::run_gone(model, &run, &why, can_go_on, now);
         }
+        Msg::StillLeft { run } => {
+            model.dirty = true;
+            fold::still_left(model, &run);
+        }
     }
     Vec::new()
 }

@@ -3,6 +3,7 @@
 //! The dashboard starts this same command, detached, and reads the run's folder like everybody
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
+use crate::cli::awake::AwakeRunner;
 use crate::cli::carry_out::{CarriedOut, carry_out};
 use crate::cli::given::GivenSystems;
 use crate::cli::left::{self, Ends};
@@ -222,11 +223,15 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
     let (fleet, asks) = (Arc::new(fleet), !args.consent.yes && goal.changes());
     let remote = Remote::new(Arc::clone(&fleet));
     let GivenSystems { given, set_aside } = match &args.to {
-        Some(path) => GivenSystems {
-            given: given::named(&fleet, &remote, &hosts, path).await?,
-            ..GivenSystems::default()
-        },
-        None if args.built => given::built(&fleet, &remote, &hosts).await?,
+        Some(path) => {
+            let looked = given::named(&fleet, &awake, &hosts, path);
+            let given = wait::saying("looking where the system is …", looked).await?;
+            GivenSystems { given, ..GivenSystems::default() }
+        }
+        None if args.built => {
+            let looked = given::built(&fleet, &awake, &hosts);
+            wait::saying("waiting for builders to list what they built …", looked).await?
+        }
         None => GivenSystems::default(),
     };
     let request = Request {
@@ -237,6 +242,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         given,
         reboot: args.reboot.limit(),
         goal,
+    let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
         goals,
         options: RunOptions { first: args.first, ..args.options.options() },
         allow_protected: args.consent.allow_protected,

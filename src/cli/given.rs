@@ -6,7 +6,7 @@ use crate::deploy::{Failure, GivenPlace, GivenSystem};
 use crate::fleet::{Code, DeployedFrom, Fleet, Host, RunEvent, RunWhat, StorePath, StorePathError};
 use crate::probe::built_systems;
 use crate::record::{RunRow, Runs, state_home};
-use crate::remote::Remote;
+use crate::remote::ScriptRunner;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ pub enum GivenError {
 /// Returns what hosts are given where one system is named.
 pub(super) async fn named(
     fleet: &Fleet,
-    remote: &Remote,
+    runner: &dyn ScriptRunner,
     hosts: &[String],
     path: &str,
 ) -> Result<BTreeMap<String, GivenSystem>, CliError> {
@@ -81,7 +81,7 @@ pub(super) async fn named(
         let (other, host) = (other.to_owned(), name.clone());
         return Err(GivenError::OtherHost { system: toplevel, other, host }.into());
     }
-    let place = place_of(fleet, remote, host, &toplevel).await.map_err(GivenError::Place)?;
+    let place = place_of(fleet, runner, host, &toplevel).await.map_err(GivenError::Place)?;
     let built_from = built_in_runs(name, &toplevel);
     let given = GivenSystem { toplevel, generation: None, place, built_from };
     Ok([(name.clone(), given)].into())
@@ -146,11 +146,11 @@ pub(super) struct GivenSystems {
 /// Returns what was built for hosts and not deployed yet; fails where that is nothing at all.
 pub(super) async fn built(
     fleet: &Fleet,
-    remote: &Remote,
+    runner: &dyn ScriptRunner,
     hosts: &[String],
 ) -> Result<GivenSystems, CliError> {
     let selected = hosts.iter().filter_map(|name| fleet.host(name));
-    let mut found = built_systems(remote, fleet, selected).await;
+    let mut found = built_systems(runner, fleet, selected).await;
     let mut systems = GivenSystems::default();
     let mut first = None;
     for name in hosts {

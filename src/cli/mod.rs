@@ -5,6 +5,7 @@
 //! interrupted.
 
 mod ancestry;
+mod awake;
 mod caches;
 mod carry_out;
 mod check;

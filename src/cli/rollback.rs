@@ -2,8 +2,9 @@
 //!
 //! A host that does not answer, or has nothing to go back to, is set aside; the others go back.
 
+use crate::cli::awake::AwakeRunner;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, RebootArgs, run as carry_out};
-use crate::cli::{CliError, complete, selectors};
+use crate::cli::{CliError, complete, selectors, wait};
 use crate::deploy::engine::lost;
 use crate::deploy::{Failure, GivenPlace, GivenSystem, Request, setup};
 use crate::fleet::{
@@ -61,8 +62,10 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     let nobody_asked = |error| selectors::after_reading(error, &args.selectors);
     args.face.check(request.asks).map_err(nobody_asked)?;
     let remote = Remote::new(Arc::clone(&fleet));
-    let RollbackTargets { goes, set_aside, first_error } =
-        targets(&remote, &request.hosts, args.to, args.without_specialisation).await;
+    let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
+    let looked = targets(&awake, &request.hosts, args.to, args.without_specialisation);
+    let what = format!("waiting for {} to list generations …", in_a_list(&request.hosts));
+    let RollbackTargets { goes, set_aside, first_error } = wait::saying(&what, looked).await;
     if let (true, Some(error)) = (goes.is_empty(), first_error) {
         return Err(error);
     }

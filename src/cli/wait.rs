@@ -31,6 +31,14 @@ pub(super) async fn saying<T>(what: &str, work: impl Future<Output = T>) -> T {
     done
 }
 
+/// Says a sentence on standard error, in the place of what is said to be waited for.
+pub(super) fn line(sentence: &str) {
+    let mut err = std::io::stderr();
+    let clear = if err.is_terminal() { "\r\x1b[2K" } else { "" };
+    // Standard error may be gone.
+    drop(writeln!(err, "{clear}nixdash: {sentence}"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

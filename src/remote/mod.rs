@@ -55,7 +55,7 @@ pub use presence::{NotStarted, Presence, Started, wait_until_started};
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
 pub use secret::{SecretError, resolve};
-pub use wake::{SentHow, WakeError, wake};
+pub use wake::{SentHow, WakeError, WakeNews, rouse, wake};
 
 use std::future::Future;
 use std::pin::Pin;

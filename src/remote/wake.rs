@@ -1,7 +1,7 @@
 //! Sends the packet that wakes a sleeping machine, from here or from another host's network.
 
-use crate::fleet::{Host, WakeOnLan};
-use crate::remote::{Script, ScriptRunner};
+use crate::fleet::{Host, WakeOnLan, duration};
+use crate::remote::{Presence, Script, ScriptRunner, wait_until_started};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ const WAKE: &str = include_str!("scripts/wake.sh");
 
 /// How long that may take.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a machine may take from the packet until it answers, where something waits for it.
+const AWAKE_LIMIT: Duration = Duration::from_secs(180);
 
 /// The port that packets are sent to; a network card does not look at it.
 const PORT: u16 = 9;
@@ -69,6 +72,53 @@ pub async fn wake(runner: &dyn ScriptRunner, host: &Host) -> Result<SentHow, Wak
         return Err(failed(output.complaint()));
     }
     Ok(format!("a packet for {mac} was sent from {via}, {}", output.complaint()))
+}
+
+/// What is told while a host is woken, in whole sentences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WakeNews {
+    /// What was done, or how the machine stands.
+    Said(String),
+    /// What is waited for from now on.
+    Waits(String),
+}
+
+impl WakeNews {
+    /// Returns the sentence.
+    pub fn sentence(&self) -> &str {
+        match self {
+            Self::Said(sentence) | Self::Waits(sentence) => sentence,
+        }
+    }
+}
+
+/// Wakes a host that does not answer, and waits up to three minutes until it answers; returns whether it does.
+/// `tell` hears what is done meanwhile.
+pub async fn rouse(
+    runner: &dyn ScriptRunner,
+    host: &Host,
+    tell: impl Fn(WakeNews) + Send + Sync,
+) -> bool {
+    let name = &host.name;
+    match wake(runner, host).await {
+        Ok(how) => tell(WakeNews::Said(format!("{name} does not answer: {how}"))),
+        Err(error) => {
+            tell(WakeNews::Said(error.to_string()));
+            return false;
+        }
+    }
+    tell(WakeNews::Waits(format!("waiting up to {} until {name} is awake", duration(AWAKE_LIMIT))));
+    let hear = |presence: &Presence| tell(WakeNews::Said(format!("{name}: {presence}")));
+    match wait_until_started(runner, name, None, AWAKE_LIMIT, hear).await {
+        Ok(_) => {
+            tell(WakeNews::Said(format!("{name} is awake")));
+            true
+        }
+        Err(error) => {
+            tell(WakeNews::Said(format!("{name} was not woken: {error}")));
+            false
+        }
+    }
 }
 
 /// Sends a packet to every one of these places; fails when none took it.

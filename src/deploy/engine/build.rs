@@ -4,18 +4,18 @@ use super::ancestry::source_of;
 use super::changes::UnbuiltSystem;
 use super::ear::NixEar;
 use super::fetch::{by_tier, why};
-use super::lost::{AWAY_LIMIT, DRY_RUN_LIMIT, TOOK_TOO_LONG, lost, not_started, through_restarts};
+use super::lost::{AWAY_LIMIT, DRY_RUN_LIMIT, TOOK_TOO_LONG, lost, through_restarts};
 use super::owner::this_person;
 use super::scripts::{BUILD, COMPARE, ROOT};
-use super::step::{PlainLog, Step};
+use super::step::Step;
 use super::stores::{self, is_here};
-use super::{build_log, changes, edges, evaluate, given};
+use super::{build_log, changes, edges, evaluate, given, wake};
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, DeployedFrom, RunWhat, bytes, duration, printable_line};
 use crate::nix::activity::{ActivityLog, TreeShape, words};
 use crate::nix::dry_run;
-use crate::remote::job::{Job, JobKind, JobState};
+use crate::remote::job::{Job, JobState};
 use crate::remote::{Output, Script};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -85,7 +85,8 @@ async fn ask(step: &Step) -> Result<Compared, Failure> {
     if step.shared.skips_caches {
         script.args.extend(stores::prepare(step).await?.arguments());
     }
-    let output = step.run(builder, &script).await.map_err(|failure| step.about_builder(failure))?;
+    let output = wake::run_awake(step, builder, &script).await;
+    let output = output.map_err(|failure| step.about_builder(failure))?;
     let compared = Compared(output);
     if let Some(why) = compared.unrooted() {
         // The build says so too, should it matter.
@@ -169,8 +170,8 @@ async fn root_what_is_there(step: &Step) -> Result<bool, Failure> {
     let builder = step.host.build_on();
     step.shared.note_use(builder);
     let script = Script::new(ROOT).root().arg(step.toplevel()?.as_str()).arg(step.build_root());
-    let output = step.run(builder, &script).await.map_err(|failure| step.about_builder(failure))?;
-    Ok(output.is_ok())
+    let output = wake::run_awake(step, builder, &script).await;
+    Ok(output.map_err(|failure| step.about_builder(failure))?.is_ok())
 }
 
 /// Realises the derivation as a job and roots the result; nothing is begun for one that is there.
@@ -250,9 +251,9 @@ async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
         }
         args.extend(stores::prepare(step).await?.arguments());
     }
-    job.start(JobKind::Work, BUILD, &args, AWAY_LIMIT, &mut PlainLog::new(step))
+    wake::start_awake(step, &mut job, BUILD, &args)
         .await
-        .map_err(|failure| step.about_builder(not_started(failure)))?;
+        .map_err(|failure| step.about_builder(failure))?;
     let mut lines = NixEar::of_job(step, &mut job, "build").await;
     lines.expect().await;
     let state = job

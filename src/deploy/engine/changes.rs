@@ -4,7 +4,9 @@
 //!
 //! Nothing here fails: what could not be found out is not known, and the plan says so.
 
+use super::lost::lost;
 use super::step::Step;
+use super::wake;
 use crate::fleet::words::changes as words;
 use crate::fleet::{
     ClosurePath, PlannedChanges, RefusedPaths, StorePath, SystemChanges, printable_line,
@@ -61,7 +63,11 @@ pub(super) async fn on(step: &Step, host: &str) -> FoundChanges {
     let (Some(running), Ok(toplevel)) = (&preflight.running, step.toplevel()) else {
         return FoundChanges::default();
     };
-    let asked = compare_systems(step.runner.as_ref(), host, running, toplevel).await;
+    let ask = || compare_systems(step.runner.as_ref(), host, running, toplevel);
+    let asked = match ask().await {
+        Err(error) if wake::after(step, host, &lost(&error)).await => ask().await,
+        asked => asked,
+    };
     let compared = asked.unwrap_or_else(|error| {
         tracing::debug!(%error, "what changes");
         ComparedSystems::default()

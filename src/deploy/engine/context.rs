@@ -15,6 +15,7 @@ use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::systems::UnknownSystems;
 use super::telling::Teller;
+use super::wake::LastWake;
 use super::{Newest, PackageTimes};
 use crate::deploy::{HostSetup, Reason, RunEntry, Setup};
 use crate::fleet::{DeployedFrom, FlakeSource, Fleet, RunId, StorePath, UsualBuilds};
@@ -97,8 +98,8 @@ pub(super) struct RunContext {
     pub(super) without_specialisation: bool,
     /// What goes on beside the phases.
     pub(super) beside: Beside,
-    /// Whether machines that slept are awake now, by host: each is woken once.
-    pub(super) woken: Mutex<HashMap<String, Arc<OnceCell<bool>>>>,
+    /// When machines that slept were woken last, by host.
+    pub(super) woken: ByKey<String, LastWake>,
     /// Whether somebody looks at the plan before it is carried out.
     pub(super) asks: bool,
     /// The supervisors, by host: their logs are followed through several phases.
@@ -249,7 +250,7 @@ impl RunContext {
             own_sources: BTreeMap::new(),
             refuses_older: !is_asked && !setup.options.allow_older,
             without_specialisation: setup.options.without_specialisation,
-            woken: Mutex::default(),
+            woken: ByKey::default(),
             asks: setup.asks,
             supervisors: Mutex::default(),
             journal: RunJournal::none(),

@@ -3,6 +3,7 @@
 use super::changes;
 use super::scripts::ROOT;
 use super::step::Step;
+use super::wake;
 use crate::deploy::{Failure, GivenPlace, Report};
 use crate::fleet::{Code, PlannedChanges};
 use crate::remote::Script;
@@ -39,5 +40,12 @@ async fn root(step: &Step) -> Result<bool, Failure> {
     let builder = step.host.build_on();
     step.shared.note_use(builder);
     let script = Script::new(ROOT).root().arg(step.toplevel()?.as_str()).arg(step.build_root());
-    Ok(step.run(builder, &script).await?.is_ok())
+    let place = step.host.given.as_ref().map(|given| &given.place);
+    let output = if matches!(place, Some(GivenPlace::Kept | GivenPlace::Host)) {
+        // Nothing comes from there: it may sleep on.
+        step.run(builder, &script).await?
+    } else {
+        wake::run_awake(step, builder, &script).await?
+    };
+    Ok(output.is_ok())
 }

@@ -10,6 +10,7 @@ mod failover;
 mod given;
 mod restarts;
 mod resumed;
+mod sleepers;
 mod streams;
 mod target;
 mod ways;

@@ -1,16 +1,24 @@
 //! Wakes machines that a run needs and that sleep, where hosts.toml says how.
 
-use super::step::Step;
+use super::lost::{AWAY_LIMIT, not_started};
+use super::step::{PlainLog, Step};
 use crate::deploy::{Failure, GivenPlace};
-use crate::fleet::{Host, Outcome, Phase, Progress, Strategy, duration};
-use crate::remote::{Output, Presence, Script, wait_until_started, wake};
-use std::sync::Arc;
+use crate::fleet::{Host, Outcome, Phase, Progress, Strategy};
+use crate::remote::job::{Job, JobKind};
+use crate::remote::{Output, Script, WakeNews, rouse};
 use std::time::Duration;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::Instant;
 
-/// How long a machine may take from the packet until it answers.
-const LIMIT: Duration = Duration::from_secs(180);
+/// How long a machine that was not woken is not waited for again: who else needs it may have asked it before, and
+/// have heard only now that it is silent.
+const HOLDS: Duration = Duration::from_secs(60);
 
-/// Wakes the host that builds, once in a run, where this host needs it and it does not answer.
+/// When a machine was woken last in a run, and whether it answered then. Locked while it is woken.
+#[derive(Default)]
+pub(super) struct LastWake(Mutex<Option<(Instant, bool)>>);
+
+/// Wakes the host that builds, where this host needs it and it does not answer.
 pub(super) async fn builder(step: &Step) {
     let fleet = &step.shared.fleet;
     // Preflight chooses anew who builds, whatever an earlier attempt chose.
@@ -28,7 +36,8 @@ pub(super) async fn builder(step: &Step) {
     };
     let runner = &step.runner;
     if runner.answering(builder).await.is_ok_and(|addresses| addresses.is_empty()) {
-        rouse(step, host).await;
+        // One that is reached only through another machine answers nobody who looks so.
+        woken(step, host, HOLDS).await;
     }
 }
 
@@ -40,57 +49,64 @@ pub(super) async fn run_awake(step: &Step, host: &str, script: &Script) -> Resul
     }
 }
 
+/// Starts a job that harms nobody when it runs unheard, and once more where its host had to be woken.
+pub(super) async fn start_awake(
+    step: &Step,
+    job: &mut Job,
+    body: &'static str,
+    args: &[String],
+) -> Result<(), Failure> {
+    let mut log = PlainLog::new(step);
+    let started = job.start(JobKind::Work, body, args, AWAY_LIMIT, &mut log).await;
+    match started.map_err(not_started) {
+        Err(failure) if after(step, &job.host, &failure).await => {
+            let started = job.start(JobKind::Work, body, args, AWAY_LIMIT, &mut log).await;
+            started.map_err(not_started)
+        }
+        ended => ended,
+    }
+}
+
 /// Wakes a host that could not be asked, with this failure, or waits until it is awake where another one wakes it
 /// already; returns whether it is worth another try.
 pub(super) async fn after(step: &Step, host: &str, failure: &Failure) -> bool {
     let host = step.shared.fleet.host(host).filter(|host| host.wake.is_some());
     match (failure.outcome, host) {
-        (Outcome::Offline, Some(host)) => rouse(step, host).await,
+        (Outcome::Offline, Some(host)) => woken(step, host, Duration::ZERO).await,
         (_, Some(_) | None) => false,
     }
 }
 
-/// Wakes a machine and waits until it answers; whoever else needs it in this run waits for the same.
-async fn rouse(step: &Step, host: &Host) -> bool {
-    let cell = {
-        let mut woken = step.shared.woken.lock().await;
-        Arc::clone(woken.entry(host.name.clone()).or_default())
-    };
-    *cell.get_or_init(|| wake_and_wait(step, host)).await
+/// Wakes a machine that is silent and waits until it answers; returns whether it does. Whoever else needs it
+/// meanwhile waits for the same. One that was woken so long ago at most is taken to be awake.
+async fn woken(step: &Step, host: &Host, awake_for: Duration) -> bool {
+    let asked = Instant::now();
+    let cell = step.shared.woken.cell(host.name.as_str());
+    let mut last = cell.0.lock().await;
+    if let Some((ended, is_awake)) = *last {
+        let holds = if is_awake { awake_for } else { HOLDS };
+        if ended >= asked || ended.elapsed() < holds {
+            return is_awake;
+        }
+    }
+    let is_awake = wake_and_wait(step, host).await;
+    *last = Some((Instant::now(), is_awake));
+    is_awake
 }
 
 /// Sends the packet and waits; says what is waited for.
 async fn wake_and_wait(step: &Step, host: &Host) -> bool {
-    let (runner, name) = (step.runner.as_ref(), &host.name);
-    match wake(runner, host).await {
-        Ok(how) => step.log(&format!("{name} does not answer: {how}")).await,
-        Err(error) => {
-            step.log(&error.to_string()).await;
-            return false;
-        }
-    }
-    let waits = format!("waiting up to {} until {name} is awake", duration(LIMIT));
-    step.log(&waits).await;
-    step.progress(Progress { doing: Some(waits), ..Progress::default() }).await;
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Presence>();
+    let (tell, mut told) = mpsc::unbounded_channel::<WakeNews>();
     // Who listens ends with the waiting.
-    let waiting = async move {
-        let hear = |presence: &Presence| drop(tell.send(presence.clone()));
-        wait_until_started(runner, name, None, LIMIT, hear).await
-    };
+    let waking =
+        async move { rouse(step.runner.as_ref(), host, |news| drop(tell.send(news))).await };
     let telling = async {
-        while let Some(presence) = told.recv().await {
-            step.log(&format!("{name}: {presence}")).await;
+        while let Some(news) = told.recv().await {
+            step.log(news.sentence()).await;
+            if let WakeNews::Waits(sentence) = news {
+                step.progress(Progress { doing: Some(sentence), ..Progress::default() }).await;
+            }
         }
     };
-    match tokio::join!(waiting, telling).0 {
-        Ok(_) => {
-            step.log(&format!("{name} is awake")).await;
-            true
-        }
-        Err(error) => {
-            step.log(&format!("{name} was not woken: {error}")).await;
-            false
-        }
-    }
+    tokio::join!(waking, telling).0
 }

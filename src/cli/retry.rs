@@ -3,11 +3,13 @@
 //! What the run built or fetched is not built or fetched again: it begins with the phase that failed, after
 //! preflight, compare and verify, which are always made again.
 
-use crate::cli::CliError;
+use crate::cli::awake::AwakeRunner;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as carry_out};
+use crate::cli::given::GivenSystems;
 use crate::cli::rollback::{RollbackTargets, given as back_to, targets};
-use crate::deploy::engine::place_again;
-use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
+use crate::cli::{CliError, wait};
+use crate::deploy::engine::{lost, place_again};
+use crate::deploy::{Failure, GivenPlace, GivenSystem, HostSetup, Reason, Request, Setup, setup};
 use crate::fleet::{
     DeployedFrom, Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunOptions, RunWhat,
     StorePath, select,
@@ -120,13 +122,55 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     let planned = setup(&fleet, &request)?;
     args.face.check(asks)?;
     let remote = Remote::new(Arc::clone(&fleet));
-    request.given = given(&fleet, &remote, &planned, &earlier).await;
+    let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
+    let what = format!("looking where the systems of run {run} are …");
+    let looked = choose(&awake, &planned, &earlier, &run, &mut request);
+    let evaluated = wait::saying(&what, looked).await?;
+    for sentence in evaluated.iter().filter(|_| !args.face.is_detached()) {
+        wait::line(sentence);
+    }
+    carry_out(fleet, remote, &request, &args.face).await
+}
+
+/// Chooses what the hosts of a request are given. Returns sentences about those that are evaluated again, since
+/// what an earlier run evaluated is gone; fails where no host is left.
+async fn choose(
+    runner: &dyn ScriptRunner,
+    planned: &Setup,
+    earlier: &EarlierRun,
+    run: &RunId,
+    request: &mut Request,
+) -> Result<Vec<String>, CliError> {
+    GivenSystems { given: request.given, set_aside: request.set_aside } =
+        given(runner, planned, earlier, run).await;
+    let is_open = |host: &&String| {
+        !request.given.contains_key(*host) && !request.set_aside.contains_key(*host)
+    };
     if request.goal == Goal::Rollback {
         let open = request.hosts.iter().filter(|host| !request.given.contains_key(*host));
         let open: Vec<String> = open.cloned().collect();
-        go_back(&remote, &open, &mut request).await?;
+        go_back(runner, &open, request).await?;
+        return Ok(Vec::new());
     }
-    carry_out(fleet, remote, &request, &args.face).await
+    let open: Vec<&String> = request.hosts.iter().filter(is_open).collect();
+    if let (true, true, Some(why)) =
+        (open.is_empty(), request.given.is_empty(), request.set_aside.values().next())
+    {
+        return Err(CliError::NotAsked(why.reason.text.clone()));
+    }
+    let had_a_system = |host: &&String| {
+        let mut failed = earlier.failed.iter();
+        failed.any(|(name, system, _)| name == *host && system.is_some())
+    };
+    let sentence = |host: &String| {
+        let planned = planned.hosts.iter().find(|planned| planned.name == *host);
+        let build_on = planned.map_or(host.as_str(), HostSetup::build_on);
+        format!(
+            "{build_on} has neither the system of {host} in run {run} nor its derivation any more, so {host} is \
+             evaluated again"
+        )
+    };
+    Ok(open.into_iter().filter(had_a_system).map(sentence).collect())
 }
 
 /// Chooses what hosts go back to that were set aside in the earlier run: nothing that is evaluated.
@@ -241,34 +285,52 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
 }
 
 /// Returns what hosts are given: the system of the earlier run, where it is there or can still be built
-/// from its derivation; others are evaluated again.
+/// from its derivation. Others are evaluated again; one of which that is not known is set aside.
 async fn given(
-    fleet: &Fleet,
-    remote: &Remote,
+    runner: &dyn ScriptRunner,
     planned: &Setup,
     earlier: &EarlierRun,
-) -> BTreeMap<String, GivenSystem> {
+    run: &RunId,
+) -> GivenSystems {
     let all = earlier.failed.iter().map(|(name, system, drv)| async move {
-        let (host, toplevel) = (fleet.host(name)?, system.clone()?);
+        let toplevel = system.clone()?;
         if let Some(generation) = earlier.generations.get(name) {
             let (generation, place) = (Some(*generation), GivenPlace::Kept);
-            return Some((
-                name.clone(),
-                GivenSystem { toplevel, generation, place, built_from: None },
-            ));
+            return Some((name, Ok(GivenSystem { toplevel, generation, place, built_from: None })));
         }
         let build_on = planned.hosts.iter().find(|planned| planned.name == *name)?.build_on();
-        let place = place_again(remote, (&host.name, build_on), &toplevel, drv.as_ref()).await?;
+        // A host that is only built for need not be there.
+        let host = if earlier.goal.deploys() { name } else { build_on };
+        let place = place_again(runner, (host, build_on), &toplevel, drv.as_ref()).await;
+        let place = match place.transpose()? {
+            Ok(place) => place,
+            Err(error) => {
+                let Failure { outcome, reason } = lost(&error);
+                let text = format!(
+                    "{name}: it is not known where its system of run {run} is: {}",
+                    reason.text
+                );
+                return Some((name, Err(Failure { outcome, reason: Reason { text, ..reason } })));
+            }
+        };
         let built_from = earlier.built_from.get(name).cloned();
-        Some((name.clone(), GivenSystem { toplevel, generation: None, place, built_from }))
+        Some((name, Ok(GivenSystem { toplevel, generation: None, place, built_from })))
     });
-    join_all(all).await.into_iter().flatten().collect()
+    let mut systems = GivenSystems::default();
+    for (name, found) in join_all(all).await.into_iter().flatten() {
+        match found {
+            Ok(system) => drop(systems.given.insert(name.clone(), system)),
+            Err(failure) => drop(systems.set_aside.insert(name.clone(), failure)),
+        }
+    }
+    systems
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::{Code, HostPlan, HostResult, Route, Strategy, Subject};
+    use crate::remote::{FakeRunner, Output, RemoteError, Trouble};
     use jiff::Timestamp;
 
     fn path(name: &str) -> StorePath {
@@ -395,5 +457,72 @@ mod tests {
             result("samsung", Outcome::RolledBack, Some("new")),
         ];
         assert_eq!(read(&run, &events).unwrap().generations["samsung"], 75);
+    }
+
+    /// Chooses what samsung and p510 are given after a run that failed on both, of which p510's system was named
+    /// and not evaluated. `answers` says whether p620, which builds, answers; it has nothing.
+    async fn chosen(answers: bool, goal: Goal) -> (Result<Vec<String>, CliError>, Request) {
+        let text = "[fleet]\nflake = \"github:me/x\"\nbuilder = \"p620\"\nstrategy = \"push\"\n[hosts.p620]\n\
+                    [hosts.samsung]\n[hosts.p510]\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let runner = FakeRunner::new(move |host, script| {
+            if host == "p620" && !answers {
+                return Err(RemoteError::new(host, Trouble::Unreachable, "No route to host"));
+            }
+            let stdout = String::from_utf8(script.stdin.clone()).unwrap();
+            Ok(Output { stdout, ..Output::default() })
+        });
+        let run = RunId("41".to_owned());
+        let failed = |host: &str, drv: Option<StorePath>| (host.to_owned(), Some(path("new")), drv);
+        let earlier = EarlierRun {
+            goal,
+            options: RunOptions::default(),
+            failed: vec![failed("samsung", Some(path("new.drv"))), failed("p510", None)],
+            goals: BTreeMap::new(),
+            degraded: BTreeMap::new(),
+            built_from: BTreeMap::new(),
+            generations: BTreeMap::new(),
+            reboots: false,
+            wrong: None,
+        };
+        let mut request = Request {
+            set_aside: BTreeMap::new(),
+            degraded: BTreeMap::new(),
+            hosts: in_order(&fleet, &earlier),
+            goal,
+            goals: BTreeMap::new(),
+            options: RunOptions::default(),
+            allow_protected: Vec::new(),
+            asks: false,
+            given: BTreeMap::new(),
+            reboot: None,
+        };
+        let planned = setup(&fleet, &request).unwrap();
+        let said = choose(&runner, &planned, &earlier, &run, &mut request).await;
+        (said, request)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_evaluated_again_while_the_builder_does_not_answer() {
+        let (said, request) = chosen(false, Goal::Switch).await;
+        assert_eq!(said.unwrap(), Vec::<String>::new());
+        let samsung = &request.given["samsung"].place;
+        assert_eq!(*samsung, GivenPlace::Derivation(path("new.drv").to_string()));
+        let p510 = &request.set_aside["p510"];
+        assert_eq!(p510.outcome, Outcome::Offline);
+        let told = &p510.reason.text;
+        let begins = "p510: it is not known where its system of run 41 is: p620: No route to host";
+        assert!(told.starts_with(begins), "{told}");
+    }
+
+    #[tokio::test]
+    async fn what_is_evaluated_again_is_said() {
+        let (said, request) = chosen(true, Goal::Switch).await;
+        assert!(request.given.is_empty() && request.set_aside.is_empty());
+        let said = said.unwrap();
+        assert_eq!(said.len(), 2);
+        let samsung = "p620 has neither the system of samsung in run 41 nor its derivation any more, so samsung is \
+                       evaluated again";
+        assert!(said.iter().any(|sentence| sentence == samsung), "{said:?}");
     }
 }

@@ -152,23 +152,36 @@ async fn is_valid(
 
 /// Finds the place of what an earlier run was about: the system where it is, else the derivation that it
 /// is built from, where the host that builds for it now still has it. Nothing where it must be evaluated
-/// again. The hosts are the one that is to run it and the one that builds for it.
+/// again, since everybody answered and nobody has it. The hosts are the one that is to run it and the one that
+/// builds for it.
+///
+/// A host that does not answer may have it: the derivation is kept as the place then, and the run looks for
+/// it. Fails where no derivation is known.
 pub async fn place_again(
     runner: &dyn ScriptRunner,
     (host, builder): (&str, &str),
     system: &StorePath,
     drv: Option<&StorePath>,
-) -> Option<GivenPlace> {
+) -> Result<Option<GivenPlace>, RemoteError> {
     // What is already fetched is verified all the same.
-    if is_valid(runner, builder, system).await.unwrap_or(false) {
-        return Some(GivenPlace::Builder);
+    let built = is_valid(runner, builder, system).await;
+    if built == Ok(true) {
+        return Ok(Some(GivenPlace::Builder));
     }
-    if is_valid(runner, host, system).await.unwrap_or(false) {
-        return Some(GivenPlace::Host);
+    let fetched = if host == builder { Ok(false) } else { is_valid(runner, host, system).await };
+    if fetched == Ok(true) {
+        return Ok(Some(GivenPlace::Host));
     }
-    let drv = drv?;
-    let is_there = is_valid(runner, builder, drv).await.unwrap_or(false);
-    is_there.then(|| GivenPlace::Derivation(drv.to_string()))
+    let Some(drv) = drv else {
+        // What was given to the earlier run was not evaluated from the flake.
+        built?;
+        fetched?;
+        return Ok(None);
+    };
+    if built.is_ok() && is_valid(runner, builder, drv).await == Ok(false) {
+        return Ok(None);
+    }
+    Ok(Some(GivenPlace::Derivation(drv.to_string())))
 }
 
 #[cfg(test)]
@@ -308,5 +321,54 @@ mod tests {
                 assert!(refused.contains(&format!("on {has} is no system")), "{refused}");
             }
         }
+    }
+
+    /// Looks again for a system after an earlier run, on a host and a builder that have these paths; one that has
+    /// none to tell does not answer.
+    async fn again(
+        host: Option<&'static [&'static str]>,
+        builder: Option<&'static [&'static str]>,
+        drv: Option<&str>,
+    ) -> Result<Option<GivenPlace>, RemoteError> {
+        let path = |name: &str| {
+            StorePath::from_base_name(&format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
+        };
+        let runner = FakeRunner::new(move |asked, script| {
+            let has = if asked == "p620" { builder } else { host };
+            let Some(has) = has else {
+                return Err(RemoteError::new(asked, Trouble::Unreachable, "No route to host"));
+            };
+            let wanted = String::from_utf8(script.stdin.clone()).unwrap();
+            let lacks = |line: &&str| !has.iter().any(|name| line.ends_with(&format!("-{name}")));
+            let stdout = wanted.lines().filter(lacks).collect::<Vec<_>>().join("\n");
+            Ok(Output { stdout, ..Output::default() })
+        });
+        let drv = drv.map(path);
+        place_again(&runner, ("samsung", "p620"), &path("new"), drv.as_ref()).await
+    }
+
+    #[tokio::test]
+    async fn what_a_silent_builder_may_have_is_not_evaluated_again() {
+        let drv = Some("new.drv");
+        let derivation = |found: Result<Option<GivenPlace>, RemoteError>| {
+            matches!(found, Ok(Some(GivenPlace::Derivation(_))))
+        };
+        assert!(derivation(again(Some(&[]), None, drv).await), "the run waits for the builder");
+        assert!(derivation(again(None, None, drv).await));
+        assert_eq!(again(Some(&["new"]), None, drv).await, Ok(Some(GivenPlace::Host)));
+        let refused = again(Some(&[]), None, None).await.unwrap_err();
+        assert_eq!(refused.host, "p620", "nothing is known that could be kept");
+        assert_eq!(again(None, Some(&[]), None).await.unwrap_err().host, "samsung");
+    }
+
+    #[tokio::test]
+    async fn only_what_nobody_has_any_more_is_evaluated_again() {
+        let drv = Some("new.drv");
+        assert_eq!(again(Some(&[]), Some(&[]), drv).await, Ok(None));
+        assert_eq!(again(None, Some(&[]), drv).await, Ok(None), "a derivation is on the builder");
+        assert_eq!(again(Some(&[]), Some(&[]), None).await, Ok(None));
+        let found = again(Some(&[]), Some(&["new.drv"]), drv).await;
+        assert!(matches!(found, Ok(Some(GivenPlace::Derivation(_)))), "{found:?}");
+        assert_eq!(again(None, Some(&["new"]), drv).await, Ok(Some(GivenPlace::Builder)));
     }
 }

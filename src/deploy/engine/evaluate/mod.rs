@@ -80,6 +80,14 @@ pub(super) async fn evaluate_again(step: &Step) -> Result<(), Failure> {
     if let Some(known) = &known {
         kept::forget(step, known);
     }
+    let (name, builder) = (&step.host.name, step.host.build_on());
+    if step.host.given.is_some() {
+        let text = format!(
+            "{name}: {builder} does not have the derivation of the earlier run any more, and the flake says another \
+             system now; deploy it with `nixdash deploy {name}`"
+        );
+        return Err(Failure::failed(Code::EvaluationFailed, text));
+    }
     let what = "its configuration was evaluated twice, with different results; was the flake changed meanwhile?";
     Err(changed_meanwhile(step, what))
 }

@@ -168,6 +168,11 @@ mod tests {
     /// and what it printed.
     fn fetched(folder: &std::path::Path, nix_store: &str, args: &[&str]) -> (bool, String) {
         write_program(&folder.join("nix-store"), &format!("#!/bin/sh\n{nix_store}\n"));
+        fetched_with(folder, args)
+    }
+
+    /// Runs the script with the programs of a folder.
+    fn fetched_with(folder: &std::path::Path, args: &[&str]) -> (bool, String) {
         let path = std::env::var("PATH").unwrap_or_default();
         let root = folder.join("roots/fetched");
         let output = Command::new("/bin/sh")
@@ -200,6 +205,44 @@ mod tests {
                 "--option substituters http://one",
             ] {
                 assert!(one.contains(option), "{option}: {one}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_try_waits_for_a_cache_that_answers_a_small_question() {
+        for (asked, dead, args, patient) in [
+            ("http://own?priority=9 http://other/", "none", &["http://one/?priority=1"][..], true),
+            ("http://own?priority=9 http://other/", "http://one", &["http://one"], false),
+            ("http://own?priority=9 http://other/ s3://bucket", "none", &[], true),
+            ("http://own?priority=9 http://other/", "http://other", &[], false),
+            ("s3://bucket", "none", &[], false),
+            ("http://own", "none", &["http://added", "added-1:AAAA"], true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let program = |name: &str, lines: &str| {
+                write_program(&folder.path().join(name), &format!("#!/bin/sh\n{lines}\n"));
+            };
+            program("nix-store", "echo \"$@\"; exit 1");
+            program("nix", &format!("echo '{asked}'"));
+            let log = folder.path().join("asked");
+            let line = format!("for last; do :; done; echo \"$last\" >>{}", log.display());
+            program("curl", &format!("{line}; case $last in {dead}*) exit 28 ;; esac"));
+            let (is_ok, said) = fetched_with(folder.path(), args);
+            assert!(!is_ok);
+            let tries: Vec<_> = said.lines().filter(|line| line.starts_with("--realise")).collect();
+            assert_eq!(tries.len(), 2, "{said}");
+            let waits = |one: &str| {
+                one.contains("--option stalled-download-timeout 90")
+                    && one.contains("--option download-attempts 5")
+            };
+            assert_eq!((waits(tries[0]), waits(tries[1])), (false, patient), "{dead}: {said}");
+            assert!(said.contains("; asking the caches again"), "{said}");
+            let asked = std::fs::read_to_string(log).unwrap_or_default();
+            for line in asked.lines() {
+                let is_address = line.starts_with("http://") && !line.contains('?');
+                assert!(is_address && line.ends_with("/nix-cache-info"), "{line}");
+                assert!(!line.contains("//nix-cache-info"), "{line}");
             }
         }
     }

@@ -11,6 +11,7 @@ pub mod build_log;
 pub mod build_output;
 pub mod cache_info;
 pub mod content_address;
+pub mod copy_failure;
 pub mod derivation;
 pub mod disk_cache;
 pub mod dry_run;

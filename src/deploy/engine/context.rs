@@ -2,7 +2,9 @@
 
 use super::ahead::Beside;
 use super::edges::Edges;
-use super::evaluate::{self, Arrived, Batch, Evaluating, FlakeCommit, NoCommit, Packed};
+use super::evaluate::{
+    self, Arrived, Batch, DerivationTurns, Evaluating, FlakeCommit, NoCommit, Packed,
+};
 use super::journaling::RunJournal;
 use super::once::{ByKey, OnceEach, SharedAnswer};
 use super::push_way::PushWay;
@@ -51,6 +53,8 @@ pub(super) struct RunContext {
     pub(super) ways: std::sync::Mutex<HashMap<String, WayNow>>,
     /// For which systems builders build, by builder.
     pub(super) builders: ByKey<String, SharedAnswer<Vec<String>, UnknownSystems>>,
+    /// The turns of copies of derivations, by the host that they are copied to.
+    pub(super) derivation_turns: ByKey<String, DerivationTurns>,
     /// How builders reach targets, by target.
     pub(super) pushes: OnceEach<String, Arc<PushWay>>,
     /// The stores that hosts take paths from where no cache is asked, by host.
@@ -230,6 +234,7 @@ impl RunContext {
             whole_locks: OnceEach::default(),
             ways: std::sync::Mutex::default(),
             builders: ByKey::default(),
+            derivation_turns: ByKey::default(),
             pushes: OnceEach::default(),
             batches: OnceEach::default(),
             stores: OnceEach::default(),

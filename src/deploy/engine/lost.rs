@@ -3,8 +3,9 @@
 use super::step::Step;
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Code, Outcome};
+use crate::nix::copy_failure::is_cut;
 use crate::remote::job::{JobState, StartFailure};
-use crate::remote::{RemoteError, Trouble};
+use crate::remote::{Output, ProgramError, RemoteError, Trouble};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -45,6 +46,33 @@ where
             return Ok((state, made));
         }
         step.log(again).await;
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Lets this machine copy something over ssh to another one, and again for as long as [`AWAY_LIMIT`] while only the
+/// connection fails: the ssh server there may be restarted, or have too many logins at once.
+pub(super) async fn through_cuts<Made>(
+    step: &Step,
+    machine: &str,
+    mut copy: impl FnMut() -> Made,
+) -> Result<Output, ProgramError>
+where
+    Made: Future<Output = Result<Output, ProgramError>>,
+{
+    let mut cut_since = None;
+    loop {
+        let copied = copy().await?;
+        if copied.is_ok() || !is_cut(&copied.stderr) {
+            return Ok(copied);
+        }
+        if cut_since.is_none() {
+            let why = copied.complaint();
+            step.log(&format!("the connection to {machine} failed; copying again: {why}")).await;
+        }
+        if cut_since.get_or_insert_with(Instant::now).elapsed() > AWAY_LIMIT {
+            return Ok(copied);
+        }
         tokio::time::sleep(AGAIN).await;
     }
 }

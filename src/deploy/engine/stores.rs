@@ -4,6 +4,7 @@
 //! The stores are named for one command only and replace the host's substituters there. The host checks
 //! signatures as always: what nobody signed that it trusts is compiled. A builder with a key signs what it gives first.
 
+use super::lost::through_cuts;
 use super::push_way::{KeysToTell, complete, signing_key, way_script};
 use super::scripts::{PUSH_TARGET, SIGN_PATHS, SIGNATURES};
 use super::step::Step;
@@ -238,8 +239,9 @@ pub(super) async fn copy_from_here(step: &Step) -> Result<(), Failure> {
     let options = argv::ssh_options(address, step.shared.fleet.ssh_config.as_deref())
         .map_err(|error| failed(error.to_string()))?;
     let args = argv::copy_to(&argv::push_store(address), step.toplevel()?);
-    let copy = Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", options).limit(COPY_LIMIT);
-    match copy.run().await {
+    let copy =
+        || Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", &options).limit(COPY_LIMIT).run();
+    match through_cuts(step, name, copy).await {
         Ok(output) if output.is_ok() => {}
         Ok(output) => step.log(&format!("{name} did not take it: {}", output.complaint())).await,
         Err(error) => step.log(&format!("it could not be copied: {error}")).await,

@@ -26,6 +26,7 @@ const NOT_READ: &[&str] = &[
     "src/lab/texts.rs",
     "src/nix/activity/fold.rs",
     "src/nix/activity/rank.rs",
+    "src/nix/copy_failure.rs",
     "src/nix/dry_run.rs",
     "src/nix/eval_error.rs",
     "src/probe/server.rs",

@@ -18,6 +18,7 @@ pub(super) use jobs::Batch;
 pub(super) use source::{Arrived, Packed};
 
 use super::flake::LocalFlake;
+use super::lost::through_cuts;
 use super::scripts::DISCARD;
 use super::step::Step;
 use crate::deploy::{Failure, Report};
@@ -32,6 +33,7 @@ use place::{LIMIT, Place};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The oldest Nix that today's nixpkgs can be evaluated with.
 pub(super) const OLDEST: Version = Version::new(2, 18, 0);
@@ -225,6 +227,28 @@ pub async fn tracks_flake_file(flake: &LocalFlake) -> bool {
     !flake.is_git || repository::is_tracked(&flake.root, file.trim_start_matches('/')).await
 }
 
+/// How many derivations are copied at once to one host: each copy is a login of its own, and an ssh server refuses
+/// some of those that come at once (`MaxStartups`).
+const COPIES: usize = 4;
+
+/// The turns of copies of derivations to one host.
+pub(super) struct DerivationTurns(Semaphore);
+
+impl Default for DerivationTurns {
+    fn default() -> Self {
+        Self(Semaphore::new(COPIES))
+    }
+}
+
+impl DerivationTurns {
+    /// Copies when it is its turn.
+    async fn copy<T>(&self, copy: impl Future<Output = T>) -> T {
+        // It is never closed.
+        let _turn = self.0.acquire().await;
+        copy.await
+    }
+}
+
 /// Copies a derivation with everything it needs to the host that builds.
 async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     let shared = &step.shared;
@@ -246,8 +270,11 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     let failed = |text: String| Failure::failed(Code::DerivationNotCopied, text);
     let options = argv::ssh_options(address, shared.fleet.ssh_config.as_deref())
         .map_err(|error| failed(error.to_string()))?;
-    let program = Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", options).limit(LIMIT);
-    let output = program.run().await.map_err(|error| failed(error.to_string()))?;
+    let copy =
+        || Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", &options).limit(LIMIT).run();
+    let turns = shared.derivation_turns.cell(builder);
+    let copied = through_cuts(step, builder, || turns.copy(copy())).await;
+    let output = copied.map_err(|error| failed(error.to_string()))?;
     if output.is_ok() {
         return Ok(());
     }
@@ -263,4 +290,23 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
 pub(super) async fn discard(runner: &dyn ScriptRunner, host: &str, dir: &str) {
     let script = Script::new(DISCARD).arg(dir).limit(Duration::from_secs(5));
     drop(runner.run(host, &script).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_hosts_four_derivations_are_copied_at_once_to_one_builder() {
+        let (turns, now, most) =
+            (DerivationTurns::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let copy = || async {
+            most.fetch_max(now.fetch_add(1, Ordering::AcqRel) + 1, Ordering::AcqRel);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            now.fetch_sub(1, Ordering::AcqRel);
+        };
+        futures_util::future::join_all((0..20).map(|_| turns.copy(copy()))).await;
+        assert_eq!(most.load(Ordering::Acquire), 4);
+    }
 }

@@ -3,7 +3,7 @@
 use super::target::{NEW, name_of, switch};
 use super::ways::{FLEET, deploy_requested, requested};
 use crate::deploy::engine::context::RunContext;
-use crate::deploy::engine::lost::lost;
+use crate::deploy::engine::lost::{AWAY_LIMIT, lost, through_cuts};
 use crate::deploy::engine::step::Step;
 use crate::deploy::engine::telling::Teller;
 use crate::deploy::engine::wake::after;
@@ -118,4 +118,37 @@ async fn a_machine_that_is_silent_again_is_woken_again() {
     tokio::time::sleep(Duration::from_secs(120)).await;
     stays_asleep.store(false, Ordering::Release);
     assert!(is_woken().await, "a later try sends a packet again");
+}
+
+/// Makes a step of a run in which nothing is asked of any host.
+fn silent_step() -> Step {
+    let text =
+        format!("[fleet]\nflake = \"github:me/x\"\nbuilder = \"p620\"\n{}", sleeping_fleet());
+    let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+    let (setup, run) = (switch(&fleet, Goal::Switch), RunId("7".to_owned()));
+    let teller = Teller::new(run.clone(), Arc::new(drop));
+    let runner = Arc::new(FakeRunner::unreachable());
+    let shared = RunContext::new(Arc::new(fleet), runner, run, "tag".to_owned(), &setup, teller);
+    Step::new(Arc::new(shared), setup.hosts[0].clone(), Phase::Evaluate, RunFacts::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_from_here_is_made_again_while_only_its_connection_fails() {
+    let step = silent_step();
+    let refused = "ssh: connect to host p620.lan port 22: Connection refused";
+    let denied = "me@p620.lan: Permission denied (publickey).";
+    for (says, fails, copies) in [(refused, 3, 4), (denied, 1, 1), (refused, 1000, 24)] {
+        let made = AtomicUsize::new(0);
+        let began = tokio::time::Instant::now();
+        let copied = through_cuts(&step, "p620", || {
+            let is_well = made.fetch_add(1, Ordering::AcqRel) >= fails;
+            let code = if is_well { 0 } else { 1 };
+            let stderr = if is_well { String::new() } else { says.to_owned() };
+            async move { Ok(Output { code, stderr, ..Output::default() }) }
+        });
+        let copied = copied.await.unwrap();
+        assert_eq!(made.load(Ordering::Acquire), copies, "{says}");
+        assert_eq!(copied.is_ok(), copies > fails);
+        assert!(began.elapsed() <= AWAY_LIMIT + Duration::from_secs(2));
+    }
 }

@@ -25,6 +25,7 @@ use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
@@ -55,6 +56,8 @@ pub(super) struct RunContext {
     pub(super) builders: ByKey<String, SharedAnswer<Vec<String>, UnknownSystems>>,
     /// The turns of copies of derivations, by the host that they are copied to.
     pub(super) derivation_turns: ByKey<String, DerivationTurns>,
+    /// How many copies from the builder broke off in this attempt, by target.
+    pub(super) broken_copies: ByKey<String, AtomicUsize>,
     /// How builders reach targets, by target.
     pub(super) pushes: OnceEach<String, Arc<PushWay>>,
     /// The stores that hosts take paths from where no cache is asked, by host.
@@ -235,6 +238,7 @@ impl RunContext {
             ways: std::sync::Mutex::default(),
             builders: ByKey::default(),
             derivation_turns: ByKey::default(),
+            broken_copies: ByKey::default(),
             pushes: OnceEach::default(),
             batches: OnceEach::default(),
             stores: OnceEach::default(),

@@ -8,17 +8,20 @@
 
 use super::ear::NixEar;
 use super::fetch::why;
-use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
+use super::lost::{AWAY_LIMIT, lost, through_restarts};
 use super::push_way::{ALIAS, PushWay, prepare};
 use super::scripts::{PUSH, ROOT_AHEAD};
-use super::step::{PlainLog, Step};
+use super::step::Step;
+use super::wake;
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Code, Fetched, Outcome};
 use crate::nix::activity::ActivityLog;
-use crate::remote::job::{Job, JobKind, JobState, LineSink as _};
+use crate::nix::copy_failure::is_cut;
+use crate::remote::job::{Job, JobState, LineSink as _};
 use crate::remote::{LineReceiver, Output, Script, Way};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -28,9 +31,37 @@ const SESSION_LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// Pieces of an output that may wait between the connection and the parser.
 const PIECE_QUEUE: usize = 16;
 
-/// Names the job of a copy that the builder makes by itself.
+/// How long to wait before each further copy where only the connection between builder and target failed: the line
+/// may be cut, or the target be restarted.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+];
+
+/// Names the job of the copy that the builder makes by itself now.
 pub(super) fn job(step: &Step, builder: &str) -> Job {
-    step.job(builder, "push")
+    step.job(builder, &job_name(step.broken_copies()))
+}
+
+/// Returns what the job of a copy is called after some that broke off: each copy has its own, since a job is begun
+/// once.
+fn job_name(broken: usize) -> String {
+    if broken == 0 { "push".to_owned() } else { format!("push-{}", broken + 1) }
+}
+
+impl Step {
+    /// Returns how many copies broke off.
+    fn broken_copies(&self) -> usize {
+        self.shared.broken_copies.cell(self.host.name.as_str()).load(Ordering::Acquire)
+    }
+
+    /// Notes how many copies broke off.
+    fn note_broken_copies(&self, count: usize) {
+        let cell = self.shared.broken_copies.cell(self.host.name.as_str());
+        cell.store(count, Ordering::Release);
+    }
 }
 
 /// Copies the system to the target; returns how much came from the builder.
@@ -38,31 +69,61 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     let way = prepare(step, builder).await?;
     step.log(&format!("no cache takes part: {builder} copies it straight to {}", way.store)).await;
     root_on_target(step).await?;
-    let (exit, log) = match &way.lent {
-        None => {
-            let again = again_after_restart(builder, "copying");
-            let copy = || copy_as_job(step, builder, &way);
-            let (state, log) = through_restarts(step, &again, copy).await?;
-            (state.exit, log)
-        }
-        Some(known) => {
-            sign(step, builder, &way).await?;
-            copy_in_session(step, builder, &way, known).await?
-        }
-    };
-    match exit {
-        Some(0) => Ok(copied(builder, log.fetched())),
-        Some(code) => {
-            // No cache takes part that could be at fault.
-            let (_, said) = why(log.failure(), code, Code::FetchFailed);
-            Err(refused(step, builder, &said))
-        }
-        None => {
-            let job = format!("the copy from {builder} to {}", step.host.name);
-            let text = ended_from_outside(&job, builder);
-            Err(Failure::failed(Code::JobEnded, text))
+    if way.lent.is_some() {
+        sign(step, builder, &way).await?;
+    }
+    // Whoever goes on with the run finds the jobs of earlier copies again, and what became of them.
+    step.note_broken_copies(0);
+    loop {
+        let (exit, log) = copy(step, builder, &way).await?;
+        match exit {
+            Some(0) => return Ok(copied(builder, log.fetched())),
+            Some(code) => {
+                // No cache takes part that could be at fault.
+                let (_, said) = why(log.failure(), code, Code::FetchFailed);
+                if !is_worth_another(step, builder, &said).await {
+                    return Err(refused(step, builder, &said));
+                }
+            }
+            None => {
+                let job = format!("the copy from {builder} to {}", step.host.name);
+                let text = ended_from_outside(&job, builder);
+                return Err(Failure::failed(Code::JobEnded, text));
+            }
         }
     }
+}
+
+/// Copies once; returns the exit code, and what Nix said.
+async fn copy(
+    step: &Step,
+    builder: &str,
+    way: &PushWay,
+) -> Result<(Option<i32>, ActivityLog), Failure> {
+    let Some(known) = &way.lent else {
+        let again = again_after_restart(builder, "copying");
+        let copy = || copy_as_job(step, builder, way);
+        let (state, log) = through_restarts(step, &again, copy).await?;
+        return Ok((state.exit, log));
+    };
+    copy_in_session(step, builder, way, known).await
+}
+
+/// Returns whether a copy is worth another one, which takes up what has arrived: only its connection failed, and
+/// the target answers. Waits before.
+async fn is_worth_another(step: &Step, builder: &str, said: &str) -> bool {
+    let (name, broken) = (&step.host.name, step.broken_copies());
+    let Some(pause) = PAUSES.get(broken).filter(|_| is_cut(said)) else { return false };
+    step.log(&format!("the connection from {builder} to {name} failed: {said}")).await;
+    tokio::time::sleep(*pause).await;
+    // It is asked for a while.
+    if let Err(failure) = step.run(name, &Script::new(":")).await {
+        step.log(&failure.reason.text).await;
+        return false;
+    }
+    step.log(&format!("{name} answers; {builder} copies again what has not arrived")).await;
+    step.note_broken_copies(broken + 1);
+    true
 }
 
 /// Roots the system on the target before it is there: nothing of it may be collected in between.
@@ -95,12 +156,13 @@ async fn copy_as_job(
     builder: &str,
     way: &PushWay,
 ) -> Result<(JobState, ActivityLog), Failure> {
-    let mut job = step.job_to_start(builder, "push").await;
+    let name = job_name(step.broken_copies());
+    let mut job = step.job_to_start(builder, &name).await;
     let args = arguments(step, way, way.sign_key.as_deref().unwrap_or_default(), "")?;
-    job.start(JobKind::Work, PUSH, &args, AWAY_LIMIT, &mut PlainLog::new(step))
+    wake::start_awake(step, &mut job, PUSH, &args)
         .await
-        .map_err(|failure| step.about_builder(not_started(failure)))?;
-    let mut lines = NixEar::of_job(step, &mut job, "push").await;
+        .map_err(|failure| step.about_builder(failure))?;
+    let mut lines = NixEar::of_job(step, &mut job, &name).await;
     let state = job
         .follow("exit", AWAY_LIMIT, &mut lines)
         .await

@@ -39,6 +39,7 @@ async fn a_builder_that_falls_asleep_before_it_is_needed_again_is_woken() {
         ("compare", false, None),
         ("root", true, None),
         ("start-build", false, None),
+        ("start-push", false, None),
         ("compare", false, Some(derivation())),
         ("root", true, Some(on_builder())),
     ] {

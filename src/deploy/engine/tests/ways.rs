@@ -296,6 +296,43 @@ async fn a_builder_that_restarts_in_the_middle_copies_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_whose_connection_fails_is_made_again_by_another_job_and_no_other_is() {
+    let cut = "error: cannot open connection to remote store 'ssh-ng://me@samsung.lan': error: failed to start SSH \
+               connection to 'me@samsung.lan'";
+    let unsigned =
+        "error: cannot add path '/nix/store/x' because it lacks a signature by a trusted key";
+    for (says, breaks, jobs, ends) in [
+        (cut, 2, 3, Outcome::Switched),
+        (cut, 9, 5, Outcome::Failed),
+        (unsigned, 1, 1, Outcome::Failed),
+    ] {
+        let followed = Mutex::new(0);
+        let answers = move |host: &str, name: &str, script: &Script| {
+            let of_copy = host == "p620" && script.args.first()?.starts_with("run-7-x-push-");
+            let followed = &mut *followed.lock().unwrap();
+            *followed += usize::from(of_copy && name == "follow");
+            (of_copy && name == "follow" && *followed <= breaks).then(|| {
+                let line = format!("@nix {{\"action\":\"msg\",\"level\":0,\"msg\":\"{says}\"}}");
+                let stdout = format!("{line}\n\n{}\tover\t\t1\t\t\n", script.args[3]);
+                Ok(Output { stdout, ..Output::default() })
+            })
+        };
+        let story = deploy("github:me/x", FLEET, Strategy::Push, None, Box::new(answers)).await;
+        assert_eq!(story.result.outcome, ends, "{:?}\n{}", story.result.error, story.log());
+        let mut names: Vec<_> = story
+            .scripts("p620", "start")
+            .iter()
+            .map(|script| script.args[0].clone())
+            .filter(|name| name.starts_with("run-7-x-push"))
+            .collect();
+        names.dedup();
+        let expected = ["push", "push-2", "push-3", "push-4", "push-5"];
+        let expected = expected.map(|job| format!("run-7-x-{job}-samsung"));
+        assert_eq!(names, expected[..jobs]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_push_that_the_target_would_refuse_ends_before_anything_is_built() {
     let untrusting = |_: &str, name: &str, _: &Script| match name {
         "push-target" => {

@@ -119,6 +119,8 @@ impl OptionArgs {
             without_specialisation: self.without_specialisation,
             skip_caches: self.skip_caches,
             wait_offline: self.wait_offline,
+            // It follows from how long hosts are given.
+            reboot_limit_s: None,
         }
     }
 }
@@ -129,10 +131,13 @@ pub(super) struct RebootArgs {
     /// Restarts each host once its new system is permanent, and waits until the host runs it
     #[arg(long)]
     reboot: bool,
-    /// How long a host may take to restart, unlocking its disk included
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = restart_limit, requires = "reboot")]
-    reboot_limit: Duration,
+    /// How long a host may take to restart, unlocking its disk included [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = restart_limit)]
+    reboot_limit: Option<Duration>,
 }
+
+/// How long a host may take to restart where nobody says it.
+const USUAL_RESTART: Duration = Duration::from_secs(600);
 
 /// A machine never restarts within less.
 const SHORTEST_RESTART: Duration = Duration::from_secs(10);
@@ -147,14 +152,24 @@ fn restart_limit(text: &str) -> Result<Duration, String> {
 }
 
 impl RebootArgs {
-    /// Returns how long a restart may take; nothing where hosts are not restarted.
-    pub(super) fn limit(self) -> Option<Duration> {
-        self.limit_or(false)
+    /// Returns how long a restart may take; nothing where hosts are not restarted. Fails where a time is given and
+    /// no host is restarted.
+    pub(super) fn limit(self) -> Result<Option<Duration>, CliError> {
+        self.limit_or(None)
     }
 
-    /// Does what [`Self::limit`] does, where hosts may be restarted for another reason.
-    pub(super) fn limit_or(self, reboots: bool) -> Option<Duration> {
-        (self.reboot || reboots).then_some(self.reboot_limit)
+    /// Does what [`Self::limit`] does, where hosts may be restarted for another reason, within this time.
+    pub(super) fn limit_or(self, before: Option<Duration>) -> Result<Option<Duration>, CliError> {
+        match (self.reboot || before.is_some(), self.reboot_limit) {
+            (true, limit) => Ok(limit.or(before).or(Some(USUAL_RESTART))),
+            (false, None) => Ok(None),
+            (false, Some(_)) => Err(CliError::LimitOfNoRestart),
+        }
+    }
+
+    /// Returns how long a restart may take that was asked for before by a run that did not say it.
+    pub(super) fn usual() -> Duration {
+        USUAL_RESTART
     }
 }
 
@@ -221,7 +236,9 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
     let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
     let goals = if args.action.is_none() { own_actions(&fleet, &hosts) } else { BTreeMap::new() };
     let (fleet, asks) = (Arc::new(fleet), !args.consent.yes && goal.changes());
+    let reboot = args.reboot.limit()?;
     let remote = Remote::new(Arc::clone(&fleet));
+    let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
     let GivenSystems { given, set_aside } = match &args.to {
         Some(path) => {
             let looked = given::named(&fleet, &awake, &hosts, path);
@@ -240,9 +257,8 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         hosts,
         asks,
         given,
-        reboot: args.reboot.limit(),
+        reboot,
         goal,
-    let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
         goals,
         options: RunOptions { first: args.first, ..args.options.options() },
         allow_protected: args.consent.allow_protected,
@@ -382,5 +398,22 @@ mod tests {
         for text in ["0s", "9s", "soon"] {
             assert!(restart_limit(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_restart_that_is_tried_again_has_the_time_that_it_had() {
+        let (half, whole) = (Duration::from_secs(1800), Duration::from_secs(3600));
+        let args = |reboot, reboot_limit| RebootArgs { reboot, reboot_limit };
+        for (args, before, limit) in [
+            (args(false, None), Some(half), Some(half)),
+            (args(true, None), Some(half), Some(half)),
+            (args(false, Some(whole)), Some(half), Some(whole)),
+            (args(true, None), None, Some(USUAL_RESTART)),
+            (args(false, None), None, None),
+        ] {
+            assert_eq!(args.limit_or(before).unwrap(), limit, "{args:?}");
+        }
+        let refused = args(false, Some(whole)).limit();
+        assert!(matches!(refused, Err(CliError::LimitOfNoRestart)));
     }
 }

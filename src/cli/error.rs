@@ -64,6 +64,11 @@ pub enum CliError {
          --to out, and each goes back to the generation before its running one"
     )]
     GenerationOfSeveral(String),
+    /// A time for a restart is given and no host is restarted.
+    #[error(
+        "--reboot-limit says how long a restart may take, and no host is restarted; add --reboot"
+    )]
+    LimitOfNoRestart,
     /// It is not known which system is meant.
     #[error(
         "{host} did not say which system is {name}, or no longer has it in its store; name a \
@@ -267,6 +272,7 @@ impl CliError {
             | Self::NoPassword
             | Self::NoSuchRun(_)
             | Self::NotSaid(_)
+            | Self::LimitOfNoRestart
             | Self::NobodyToAsk
             | Self::InputNamedHosts => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)

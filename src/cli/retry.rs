@@ -21,6 +21,7 @@ use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Arguments of `nixdash retry`.
 #[derive(Debug, Args)]
@@ -86,6 +87,14 @@ struct EarlierRun {
     wrong: Option<String>,
 }
 
+impl EarlierRun {
+    /// Returns how long a restart was given; nothing where no host was to be restarted.
+    fn restart_limit(&self) -> Option<Duration> {
+        let said = self.options.reboot_limit_s.map(Duration::from_secs);
+        self.reboots.then(|| said.unwrap_or_else(RebootArgs::usual))
+    }
+}
+
 /// Says that a run has failed though its hosts have not.
 fn although(why: Option<&str>) -> String {
     why.map(|why| format!(". The run itself failed: {why}; look at that first")).unwrap_or_default()
@@ -116,7 +125,7 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
         allow_protected: args.consent.allow_protected,
         asks,
         given: BTreeMap::new(),
-        reboot: args.reboot.limit_or(earlier.reboots),
+        reboot: args.reboot.limit_or(earlier.restart_limit())?,
     };
     // What is wrong with the request needs no host to be found.
     let planned = setup(&fleet, &request)?;
@@ -446,6 +455,22 @@ mod tests {
         let why = read(&run, &events).unwrap().wrong;
         let told = RetryError::NothingFailed { run, why }.to_string();
         assert!(told.ends_with("gate quorum failed [gate-failed]; look at that first"), "{told}");
+    }
+
+    #[test]
+    fn a_restart_keeps_its_limit() {
+        let run = RunId("7".to_owned());
+        let RunWhat::Plan { mut plan, waits } = plan(Goal::Switch, None).what else { return };
+        plan.hosts[0].reboots = true;
+        let limit = |reboot_limit_s| {
+            let options = RunOptions { reboot_limit_s, ..RunOptions::default() };
+            let (hosts, title) = (vec!["samsung".to_owned()], "switch via-cache".to_owned());
+            let begin = event(RunWhat::Begin { hosts, title, options });
+            let events = [begin, event(RunWhat::Plan { plan: plan.clone(), waits })];
+            read(&run, &events).unwrap().restart_limit()
+        };
+        assert_eq!(limit(Some(1800)), Some(Duration::from_secs(1800)));
+        assert_eq!(limit(None), Some(Duration::from_secs(600)), "an older nixdash did not say it");
     }
 
     #[test]

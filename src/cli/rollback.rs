@@ -57,7 +57,7 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
         },
         goals: BTreeMap::new(),
         given: BTreeMap::new(),
-        reboot: args.reboot.limit(),
+        reboot: args.reboot.limit()?,
     };
     let nobody_asked = |error| selectors::after_reading(error, &args.selectors);
     args.face.check(request.asks).map_err(nobody_asked)?;

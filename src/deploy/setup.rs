@@ -287,7 +287,10 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         strategy: request.options.strategy.unwrap_or(fleet.strategy),
         asks: request.asks,
         parallel: fleet.rollout.parallel.max(1),
-        options: request.options,
+        options: RunOptions {
+            reboot_limit_s: request.reboot.map(|limit| limit.as_secs()),
+            ..request.options
+        },
         rollout: fleet.rollout.clone(),
         budgets: fleet.budgets.clone(),
         hosts,

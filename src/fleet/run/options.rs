@@ -27,6 +27,9 @@ pub struct RunOptions {
     /// Whether hosts that are away are waited for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub wait_offline: bool,
+    /// How long a host may take to restart, in seconds, where hosts are to be restarted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reboot_limit_s: Option<u64>,
 }
 
 impl RunOptions {
@@ -47,6 +50,7 @@ impl RunOptions {
             without_specialisation: self.without_specialisation || anew.without_specialisation,
             skip_caches: (self.skip_caches && keeps_skipping) || anew.skip_caches,
             wait_offline: self.wait_offline || anew.wait_offline,
+            reboot_limit_s: anew.reboot_limit_s.or(self.reboot_limit_s),
         }
     }
 }

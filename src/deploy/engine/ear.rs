@@ -9,7 +9,7 @@ use super::edges;
 use super::silence::HostSilence;
 use super::step::Step;
 use crate::fleet::{LogFrom, LogMark, Progress, UsualBuilds};
-use crate::nix::activity::ActivityLog;
+use crate::nix::activity::{ActivityLog, words};
 use crate::record::{StreamEnd, StreamFile};
 use crate::remote::ReadLine;
 use crate::remote::job::{Job, LineSink};
@@ -50,6 +50,8 @@ pub(super) struct NixEar<'a> {
     heard: Duration,
     told: Option<(Instant, Progress)>,
     silence: HostSilence<'a>,
+    /// Whether it was said that nothing happens, since something happened last.
+    standstill_said: bool,
 }
 
 impl<'a> NixEar<'a> {
@@ -70,6 +72,7 @@ impl<'a> NixEar<'a> {
             heard: Duration::ZERO,
             told: None,
             silence: HostSilence::new(step),
+            standstill_said: false,
         }
     }
 
@@ -217,6 +220,7 @@ impl LineSink for NixEar<'_> {
             line.text()
         };
         let mut lines = 0;
+        self.standstill_said = false;
         self.heard = self.since_first();
         for item in self.log.feed_at(&text, self.heard) {
             lines += 1;
@@ -262,6 +266,16 @@ impl LineSink for NixEar<'_> {
                 self.say_not_kept(file.length(), &why).await;
             }
             Ok(Err(_)) | Err(_) => self.say_not_kept(length, "the disk does not answer").await,
+        }
+    }
+
+    async fn stands_still(&mut self, since: Duration) {
+        if self.standstill_said {
+            return;
+        }
+        if let Some(sentence) = words::standstill(&self.log, since) {
+            self.step.log(&sentence).await;
+            self.standstill_said = true;
         }
     }
 

@@ -282,6 +282,14 @@ impl ActivityLog {
         &mut self.tree
     }
 
+    /// Returns whether a derivation is built now, as far as Nix said.
+    pub fn is_building(&self) -> bool {
+        let is_of_build = |running: &RunningActivity| {
+            matches!(running, RunningActivity::Build { .. } | RunningActivity::Hook { .. })
+        };
+        self.running.values().any(is_of_build)
+    }
+
     /// Returns the paths that are or were copied, in the order in which that began.
     pub fn copies(&self) -> &[PathCopy] {
         self.copies.all()

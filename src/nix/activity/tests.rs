@@ -207,3 +207,26 @@ fn the_phase_of_the_running_build_is_what_it_does() {
     log.feed(r#"@nix {"action":"stop","id":1}"#);
     assert_eq!(log.progress().doing.as_deref(), Some("curl-8 from https://cache.nixos.org"));
 }
+
+#[test]
+fn what_stands_still_is_said_unless_something_is_built() {
+    let copy = |id: u32, name: &str| {
+        format!(
+            "@nix {{\"action\":\"start\",\"id\":{id},\"type\":100,\"level\":3,\"fields\":[\"/nix/store/\
+             l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}\",\"http://p620:5000\",\"local\"]}}"
+        )
+    };
+    let build = "@nix {\"action\":\"start\",\"id\":9,\"level\":3,\"type\":105,\"fields\":\
+                 [\"/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-firefox.drv\",\"\",1,1]}";
+    let said = |lines: &[String]| {
+        let (log, _) = read(&lines.join("\n"));
+        words::standstill(&log, Duration::from_secs(60))
+    };
+    let nothing = said(&[]).unwrap();
+    assert!(nothing.starts_with("Nix has said nothing for 1 min 00 s, and neither"), "{nothing}");
+    let one = said(&[copy(1, "curl-8")]).unwrap();
+    assert_eq!(one, "nothing has come for 1 min 00 s: curl-8 from http://p620:5000 stands still");
+    let two = said(&[copy(1, "curl-8"), copy(2, "less-6")]).unwrap();
+    assert!(two.ends_with("stands still, and 1 other path with it"), "{two}");
+    assert_eq!(said(&[copy(1, "curl-8"), build.to_owned()]), None, "a build may say nothing");
+}

@@ -4,7 +4,7 @@
 
 use super::names::{full_name, name_of};
 use super::{
-    BuildNode, BuildState, BuildTree, CopyDirection, CopyState, FailureKind, PathCopy,
+    ActivityLog, BuildNode, BuildState, BuildTree, CopyDirection, CopyState, FailureKind, PathCopy,
     StreamTotals, TreeShape, WaitsFor,
 };
 use crate::fleet::{HostBuilds, bytes, bytes_of, duration, number_of, printable_line};
@@ -31,6 +31,28 @@ pub fn copying(copy: &PathCopy) -> String {
         CopyDirection::Download | CopyDirection::Between => format!("{name} from {}", copy.from),
         CopyDirection::Upload => format!("{name} to {}", copy.to),
     })
+}
+
+/// Says what stands still in a process of Nix that has printed nothing for a time: downloads, or nothing that it told
+/// of. None where something is built, which may be silent for long.
+pub fn standstill(log: &ActivityLog, since: Duration) -> Option<String> {
+    if log.is_building() {
+        return None;
+    }
+    let since = duration(since);
+    let running = |copy: &&PathCopy| copy.state == CopyState::Running;
+    let mut copies = log.copies().iter().filter(running);
+    let Some(first) = copies.next() else {
+        return Some(format!(
+            "Nix has said nothing for {since}, and neither builds nor copies anything now: a cache may not answer, or \
+             another process of Nix may hold a lock"
+        ));
+    };
+    let others = match copies.count() {
+        0 => String::new(),
+        count => format!(", and {} with it", number_of(count as u64, "other path")),
+    };
+    Some(format!("nothing has come for {since}: {} stands still{others}", copying(first)))
 }
 
 /// Returns how a derivation stands: `building for 2 min 04 s, buildPhase`, `failed: …`.

@@ -34,6 +34,9 @@ const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// A follow that lasted longer than this had a connection.
 const CONNECTED: Duration = Duration::from_secs(7);
 
+/// After how long without a byte of a log its reader hears of that.
+const STANDS_STILL: Duration = Duration::from_secs(60);
+
 /// How much of what was heard by another process is compared with the log on the host, in bytes.
 const PROOF: usize = 4096;
 
@@ -287,7 +290,17 @@ impl Job {
                 opened.leave().await;
                 return Ok(ReadEnd::Whole(state));
             }
-            let Some(next) = opened.pieces.recv().await else { break };
+            let mut silence = Duration::ZERO;
+            let next = loop {
+                match tokio::time::timeout(STANDS_STILL, opened.pieces.recv()).await {
+                    Ok(next) => break next,
+                    Err(_) => {
+                        silence += STANDS_STILL;
+                        sink.stands_still(silence).await;
+                    }
+                }
+            };
+            let Some(next) = next else { break };
             self.seen_at = Some(Timestamp::now());
             piece = next;
         }

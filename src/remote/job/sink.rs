@@ -4,6 +4,7 @@ use crate::fleet::LogMark;
 use crate::remote::ReadLine;
 use jiff::Timestamp;
 use std::future::{Future, ready};
+use std::time::Duration;
 
 /// Hears the log of a job, in order.
 pub trait LineSink: Send {
@@ -15,6 +16,11 @@ pub trait LineSink: Send {
 
     /// Takes a piece of the log, byte for byte, before the lines that end in it.
     fn came(&mut self, _piece: &[u8]) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// Hears that the log has not grown for this long though its host is followed; again after each such time.
+    fn stands_still(&mut self, _since: Duration) -> impl Future<Output = ()> + Send {
         ready(())
     }
 

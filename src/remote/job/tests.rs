@@ -71,6 +71,8 @@ struct Heard {
     is_late: bool,
     began_anew: u32,
     read_to: u64,
+    /// For how many seconds it was told that the log did not grow.
+    stood_still: Vec<u64>,
 }
 
 impl LineSink for Heard {
@@ -91,6 +93,10 @@ impl LineSink for Heard {
 
     fn lines_are_late(&mut self) {
         self.is_late = true;
+    }
+
+    async fn stands_still(&mut self, since: Duration) {
+        self.stood_still.push(since.as_secs());
     }
 
     fn written_at(&mut self, at: Option<Timestamp>) {
@@ -232,4 +238,44 @@ fn the_last_line_tells_how_the_job_stands() {
     assert_eq!(dead.outcome, None);
     let older = parse_last_line("over\t9\t0\t0 ok\tswitched\t").0;
     assert_eq!(older.outcome.as_deref(), Some("switched\t"));
+}
+
+/// A host whose job prints nothing for some minutes, and then all.
+struct SlowHost(BreakingHost);
+
+impl ScriptRunner for SlowHost {
+    fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output> {
+        self.0.run(host, script)
+    }
+
+    fn follow<'a>(
+        &'a self,
+        host: &'a str,
+        script: &'a Script,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, Output> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(150)).await;
+            self.0.follow(host, script, pieces).await
+        })
+    }
+
+    fn address(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_does_not_grow_for_a_minute_is_told() {
+    let host = BreakingHost {
+        log: Mutex::new(b"one\n".to_vec()),
+        breaks: Mutex::default(),
+        size: 100,
+        marks: "",
+        unprinted: Mutex::default(),
+    };
+    let mut job = Job::new(Arc::new(SlowHost(host)), "samsung", "build");
+    let mut heard = Heard::default();
+    job.follow("exit", Duration::ZERO, &mut heard).await.unwrap();
+    assert_eq!((heard.stood_still.as_slice(), heard.lines.len()), (&[60, 120][..], 1));
 }

@@ -92,7 +92,8 @@ pub(super) async fn evaluate(
     answered.try_recv().ok()
 }
 
-/// Evaluates systems together and gives each its answer as soon as it is there.
+/// Evaluates systems together and keeps each answer for who asked, who takes it when all are evaluated: until then
+/// the memory is theirs.
 async fn run(step: &Step, evaluating: &Evaluating, here: bool, together: Vec<WaitingHost>) {
     let Ok(place) = Place::prepare(step, here).await else { return };
     let workers = evaluating.evaluator.places().min(together.len());

@@ -122,6 +122,9 @@ impl Machine {
         if host.stuck.is_some() {
             return None;
         }
+        if let Some(failure) = &host.setup.set_aside {
+            return Some(not_in_this_run(name, host.setup.goal, &failure.reason.text));
+        }
         let Some(outcome) = host.outcome() else {
             return Some(format!("{name} is not done yet"));
         };
@@ -364,6 +367,20 @@ fn go_back_now(
     };
     host.waits_for = Some(wait);
     tell_wait(out, host, now);
+}
+
+/// Says that a run has no system for a host that was set aside before it began, since `why`.
+fn not_in_this_run(name: &str, goal: Goal, why: &str) -> String {
+    let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(why);
+    let what = match goal {
+        Goal::Rollback => "roll it back",
+        Goal::Build => "build it",
+        Goal::Switch | Goal::Boot | Goal::Test | Goal::DryActivate => "deploy it",
+    };
+    format!(
+        "{name} was set aside before the run began ({why}), so this run has no system for it; {what} \
+         in a run of its own"
+    )
 }
 
 /// Says that a run has no such host.

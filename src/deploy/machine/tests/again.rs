@@ -39,6 +39,32 @@ fn tried_again(ways: [Route; 2]) -> (Vec<Phase>, Ride) {
     (own.map(|(_, phase)| *phase).collect(), ride)
 }
 
+#[test]
+fn a_host_that_was_set_aside_is_not_tried_again_with_what_its_flake_says() {
+    for (goal, what) in [(Goal::Rollback, "roll it back"), (Goal::Switch, "deploy it")] {
+        let mut setup = machine(&["samsung", "razer"], goal, true).setup;
+        setup.hosts[0].set_aside =
+            Some(Failure::failed(Code::NoGeneration, "samsung: no generation is older"));
+        setup.hosts[1].given = given(GivenPlace::Kept);
+        let machine = Machine::new(setup, None, Timestamp::UNIX_EPOCH);
+        let mut ride = Ride::of(machine, Rollout::default());
+        let mut react = |_: &str, phase| Ok(good(phase, goal));
+        // The plan waits for its answer, so the run goes on.
+        ride.go(&mut react, &mut |_| GateAnswer::Passed);
+        ride.say(RunOrder::Retry { host: "samsung".to_owned() });
+        ride.go(&mut react, &mut |_| GateAnswer::Passed);
+        let expected = format!(
+            "samsung was set aside before the run began (no generation is older), so this run has \
+             no system for it; {what} in a run of its own"
+        );
+        assert_eq!(ride.refusals(), [expected]);
+        ride.inputs.push_back(Input::Answer(true));
+        ride.finish(&mut react, &mut |_| GateAnswer::Passed);
+        assert_eq!(ride.outcome("samsung"), Outcome::Failed);
+        assert!(!ride.began.iter().any(|(host, _)| host == "samsung"), "{:?}", ride.began);
+    }
+}
+
 fn via(builder: &str, tier: &str) -> Route {
     Route::ViaCache { builder: builder.to_owned(), tier: tier.to_owned() }
 }

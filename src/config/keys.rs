@@ -562,7 +562,7 @@ const ROLLOUT: &[KnownKey] = &[
         "`0s` to `1d`",
         "`30s`",
         "How long a wave has to stay well before the next one begins. At the end its hosts are looked at: each \
-         must still run its new system, with no more failed units than before.",
+         must still run its new system, in the same start of the machine, with no more failed units than before.",
     ),
     key("gates", "tables", "nothing more is checked", "See `[[rollout.gates]]`."),
     key(

@@ -21,7 +21,7 @@ pub use journal::{
 };
 pub use machine::{Input, Machine, MachineCommand};
 pub use report::{
-    Activation, ChosenRoute, ClaimAnswer, Ending, FailedUnit, Failure, GateAnswer, LaterSystem,
-    NewestSystem, Preflight, Reason, Remarks, Report, RunFacts,
+    Activation, ChosenRoute, ClaimAnswer, Ending, FailedUnit, Failure, GateAnswer, GatedHost,
+    LaterSystem, NewestSystem, Preflight, Reason, Remarks, Report, RunFacts,
 };
 pub use setup::{GivenPlace, GivenSystem, HostSetup, Request, Setup, SetupError, setup};

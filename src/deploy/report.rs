@@ -160,6 +160,20 @@ pub struct LaterSystem {
     pub built_from: Option<DeployedFrom>,
 }
 
+/// A host that a gate is asked about: one that has its new system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatedHost {
+    /// The host.
+    pub name: String,
+    /// What is known of it.
+    pub known: RunFacts,
+    /// Whether it may run the system from before its deploy: it starts the new one later, or it ended with another
+    /// one than it was to, which its result says.
+    pub may_run_before: bool,
+    /// The kernel's boot id in which its deploy ended; none where that is not known.
+    pub boot_id: Option<String>,
+}
+
 /// What a gate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GateAnswer {

@@ -3,7 +3,7 @@
 use super::check;
 use super::context::RunContext;
 use super::scripts::{GATE, WELL};
-use crate::deploy::{GateAnswer, RunFacts};
+use crate::deploy::{GateAnswer, GatedHost};
 use crate::fleet::{Gate, GateQuestion, StorePath, printable_line, public_url};
 use crate::remote::{Output, RemoteError, Script};
 use futures_util::future::join_all;
@@ -15,11 +15,7 @@ const SLACK: Duration = Duration::from_secs(15);
 
 /// Asks a gate. Where one of several hosts says no, the answer is no; where one cannot be asked and no
 /// other says no, the check could not be made.
-pub(super) async fn ask(
-    shared: &RunContext,
-    gate: &Gate,
-    hosts: &[(String, RunFacts)],
-) -> GateAnswer {
+pub(super) async fn ask(shared: &RunContext, gate: &Gate, hosts: &[GatedHost]) -> GateAnswer {
     match &gate.asks {
         GateQuestion::Url(url) => ask_url(url, gate.limit).await,
         GateQuestion::Command(command) => {
@@ -27,20 +23,20 @@ pub(super) async fn ask(
             let mut script = script.arg(gate.limit.as_secs().to_string());
             script.args.extend(command.iter().cloned());
             let script = &script;
-            join(join_all(hosts.iter().map(|(host, _)| async move {
-                judge_command(host, gate.limit, shared.runner.run(host, script).await)
+            join(join_all(hosts.iter().map(|GatedHost { name, .. }| async move {
+                judge_command(name, gate.limit, shared.runner.run(name, script).await)
             })))
             .await
         }
         GateQuestion::Well => {
-            join(join_all(hosts.iter().map(|(host, known)| async move {
-                let commands = shared.fleet.host(host).map(|host| host.check.clone());
+            join(join_all(hosts.iter().map(|host| async move {
+                let commands = shared.fleet.host(&host.name).map(|host| host.check.clone());
                 let commands = commands.unwrap_or_default();
                 let limit = check::limit(commands.len());
-                let toplevel = known.toplevel.as_ref().map_or("", StorePath::as_str);
+                let toplevel = host.known.toplevel.as_ref().map_or("", StorePath::as_str);
                 let mut script = Script::new(WELL).root().limit(limit).arg(toplevel);
                 script.args.extend(commands.iter().cloned());
-                judge_well(host, known, &commands, shared.runner.run(host, &script).await)
+                judge_well(host, &commands, shared.runner.run(&host.name, &script).await)
             })))
             .await
         }
@@ -100,11 +96,11 @@ fn judge_command(host: &str, limit: Duration, done: Result<Output, RemoteError>)
 
 /// Judges whether a host is still well. `commands` are its checks.
 fn judge_well(
-    host: &str,
-    known: &RunFacts,
+    gated: &GatedHost,
     commands: &[String],
     done: Result<Output, RemoteError>,
 ) -> GateAnswer {
+    let GatedHost { name: host, known, .. } = gated;
     let output = match done {
         Ok(output) if output.is_ok() => output,
         Ok(output) => return GateAnswer::NotMade(format!("{host}: {}", output.complaint())),
@@ -114,14 +110,8 @@ fn judge_well(
     let Some(running) = values(&output, "running").next() else {
         return GateAnswer::NotMade(format!("{host} did not say which system it runs"));
     };
-    // One that was told to boot the system later runs the old one.
-    let before = known.preflight.running.as_ref().map(|path| path.as_str().to_owned());
-    let expected = known.toplevel.as_ref().map(|path| path.as_str().to_owned());
-    // One whose specialisation runs names the system that this belongs to.
-    let system = values(&output, "system").next();
-    let runs = |path: &String| *path == running || Some(path) == system.as_ref();
-    if !expected.iter().chain(&before).any(runs) {
-        return GateAnswer::Failed(format!("{host} runs another system now: {running}"));
+    if let Some(why) = left_its_system(gated, &running, &output) {
+        return GateAnswer::Failed(why);
     }
     let already = known.preflight.failed_units.iter();
     let noted = known.blemish.as_ref().map(|reason| reason.text.clone()).unwrap_or_default();
@@ -141,6 +131,33 @@ fn judge_well(
         return GateAnswer::Failed(format!("{host}: a check failed: {}", broken.join("; ")));
     }
     GateAnswer::Passed
+}
+
+/// Says that a host does not run any more what it ran when its deploy ended, or runs it in another start of the
+/// machine, where that is so: it may have crashed. `running` is the system that it runs.
+fn left_its_system(gated: &GatedHost, running: &str, output: &Output) -> Option<String> {
+    let GatedHost { name, known, may_run_before, boot_id } = gated;
+    let now = values(output, "boot_id").next().filter(|id| !id.is_empty());
+    let was_restarted = boot_id.is_some() && now.is_some() && *boot_id != now;
+    // One whose specialisation runs names the system that this belongs to.
+    let system = values(output, "system").next();
+    let runs = |path: &Option<StorePath>| {
+        let path = path.as_ref().map(StorePath::as_str);
+        path.is_some() && (path == Some(running) || path == system.as_deref())
+    };
+    // A start of the machine should have brought the new one.
+    let waits_for_start = *may_run_before && !was_restarted && runs(&known.preflight.running);
+    let runs_new = runs(&known.toplevel);
+    match (runs_new || waits_for_start, was_restarted) {
+        (false, true) => Some(format!(
+            "{name} was restarted after its deploy and runs another system now: {running}"
+        )),
+        (false, false) => Some(format!("{name} runs another system now: {running}")),
+        (true, true) if !may_run_before => Some(format!(
+            "{name} was restarted after its deploy; see why with `journalctl --boot=-1` there"
+        )),
+        (true, _) => None,
+    }
 }
 
 /// Asks an address from this machine.
@@ -199,7 +216,7 @@ fn root_cause(error: reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::StorePath;
+    use crate::deploy::RunFacts;
     use crate::remote::Trouble;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -208,6 +225,18 @@ mod tests {
     #[expect(clippy::unnecessary_wraps, reason = "as a host answers")]
     fn output(stdout: &str) -> Result<Output, RemoteError> {
         Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
+    }
+
+    const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
+    const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
+
+    /// A host that was switched from the old system to the new one.
+    fn switched() -> GatedHost {
+        let toplevel = StorePath::parse(NEW).ok();
+        let mut known = RunFacts { toplevel, ..RunFacts::default() };
+        known.preflight.running = StorePath::parse(OLD).ok();
+        let (name, boot_id) = ("a".to_owned(), Some("1".to_owned()));
+        GatedHost { name, known, may_run_before: false, boot_id }
     }
 
     #[test]
@@ -228,10 +257,10 @@ mod tests {
 
     #[test]
     fn a_host_is_well_while_it_runs_its_system_and_no_more_units_failed() {
-        let new = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
-        let mut known = RunFacts { toplevel: StorePath::parse(new).ok(), ..RunFacts::default() };
-        known.preflight.failed_units.insert("old.service".to_owned());
-        let judged = |text: &str| judge_well("a", &known, &["curl -f x".to_owned()], output(text));
+        let new = NEW;
+        let mut host = switched();
+        host.known.preflight.failed_units.insert("old.service".to_owned());
+        let judged = |text: &str| judge_well(&host, &["curl -f x".to_owned()], output(text));
         assert_eq!(judged(&format!("running\t{new}\nfailed\told.service\n")), GateAnswer::Passed);
         assert!(matches!(
             judged(&format!("running\t{new}\nfailed\tx.service\n")),
@@ -243,6 +272,38 @@ mod tests {
             GateAnswer::Failed("a: a check failed: curl -f x".to_owned())
         );
         assert!(matches!(judged("nothing"), GateAnswer::NotMade(_)));
+    }
+
+    #[test]
+    fn a_host_that_runs_the_system_from_before_again_is_not_well() {
+        let judged = |host: &GatedHost, running: &str, boot_id: &str| {
+            judge_well(host, &[], output(&format!("running\t{running}\nboot_id\t{boot_id}\n")))
+        };
+        let failed = |why: String| GateAnswer::Failed(why);
+        let host = switched();
+        assert_eq!(judged(&host, NEW, "1"), GateAnswer::Passed);
+        // Somebody put it back by hand.
+        assert_eq!(judged(&host, OLD, "1"), failed(format!("a runs another system now: {OLD}")));
+        // It crashed, and started the system of its boot menu: the old one after `test`.
+        let text = format!("a was restarted after its deploy and runs another system now: {OLD}");
+        assert_eq!(judged(&host, OLD, "2"), failed(text));
+        let text = "a was restarted after its deploy; see why with `journalctl --boot=-1` there";
+        assert_eq!(judged(&host, NEW, "2"), failed(text.to_owned()));
+        // What is not known is not held against it.
+        assert_eq!(judged(&host, NEW, ""), GateAnswer::Passed);
+        assert_eq!(judged(&GatedHost { boot_id: None, ..host }, NEW, "2"), GateAnswer::Passed);
+    }
+
+    #[test]
+    fn a_host_that_starts_its_system_later_runs_the_old_one_until_then() {
+        let host = GatedHost { may_run_before: true, ..switched() };
+        let judged = |running: &str, boot_id: &str| {
+            judge_well(&host, &[], output(&format!("running\t{running}\nboot_id\t{boot_id}\n")))
+        };
+        assert_eq!(judged(OLD, "1"), GateAnswer::Passed);
+        assert_eq!(judged(NEW, "2"), GateAnswer::Passed, "it was restarted, as it was to be");
+        assert!(matches!(judged(OLD, "2"), GateAnswer::Failed(_)), "the new one does not start");
+        assert!(matches!(judged("/nix/store/other", "1"), GateAnswer::Failed(_)));
     }
 
     #[tokio::test]

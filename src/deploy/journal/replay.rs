@@ -2,7 +2,7 @@
 
 use super::{Begun, JobNote, NIXDASH_VERSION, RunEntry};
 use crate::deploy::{
-    Activation, HostSetup, Input, Machine, MachineCommand, Reason, Report, RunFacts,
+    Activation, GatedHost, HostSetup, Input, Machine, MachineCommand, Reason, Report, RunFacts,
 };
 use crate::fleet::{Gate, Phase, Plan, RunEvent, RunWhat};
 use crate::record::JournalEntry;
@@ -70,8 +70,8 @@ pub struct AskedGate {
     gate: Gate,
     /// The number of the question.
     asking: u64,
-    /// The hosts about which, each with what is known of it.
-    hosts: Vec<(String, RunFacts)>,
+    /// The hosts about which.
+    hosts: Vec<GatedHost>,
 }
 
 /// The state of a run as its journal tells it.

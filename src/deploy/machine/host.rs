@@ -1,6 +1,8 @@
 //! One host's part of a run: where it is, and what is known of it.
 
-use crate::deploy::{Activation, Ending, GivenPlace, HostSetup, Reason, Report, RunFacts};
+use crate::deploy::{
+    Activation, Ending, GatedHost, GivenPlace, HostSetup, Reason, Report, RunFacts,
+};
 use crate::fleet::{
     Code, Finding, Goal, HookMoment, HostResult, Outcome, Phase, Route, StorePath, Wait,
 };
@@ -225,6 +227,26 @@ impl HostProgress {
     pub(super) fn has_new_system(&self) -> bool {
         let has = |outcome: Outcome| outcome.is_new_system() || outcome == Outcome::Unchanged;
         self.back.is_none() && self.outcome().is_some_and(has)
+    }
+
+    /// Returns what a gate is told of it.
+    pub(super) fn gated(&self) -> GatedHost {
+        let code = self.known.blemish.as_ref().map(|reason| reason.code);
+        let outcome = self.outcome();
+        let is_of_others = outcome == Some(Outcome::Unchanged);
+        let starts_later = matches!(outcome, Some(Outcome::Booted | Outcome::NeedsReboot))
+            || is_of_others && self.setup.goal == Goal::Boot;
+        let ended_elsewhere = outcome == Some(Outcome::Degraded)
+            && matches!(code, Some(Code::SystemUnexpected | Code::NotRestarted));
+        // In which start of the machine the deploy of somebody else ended, or its own restart, is not known.
+        let is_known = !is_of_others && !ended_elsewhere && self.kept.is_none();
+        let boot_id = Some(&self.known.preflight.boot_id).filter(|id| is_known && !id.is_empty());
+        GatedHost {
+            name: self.setup.name.clone(),
+            known: self.known.clone(),
+            may_run_before: starts_later || ended_elsewhere,
+            boot_id: boot_id.cloned(),
+        }
     }
 
     /// Returns whether this run brought the host the system that it runs, or will boot. Who was only

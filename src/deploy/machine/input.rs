@@ -1,6 +1,8 @@
 //! What the machine hears and what it wants done.
 
-use crate::deploy::{ClaimAnswer, Failure, GateAnswer, HostSetup, Reason, Report, RunFacts};
+use crate::deploy::{
+    ClaimAnswer, Failure, GateAnswer, GatedHost, HostSetup, Reason, Report, RunFacts,
+};
 use crate::fleet::{Gate, Phase, RunOrder, RunWhat};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -104,8 +106,8 @@ pub enum MachineCommand {
         gate: Gate,
         /// Which of the run's questions this is: the answer names it.
         asking: u64,
-        /// The hosts of the wave that have their new system, with what is known of each.
-        hosts: Vec<(String, RunFacts)>,
+        /// The hosts of the wave that have their new system.
+        hosts: Vec<GatedHost>,
     },
     /// Claim a place in budgets for a host, until it is given back; each change is told with
     /// [`Input::Claimed`].

@@ -4,7 +4,7 @@ use super::host::{Claim, HostProgress, Stage};
 use super::watch::{Question, Watch, WatchState};
 use super::waves::{WaveHost, waves};
 use super::{Machine, MachineCommand};
-use crate::deploy::{ClaimAnswer, GateAnswer, Reason};
+use crate::deploy::{ClaimAnswer, GateAnswer, GatedHost, Reason};
 use crate::fleet::{
     Code, Finding, Gate, GateQuestion, Goal, OnFailure, Outcome, Phase, RollbackScope, RolloutNews,
     RunWhat, Subject, Wait, WaveState,
@@ -258,13 +258,13 @@ impl Machine {
     }
 
     /// Returns the hosts that a gate is asked about: those of the wave that have their new system.
-    fn gate_hosts(&self, number: usize, gate: &Gate) -> Vec<(String, crate::deploy::RunFacts)> {
+    fn gate_hosts(&self, number: usize, gate: &Gate) -> Vec<GatedHost> {
         if matches!(gate.asks, GateQuestion::Url(_)) {
             return Vec::new();
         }
         let hosts = self.waves[number].hosts.iter().map(|host| &self.hosts[*host]);
         let fresh = hosts.filter(|host| host.has_new_system());
-        fresh.map(|host| (host.setup.name.clone(), host.known.clone())).collect()
+        fresh.map(HostProgress::gated).collect()
     }
 
     /// Takes what a gate said. An answer to a question from before the wave was opened again counts for

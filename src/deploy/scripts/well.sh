@@ -1,8 +1,8 @@
 #!/bin/sh
-# Looks whether a host that got a new system is still well, as root: which system runs, which units
-# failed, and whether each configured command ($2, $3 …) succeeds. $1 is the system that it got: it is
-# named where one of its specialisations runs. `specialisations.sh` is put before it when nixdash is
-# compiled. Changes nothing. Prints key<TAB>value lines.
+# Looks whether a host that got a new system is still well, as root: which system runs, in which start of
+# the machine, which units failed, and whether each configured command ($2, $3 …) succeeds. $1 is the
+# system that it got: it is named where one of its specialisations runs. `specialisations.sh` is put before
+# it when nixdash is compiled. Changes nothing. Prints key<TAB>value lines.
 main() {
 	toplevel=$1
 	shift
@@ -11,6 +11,7 @@ main() {
 	if [ -n "$toplevel" ] && name_of_specialisation "$toplevel" "$running" >/dev/null; then
 		printf 'system\t%s\n' "$toplevel"
 	fi
+	if IFS= read -r boot_id </proc/sys/kernel/random/boot_id; then printf 'boot_id\t%s\n' "$boot_id"; fi
 	number=0
 	for command; do
 		timeout -k 5 60 /bin/sh -c "$command" >/dev/null 2>&1 </dev/null || printf 'broken\t%s\n' "$number"

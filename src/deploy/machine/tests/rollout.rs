@@ -1,7 +1,7 @@
 //! Waves, soak, gates, order and budgets, and what people say to a run.
 
 use super::*;
-use crate::deploy::{ClaimAnswer, GateAnswer, LaterSystem, NewestSystem};
+use crate::deploy::{ClaimAnswer, GateAnswer, GatedHost, LaterSystem, NewestSystem};
 use crate::fleet::{
     Budget, DeployedFrom, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota,
     RollbackScope, RolloutNews, RunOrder, Wait, WaveRule, WaveState,
@@ -17,6 +17,8 @@ pub(super) struct Ride {
     pub(super) began: Vec<(String, Phase)>,
     pub(super) told: Vec<RunWhat>,
     claims: Vec<(bool, String)>,
+    /// The hosts that gates were asked about, each with the gate.
+    gated: Vec<(String, GatedHost)>,
     /// The hosts whose hooks run, and the phases that were stopped. Hooks end when a test says so.
     pub(super) prepares: Vec<String>,
     pub(super) stopped: Vec<(String, Phase)>,
@@ -38,6 +40,7 @@ impl Ride {
             began: Vec::new(),
             told: Vec::new(),
             claims: Vec::new(),
+            gated: Vec::new(),
             prepares: Vec::new(),
             stopped: Vec::new(),
         }
@@ -58,7 +61,9 @@ impl Ride {
                         let result = react(&host.name, phase);
                         self.inputs.push_back(Input::Done { host: host.name, phase, result });
                     }
-                    MachineCommand::Ask { wave, gate: asked, asking, .. } => {
+                    MachineCommand::Ask { wave, gate: asked, asking, hosts } => {
+                        let hosts = hosts.into_iter();
+                        self.gated.extend(hosts.map(|host| (asked.name.clone(), host)));
                         let answer = gate(&asked.name);
                         let gate = asked.name;
                         self.inputs.push_back(Input::Gated { wave, gate, asking, answer });
@@ -160,6 +165,44 @@ fn a_canary_goes_alone_and_has_to_stay_well_before_the_others_begin() {
     ride.finish(&mut well, &mut passes);
     assert!(ride.machine.outcomes().iter().all(|(_, outcome)| *outcome == Outcome::Switched));
     assert_eq!(ride.now, until, "the last wave does not soak");
+}
+
+#[test]
+fn only_a_canary_that_starts_its_system_later_may_run_the_old_one_at_the_end_of_the_soak() {
+    let reboot = Some(Duration::from_secs(60));
+    for (goal, reboot, ends, may_run_before, boot_id) in [
+        (Goal::Switch, None, Outcome::Switched, false, Some("1")),
+        (Goal::Test, None, Outcome::Tested, false, Some("1")),
+        (Goal::Boot, None, Outcome::Booted, true, Some("1")),
+        (Goal::Switch, None, Outcome::NeedsReboot, true, Some("1")),
+        // In which start of the machine its restart ended is not known.
+        (Goal::Boot, reboot, Outcome::Switched, false, None),
+        (Goal::Boot, None, Outcome::Unchanged, true, None),
+    ] {
+        let mut machine = machine(&["razer", "samsung"], goal, false);
+        machine.hosts[0].setup.reboot = reboot;
+        let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
+        let mut ride = Ride::of(machine, rollout);
+        let mut react = |_: &str, phase| match good(phase, goal) {
+            Report::Preflight(mut found) => {
+                found.boot_id = "1".to_owned();
+                Ok(Report::Preflight(found))
+            }
+            Report::Activated(_) if ends == Outcome::NeedsReboot => {
+                let ending = Ending { outcome: ends, reason: None };
+                Ok(Report::Activated(Activation::Decided(ending)))
+            }
+            Report::Persisted(_) if ends == Outcome::Unchanged => {
+                Ok(Report::Persisted(Ending { outcome: ends, reason: None }))
+            }
+            report => Ok(report),
+        };
+        ride.finish(&mut react, &mut passes);
+        assert_eq!(ride.outcome("razer"), ends);
+        let [(gate, host)] = &ride.gated[..] else { panic!("{:?}", ride.gated) };
+        assert_eq!((gate.as_str(), host.name.as_str()), (Gate::SOAK, "razer"));
+        assert_eq!((host.may_run_before, host.boot_id.as_deref()), (may_run_before, boot_id));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What people say to a run: stop, pause, leave a host out, try it again, go back.
 
 use super::host::{Claim, HostProgress, Stage};
+use super::rollout::Wave;
 use super::{Machine, MachineCommand, known_anew, stopped_by_the_operator, tell_wait};
 use crate::deploy::{Ending, GivenPlace, GivenSystem, LaterSystem, Reason};
 use crate::fleet::{
@@ -37,17 +38,13 @@ impl Machine {
                 if self.paused {
                     self.pause(false, out);
                 }
-                for watch in self.waves.iter_mut().filter_map(super::rollout::Wave::open_watch) {
-                    watch.ask_again();
-                }
+                self.waves.iter_mut().for_each(Wave::ask_again);
                 for index in self.stuck_hosts() {
                     self.retry(index, out);
                 }
             }
             RunOrder::Accept => {
-                for watch in self.waves.iter_mut().filter_map(super::rollout::Wave::open_watch) {
-                    watch.vouch();
-                }
+                self.waves.iter_mut().for_each(Wave::vouch);
             }
             RunOrder::Skip { host } => {
                 let why = Reason::new(Code::HostLeftOut, "the operator left it out");
@@ -78,7 +75,7 @@ impl Machine {
         if self.finished {
             return Some("the run is over".to_owned());
         }
-        let asks = self.waves.iter().find_map(super::rollout::Wave::question);
+        let asks = self.waves.iter().find_map(Wave::question);
         match order {
             RunOrder::Pause => self.paused.then(|| "the run is paused already".to_owned()),
             RunOrder::Resume => match asks {

@@ -27,9 +27,21 @@ pub(super) struct Wave {
 }
 
 impl Wave {
-    /// Returns how it is watched, while that lasts.
-    pub(super) fn open_watch(&mut self) -> Option<&mut Watch> {
-        self.watch.as_mut().filter(|_| !self.passed)
+    /// Makes a check again that could not be made. Whoever was asked about it has answered: what is to be decided
+    /// from now on is told anew, even in the same words.
+    pub(super) fn ask_again(&mut self) {
+        self.asks = None;
+        if let Some(watch) = self.watch.as_mut().filter(|_| !self.passed) {
+            watch.ask_again();
+        }
+    }
+
+    /// Takes a check that could not be made as passed. What is to be decided from now on is told anew.
+    pub(super) fn vouch(&mut self) {
+        self.asks = None;
+        if let Some(watch) = self.watch.as_mut().filter(|_| !self.passed) {
+            watch.vouch();
+        }
     }
 
     /// Returns what somebody has to decide about it.

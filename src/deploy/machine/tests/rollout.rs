@@ -463,6 +463,34 @@ fn a_gate_that_could_not_be_asked_pauses_and_asks_and_never_passes() {
 }
 
 #[test]
+fn a_check_that_again_cannot_be_made_asks_once_more_in_the_same_words() {
+    let mut ride = Ride::new(&FOUR, gated(OnFailure::Halt));
+    let mut away = |_: &str| GateAnswer::NotMade("no route".to_owned());
+    let asked = |ride: &Ride| {
+        let asks =
+            |news: &&&RolloutNews| matches!(news, RolloutNews::Wave { state: WaveState::Asks, .. });
+        news(ride).iter().filter(asks).count()
+    };
+    ride.finish(&mut well, &mut away);
+    assert_eq!(asked(&ride), 1);
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut away);
+    assert_eq!(asked(&ride), 2);
+    // A run that is paused and resumed meanwhile asks what nobody has decided.
+    let mut ride = Ride::new(&FOUR, Rollout { max_failed: Quota::Count(1), ..Rollout::default() });
+    let mut fails = |host: &str, phase| match (host, phase) {
+        ("razer", Phase::Build) => Err(Failure::failed(Code::BuildFailed, "no")),
+        _ => well(host, phase),
+    };
+    ride.finish(&mut fails, &mut passes);
+    assert_eq!(asked(&ride), 1, "no host of the first wave got its system");
+    ride.say(RunOrder::Pause);
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut fails, &mut passes);
+    assert_eq!(asked(&ride), 2);
+}
+
+#[test]
 fn a_run_that_is_stopped_while_a_gate_is_open_says_that_it_has_not_passed() {
     let mut ride = Ride::new(&["razer"], gated(OnFailure::Halt));
     let mut away = |_: &str| GateAnswer::NotMade("no route".to_owned());

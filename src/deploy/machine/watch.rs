@@ -19,12 +19,14 @@ struct GateProgress {
     asked: Option<u64>,
     next: Timestamp,
     said: Option<String>,
+    /// Whether a person took it as passed, since it could not be asked: it is not asked any more.
+    is_vouched: bool,
 }
 
 impl GateProgress {
     /// Returns whether there were enough good answers one after the other.
     fn has_passed(&self) -> bool {
-        self.in_a_row >= self.gate.successes_in_a_row
+        self.is_vouched || self.in_a_row >= self.gate.successes_in_a_row
     }
 }
 
@@ -102,6 +104,7 @@ impl Watch {
             failures: 0,
             asked: None,
             said: None,
+            is_vouched: false,
         });
         Self { until: later(now, soak), gates: gates.collect(), question: None, failed: None }
     }
@@ -133,7 +136,8 @@ impl Watch {
             return Vec::new();
         }
         let mut due = Vec::new();
-        for one in self.gates.iter_mut().filter(|one| one.asked.is_none() && one.next <= now) {
+        let can_ask = |one: &&mut GateProgress| one.asked.is_none() && !one.is_vouched;
+        for one in self.gates.iter_mut().filter(can_ask).filter(|one| one.next <= now) {
             // One that passed is asked again for as long as the wave has to stay well.
             if now >= self.until && one.has_passed() {
                 continue;
@@ -190,11 +194,12 @@ impl Watch {
         can
     }
 
-    /// Takes a gate that could not be asked as passed, since a person looked; returns its name.
+    /// Takes a gate that could not be asked as passed, since a person looked, and does not ask it any more; returns
+    /// its name.
     pub(super) fn vouch(&mut self) -> Option<String> {
         let gate = self.question.take()?.gate;
         if let Some(one) = self.gates.iter_mut().find(|one| one.gate.name == gate) {
-            one.in_a_row = one.gate.successes_in_a_row;
+            one.is_vouched = true;
             one.said = None;
         }
         Some(gate)
@@ -228,7 +233,8 @@ impl Watch {
         if self.failed.is_some() || self.question.is_some() {
             return None;
         }
-        let gates = self.gates.iter().filter(|one| one.asked.is_none()).map(|one| one.next);
+        let waits = |one: &&GateProgress| one.asked.is_none() && !one.is_vouched;
+        let gates = self.gates.iter().filter(waits).map(|one| one.next);
         gates.chain([self.until]).filter(|at| *at > now).min()
     }
 }
@@ -363,5 +369,19 @@ mod tests {
         asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(9999));
         assert_eq!(asked.watch.vouch().as_deref(), Some("site"));
         assert_eq!(asked.watch.state(at(9999)), WatchState::Passed);
+    }
+
+    #[test]
+    fn a_gate_that_a_person_vouched_for_is_not_asked_again_during_the_soak() {
+        let mut asked = AskedWatch::begin(&rollout(60, Some((1, 0))), true);
+        assert_eq!(asked.due(at(5)), ["site"]);
+        asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(5));
+        assert_eq!(asked.watch.vouch().as_deref(), Some("site"));
+        assert!(asked.due(at(20)).is_empty() && asked.due(at(59)).is_empty());
+        assert_eq!(asked.watch.state(at(20)), WatchState::Soaks(at(60)));
+        assert_eq!(asked.watch.wakes_at(at(20)), Some(at(60)));
+        assert_eq!(asked.due(at(60)), ["soak"], "the hosts are looked at all the same");
+        asked.answered("soak", GateAnswer::Passed, at(61));
+        assert_eq!(asked.watch.state(at(61)), WatchState::Passed);
     }
 }

@@ -136,7 +136,11 @@ impl Machine {
         if outcome == Outcome::Unknown {
             return Some(format!("it is not known what {name} runs; look at it first"));
         }
-        outcome.is_good().then(|| format!("{name} did not fail: {}", outcome.word()))
+        if outcome.is_good() {
+            return Some(format!("{name} did not fail: {}", outcome.word()));
+        }
+        let broken = self.order_broken(index)?;
+        Some(format!("{}; that one has to get its system first", broken.text))
     }
 
     /// Says why nothing can go back.

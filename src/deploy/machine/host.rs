@@ -59,6 +59,9 @@ pub(super) struct HostProgress {
     pub(super) kept: Option<Ending>,
     /// Its wave, from 0, once the plan is made.
     pub(super) wave: Option<usize>,
+    /// The hosts that it is to go after and that its plan says are away or set aside: whoever confirmed that lets it go
+    /// without them.
+    pub(super) goes_without: BTreeSet<usize>,
     /// How it ends when the phase that runs has ended or was stopped, and why: somebody said so.
     pub(super) leaves: Option<(Outcome, Reason)>,
     /// Since when it is away, and when it is tried next; such a host is waited for.
@@ -95,6 +98,7 @@ impl HostProgress {
             waits_for: None,
             kept: None,
             wave: None,
+            goes_without: BTreeSet::new(),
             leaves: None,
             away: None,
             stuck: None,

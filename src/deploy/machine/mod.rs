@@ -14,6 +14,7 @@ mod control;
 mod host;
 mod input;
 mod obstacle;
+mod order;
 mod phases;
 mod plan;
 mod rollout;
@@ -208,11 +209,13 @@ impl Machine {
     /// Goes on wherever nothing stands in the way any more, and ends the run when all is over.
     fn advance(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         self.ask(now, out);
+        // Whoever ends here may be the last of a wave.
+        self.end_undecided(now, out);
+        self.leave_followers_out(now, out);
         self.move_waves(now, out);
         if !self.cancelled {
             self.follow_back(now, out);
         }
-        self.end_undecided(now, out);
         for index in 0..self.hosts.len() {
             self.start(index, now, out);
         }

@@ -3,51 +3,10 @@
 use super::Machine;
 use super::rollout::question;
 use super::watch::WatchState;
-use crate::deploy::Reason;
-use crate::fleet::{Code, Phase, Wait};
+use crate::fleet::{Phase, Wait};
 use jiff::Timestamp;
 
 impl Machine {
-    /// Returns the hosts of the run that have to be done before a host, since `order` says so.
-    pub(super) fn goes_after(&self, index: usize) -> Vec<usize> {
-        self.ordered_after(index).into_iter().flat_map(|(hosts, _)| hosts).collect()
-    }
-
-    /// Returns for each rule of the order that means a host whom it waits for, and why.
-    fn ordered_after(&self, index: usize) -> Vec<(Vec<usize>, &str)> {
-        let setup = &self.hosts[index].setup;
-        let rules = self.setup.rollout.order.iter();
-        rules
-            .filter(|rule| rule.who.means(&setup.name, &setup.tags))
-            .map(|rule| {
-                let others = self.hosts.iter().enumerate().filter(|(other, host)| {
-                    *other != index && rule.after.means(&host.setup.name, &host.setup.tags)
-                });
-                (others.map(|(other, _)| other).collect(), rule.reason.as_str())
-            })
-            .collect()
-    }
-
-    /// Says that a host is to go after others that are away or set aside, where that is so.
-    pub(super) fn order_not_held(&self, index: usize) -> Option<Reason> {
-        let is_set_aside = |other: &usize| {
-            let host = &self.hosts[*other];
-            host.away.is_some() || host.outcome().is_some_and(|outcome| !outcome.is_good())
-        };
-        self.ordered_after(index).into_iter().find_map(|(others, why)| {
-            let missing = others.into_iter().filter(is_set_aside);
-            let names: Vec<&str> =
-                missing.map(|other| self.hosts[other].setup.name.as_str()).collect();
-            let verb = if names.len() == 1 { "is" } else { "are" };
-            let text = format!(
-                "{} is to go after {} ({why}), which {verb} not deployed in this run",
-                self.hosts[index].setup.name,
-                names.join(", ")
-            );
-            (!names.is_empty()).then(|| Reason::new(Code::OrderNotHeld, text))
-        })
-    }
-
     /// Returns what a host has to wait for before a phase.
     pub(super) fn obstacle(&self, index: usize, phase: Phase, now: Timestamp) -> Option<Wait> {
         let host = &self.hosts[index];
@@ -124,8 +83,7 @@ impl Machine {
 
     /// Returns what a host waits for of the waves before its own.
     fn wave_before(&self, index: usize, now: Timestamp) -> Option<Wait> {
-        // One that woke late, or was not in the plan, comes after all of them.
-        let own = self.hosts[index].wave.unwrap_or(self.waves.len());
+        let own = self.wave_of(index);
         let number = (0..own.min(self.waves.len())).find(|number| !self.waves[*number].passed)?;
         let wave = &self.waves[number];
         match &wave.watch {
@@ -146,18 +104,5 @@ impl Machine {
                 WatchState::Failed { .. } | WatchState::Passed => None,
             },
         }
-    }
-
-    /// Returns what a host waits for since the order says so.
-    fn order_before(&self, index: usize) -> Option<Wait> {
-        self.ordered_after(index).into_iter().find_map(|(hosts, reason)| {
-            let busy = hosts.iter().filter(|other| {
-                !self.hosts[**other].is_over() && self.hosts[**other].away.is_none()
-            });
-            let hosts: Vec<String> =
-                busy.map(|other| self.hosts[*other].setup.name.clone()).collect();
-            let reason = reason.to_owned();
-            (!hosts.is_empty()).then_some(Wait::Order { hosts, reason })
-        })
     }
 }

@@ -6,7 +6,7 @@ use crate::deploy::{Reason, Setup};
 use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RunWhat, StorePath};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 impl Machine {
     /// Shows the plan once every host that is still in the run is compared.
@@ -29,31 +29,6 @@ impl Machine {
         let waits = going && self.confirmed.is_none();
         self.waited = waits.then_some((now, None));
         out.push(MachineCommand::Tell(RunWhat::Plan { plan: self.plan(), waits }));
-    }
-
-    /// Says of each host that it is to go after one that is away or set aside. One about which nobody is asked
-    /// is not deployed then, and neither is who goes after that.
-    fn judge_order(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        if !self.setup.goal.changes() {
-            return;
-        }
-        let mut told = BTreeSet::new();
-        loop {
-            let mut open = (0..self.hosts.len())
-                .filter(|index| !told.contains(index) && !self.hosts[*index].is_over());
-            let found = open.find_map(|index| Some((index, self.order_not_held(index)?)));
-            let Some((index, reason)) = found else { return };
-            told.insert(index);
-            if self.setup.asks {
-                self.hosts[index].known.preflight.notes.push(reason);
-            } else {
-                let text = format!(
-                    "{}; nothing was done. Deploy what goes first, or confirm the plan without --yes",
-                    reason.text
-                );
-                self.end(index, Outcome::Failed, Some(Reason { text, ..reason }), now, out);
-            }
-        }
     }
 
     /// Returns the plan, as far as it is known.

@@ -102,6 +102,11 @@ impl Machine {
         }
     }
 
+    /// Returns the wave of a host, from 0. One that woke late, or was not in the plan, comes after all of them.
+    pub(super) fn wave_of(&self, index: usize) -> usize {
+        self.hosts[index].wave.unwrap_or(self.waves.len())
+    }
+
     /// Claims a host's places in budgets before it changes; returns what it waits for until then.
     pub(super) fn claim(
         &mut self,

@@ -2,6 +2,7 @@
 
 mod again;
 mod hooks;
+mod order;
 mod properties;
 mod rollout;
 mod stuck;

@@ -543,7 +543,7 @@ codes! {
         "No built system of the host waits to be deployed, and `--built` builds nothing."
         "Build it with `nixdash build HOST`, then deploy again.";
     OrderNotHeld "order-not-held" Warning "order"
-        "The host is to go after another one, which is not deployed in this run."
+        "The host is to go after another one, which does not get its system in this run."
         "Deploy the host that goes first, or take the rule out of `[[rollout.order]]`.";
     RevisionNotContained "revision-not-contained" Warning "older revision"
         "The host runs a revision that the revision to deploy does not contain."

@@ -204,6 +204,7 @@ impl World {
             return Input::Wake;
         }
         // Nothing goes on by itself: a person is asked, or paused the run.
+        self.look_at_a_standstill();
         match self.dice.below(4) {
             _ if turn > 2000 => self.cancel(),
             0 => Input::Order(RunOrder::Accept),
@@ -390,6 +391,13 @@ impl World {
                 assert!(*of != number || *passed, "{name} begins though {gate} did not pass");
             }
         }
+    }
+
+    /// Looks, where nothing goes on by itself, whether somebody can let it go on.
+    fn look_at_a_standstill(&self) {
+        let asks = self.machine.waves.iter().any(|wave| wave.question().is_some());
+        let waits = self.machine.waits();
+        assert!(self.paused || asks, "everybody waits for others: {waits:?}");
     }
 
     /// Returns how a phase ends.

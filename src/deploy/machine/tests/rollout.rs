@@ -103,7 +103,7 @@ impl Ride {
         self.machine.outcomes().into_iter().find(|(name, _)| name == host).unwrap().1
     }
 
-    fn began(&self, host: &str, phase: Phase) -> Option<usize> {
+    pub(super) fn began(&self, host: &str, phase: Phase) -> Option<usize> {
         self.began.iter().position(|it| *it == (host.to_owned(), phase))
     }
 

@@ -70,6 +70,22 @@ fn a_host_about_which_nobody_decides_ends_with_the_reason() {
 }
 
 #[test]
+fn a_canary_about_which_nobody_decides_keeps_no_run_open() {
+    let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::of(machine(&["samsung", "razer"], Goal::Switch, true), rollout);
+    let mut down = |host: &str, phase: Phase| match (host, phase) {
+        ("samsung", Phase::Fetch) => Err(Failure::failed(Code::NotReached, "every cache is down")),
+        _ => well(host, phase),
+    };
+    ride.go(&mut down, &mut passes);
+    ride.inputs.push_back(Input::Answer(true));
+    ride.finish(&mut down, &mut passes);
+    assert!(ride.machine.is_finished(), "{:?}", ride.machine.waits());
+    assert_eq!(ride.outcome("samsung"), Outcome::Failed);
+    assert_eq!(ride.outcome("razer"), Outcome::Skipped);
+}
+
+#[test]
 fn a_host_that_is_stuck_can_be_left_out_and_stopped() {
     let mut ride = stuck(Phase::Fetch, true);
     ride.say(RunOrder::Skip { host: "samsung".to_owned() });

@@ -3,7 +3,8 @@
 use crate::cli::{CliError, EXIT_FAILED, EXIT_USAGE, complete};
 use crate::fleet::words::rollout::STOP_GOES_BACK;
 use crate::fleet::{
-    RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat, back_to_before, in_a_list,
+    Phase, PhaseState, RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat,
+    back_to_before, in_a_list,
 };
 use crate::record::{RunStands, Runs, Word, state_home};
 use clap::{Args, Subcommand, ValueEnum};
@@ -70,7 +71,7 @@ enum SayWords {
 /// Scopes as they are typed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ScopeArg {
-    /// The newest wave that got its system
+    /// The newest wave that got its system, or is getting it
     Wave,
     /// Every host of the run
     Run,
@@ -232,8 +233,12 @@ fn asked_yes() -> bool {
 struct Stand {
     hosts: Vec<String>,
     waves: BTreeMap<String, usize>,
-    /// The hosts that have their new system from this run.
+    /// The hosts that have their new system from this run, or are getting it.
     fresh: Vec<String>,
+    /// Whether no other host begins: whoever begins again goes back.
+    is_halted: bool,
+    /// The hosts that are taken back already.
+    goes_back: Vec<String>,
 }
 
 impl Stand {
@@ -250,8 +255,22 @@ impl Stand {
                 }
                 RunWhat::Result { host, result } => {
                     stand.fresh.retain(|fresh| fresh != host);
-                    if result.outcome.is_new_system() {
+                    let stays = !stand.goes_back.contains(host);
+                    if result.outcome.is_new_system() && stays {
                         stand.fresh.push(host.clone());
+                    }
+                }
+                RunWhat::Phase { host, phase, state: PhaseState::Started } => {
+                    let begins = *phase >= Phase::Activate && !stand.goes_back.contains(host);
+                    if begins && !stand.fresh.contains(host) {
+                        stand.fresh.push(host.clone());
+                    }
+                }
+                RunWhat::Rollout(RolloutNews::Halted { .. }) => stand.is_halted = true,
+                RunWhat::Rollout(RolloutNews::Again { host, .. }) => {
+                    stand.fresh.retain(|fresh| fresh != host);
+                    if stand.is_halted {
+                        stand.goes_back.push(host.clone());
                     }
                 }
                 RunWhat::Phase { .. }
@@ -290,8 +309,7 @@ impl Stand {
                 RunOrder::Rollback { scope } => {
                     let back = self.taken_back(*scope);
                     if back.is_empty() {
-                        "no host has its new system yet; hosts that are being activated go back, \
-                         and no other host begins"
+                        "no host has its new system yet, and none is getting it; no other host begins"
                             .to_owned()
                     } else {
                         let goes = back_to_before(back.len());
@@ -320,6 +338,7 @@ impl Stand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Subject};
     use crate::record::RunWriter;
 
     #[test]
@@ -391,11 +410,59 @@ mod tests {
     }
 
     #[test]
+    fn a_rollback_names_the_hosts_that_are_just_getting_their_system() {
+        let host = |name: &str| name.to_owned();
+        let phase = |name: &str, phase, state| RunWhat::Phase { host: host(name), phase, state };
+        let ended = |name: &str, outcome| RunWhat::Result {
+            host: host(name),
+            result: HostResult::ended(outcome),
+        };
+        let events = |all: &[RunWhat]| {
+            let event = |what: &RunWhat| RunEvent {
+                run: RunId("7".to_owned()),
+                at: jiff::Timestamp::UNIX_EPOCH,
+                what: what.clone(),
+            };
+            all.iter().map(event).collect::<Vec<_>>()
+        };
+        let back = |all: &[RunWhat], scope| {
+            let waves = [("a", 1), ("b", 2), ("c", 2), ("d", 2)];
+            let waves = waves.map(|(name, wave)| (host(name), wave));
+            Stand { waves: waves.into(), ..Stand::of(&events(all)) }.taken_back(scope)
+        };
+        let mut all = vec![
+            ended("a", Outcome::Switched),
+            phase("b", Phase::Check, PhaseState::Started),
+            phase("c", Phase::Persist, PhaseState::Started),
+            // Nothing has begun there.
+            phase("d", Phase::Diff, PhaseState::Started),
+            phase("d", Phase::Activate, PhaseState::Skipped),
+        ];
+        assert_eq!(back(&all, RollbackScope::Wave), ["b", "c"]);
+        assert_eq!(back(&all, RollbackScope::Run), ["a", "b", "c"]);
+        // They are taken back: the wave before is the newest one now.
+        let finding = Finding::new(Subject::host("b"), Code::RunRolledBack, "why", "");
+        all.push(RunWhat::Rollout(RolloutNews::Halted { finding, rollback: true }));
+        all.push(ended("b", Outcome::RolledBack));
+        all.push(ended("c", Outcome::Switched));
+        let again = |name: &str| RolloutNews::Again {
+            host: host(name),
+            goal: Goal::Rollback,
+            attempt: 2,
+            reason: "why".to_owned(),
+        };
+        all.push(RunWhat::Rollout(again("c")));
+        all.push(phase("c", Phase::Activate, PhaseState::Started));
+        assert_eq!(back(&all, RollbackScope::Wave), ["a"]);
+    }
+
+    #[test]
     fn a_rollback_names_its_hosts_before_it_is_said() {
         let stand = Stand {
             hosts: vec!["a".to_owned(), "b".to_owned()],
             waves: BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]),
             fresh: vec!["a".to_owned(), "b".to_owned()],
+            ..Stand::default()
         };
         let said = |scope| stand.preview(&Word::Order(RunOrder::Rollback { scope })).unwrap();
         assert!(said(RollbackScope::Run).starts_with("a and b go back to what they ran"));

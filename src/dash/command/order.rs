@@ -4,7 +4,7 @@ use super::{Command, CommandEntry};
 use crate::dash::model::Model;
 use crate::dash::overlay::Overlay;
 use crate::dash::world::{HostRun, RunView};
-use crate::fleet::{Goal, Phase, RollbackScope, RunOrder, SilenceOrigin, Wait};
+use crate::fleet::{Goal, Phase, PhaseState, RollbackScope, RunOrder, SilenceOrigin, Wait};
 
 /// Returns what a command says to the shown run; nothing where it has nothing to say.
 pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder> {
@@ -77,7 +77,8 @@ fn is_stuck(host: &HostRun) -> bool {
 
 /// Returns whether a host is being changed: it has begun to activate, and is not done.
 pub(in crate::dash) fn has_begun(host: &HostRun) -> bool {
-    host.result.is_none() && host.phases.keys().any(|phase| *phase >= Phase::Activate)
+    let mut reached = host.phases.iter().filter(|(_, view)| view.state != PhaseState::Skipped);
+    host.result.is_none() && reached.any(|(phase, _)| *phase >= Phase::Activate)
 }
 
 /// Returns the order to take hosts back, where any can be.
@@ -86,7 +87,7 @@ fn rollback(run: &RunView, scope: RollbackScope) -> Option<RunOrder> {
     any.then_some(RunOrder::Rollback { scope })
 }
 
-/// Returns the hosts that go back: those that have their new system from this run.
+/// Returns the hosts that go back: those that have their new system from this run, or are getting it.
 pub(in crate::dash) fn taken_back(run: &RunView, scope: RollbackScope) -> Vec<String> {
     let wave = |host: &HostRun| {
         let planned = run.plan.iter().flat_map(|plan| &plan.hosts);
@@ -95,9 +96,54 @@ pub(in crate::dash) fn taken_back(run: &RunView, scope: RollbackScope) -> Vec<St
             .find(|planned| planned.host == host.host)
             .and_then(|planned| planned.wave)
     };
-    let fresh = run
-        .hosts
-        .iter()
-        .filter(|host| host.result.as_ref().is_some_and(|result| result.outcome.is_new_system()));
+    let fresh = run.hosts.iter().filter(|host| {
+        let has_it = host.result.as_ref().is_some_and(|result| result.outcome.is_new_system());
+        (has_it || has_begun(host)) && !host.goes_back
+    });
     scope.taken_back(fresh.map(|host| (host.host.clone(), wave(host))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{
+        Code, Finding, HostResult, Outcome, RolloutNews, RunEvent, RunId, RunWhat, Subject,
+    };
+    use jiff::Timestamp;
+
+    #[test]
+    fn hosts_that_are_just_getting_their_system_go_back_too() {
+        let mut run = RunView::new(RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+        let mut fold = |what| {
+            let (run_id, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+            run.fold(RunEvent { run: run_id, at, what });
+        };
+        let ended = |host: &str, outcome| RunWhat::Result {
+            host: host.to_owned(),
+            result: HostResult::ended(outcome),
+        };
+        let phase =
+            |host: &str, phase, state| RunWhat::Phase { host: host.to_owned(), phase, state };
+        fold(ended("a", Outcome::Switched));
+        fold(phase("b", Phase::Persist, PhaseState::Started));
+        // Nothing has begun there.
+        fold(phase("c", Phase::Activate, PhaseState::Skipped));
+        assert_eq!(taken_back(&run, RollbackScope::Run), ["a", "b"]);
+        let mut fold = |what| {
+            let (run_id, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+            run.fold(RunEvent { run: run_id, at, what });
+        };
+        // Who goes back already is not taken back once more.
+        let finding = Finding::new(Subject::host("b"), Code::RunRolledBack, "why", "");
+        fold(RunWhat::Rollout(RolloutNews::Halted { finding, rollback: true }));
+        fold(ended("b", Outcome::Switched));
+        fold(RunWhat::Rollout(RolloutNews::Again {
+            host: "b".to_owned(),
+            goal: Goal::Rollback,
+            attempt: 2,
+            reason: "why".to_owned(),
+        }));
+        fold(phase("b", Phase::Activate, PhaseState::Started));
+        assert_eq!(taken_back(&run, RollbackScope::Run), ["a"]);
+    }
 }

@@ -29,7 +29,7 @@ pub(super) fn draw(
         RunOrder::Rollback { scope } => {
             let hosts = taken_back(run, *scope);
             let who = if hosts.is_empty() {
-                "Hosts that are being activated go back.".to_owned()
+                "No host has its new system or is getting it.".to_owned()
             } else {
                 format!("{} {}.", some_of(&hosts), back_to_before(hosts.len()))
             };

@@ -65,6 +65,8 @@ pub struct HostRun {
     pub result: Option<HostResult>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Whether it began again in order to go back to what it ran before the run.
+    pub(in crate::dash) goes_back: bool,
     /// What its phases usually take, in milliseconds.
     pub usual: UsualTimes,
     /// What was run for it, oldest first.
@@ -88,6 +90,7 @@ impl HostRun {
             waiting: None,
             result: None,
             ended_at: None,
+            goes_back: false,
             usual: UsualTimes::new(),
             commands: Vec::new(),
             last: None,
@@ -196,8 +199,9 @@ impl HostRun {
         usual.checked_sub(since).filter(|left| *left >= WORTH_TELLING)
     }
 
-    /// Forgets how its run ended: it begins again. Its log stays.
-    pub(in crate::dash) fn begin_again(&mut self) {
+    /// Forgets how its run ended: it begins again, perhaps in order to go back. Its log stays.
+    pub(in crate::dash) fn begin_again(&mut self, goes_back: bool) {
+        self.goes_back = goes_back;
         self.phases.clear();
         self.progress = None;
         self.waiting = None;

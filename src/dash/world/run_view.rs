@@ -300,7 +300,11 @@ impl RunView {
                 | RunOrder::Retry { .. }
                 | RunOrder::Rollback { .. } => {}
             },
-            RolloutNews::Again { host, .. } => self.host_mut(host).begin_again(),
+            RolloutNews::Again { host, .. } => {
+                // In a run that begins no other host, who begins again goes back.
+                let goes_back = self.halted.is_some();
+                self.host_mut(host).begin_again(goes_back);
+            }
             RolloutNews::Gate { .. }
             | RolloutNews::Order { refused: Some(_), .. }
             | RolloutNews::Cancelled { .. }

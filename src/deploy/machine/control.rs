@@ -184,8 +184,9 @@ impl Machine {
         host.was_brought_its_system() && had_another
     }
 
-    /// Lets hosts go back to what they ran before this run. The newest wave is the one that is newest
-    /// now: when its hosts have gone back, those of the wave before it stay.
+    /// Lets hosts go back to what they ran before this run. The newest wave is the newest of which a host
+    /// has its new system now, or is getting it: when its hosts have gone back, those of the wave before it
+    /// stay. A run that goes back as a whole goes on with that.
     pub(super) fn take_back(
         &mut self,
         scope: RollbackScope,
@@ -193,23 +194,29 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        let back = (0..self.hosts.len()).filter(|index| self.can_go_back(*index));
+        let is_meant = |index: &usize| {
+            let host = &self.hosts[*index];
+            self.can_go_back(*index) || host.has_begun() && host.back.is_none()
+        };
+        let goes_all = self.going_back.as_ref().is_some_and(|back| back.wave.is_none());
         let wave = match scope {
-            RollbackScope::Run => None,
-            RollbackScope::Wave => back.map(|index| self.hosts[index].wave).max().flatten(),
+            RollbackScope::Wave if !goes_all => {
+                let meant = (0..self.hosts.len()).filter(is_meant);
+                meant.map(|index| self.wave_of(index)).max()
+            }
+            RollbackScope::Run | RollbackScope::Wave => None,
         };
         self.going_back = Some(GoingBack { wave, why: why.clone() });
         self.follow_back(now, out);
     }
 
     /// Lets the hosts go back that the run takes back: those that have their new system by a deploy of
-    /// their own, those that are at it through their supervisor, and those that were just being made
-    /// permanent as soon as they are done.
+    /// their own, those that are at it through their supervisor, and those that are just being made
+    /// permanent or restarted as soon as they are done.
     pub(super) fn follow_back(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         let Some(GoingBack { wave, why }) = self.going_back.clone() else { return };
         for index in 0..self.hosts.len() {
-            let is_meant = wave.is_none() || self.hosts[index].wave == wave;
-            if !is_meant || !self.can_go_back(index) {
+            if !self.is_of_wave(index, wave) || !self.can_go_back(index) {
                 continue;
             }
             let host = &mut self.hosts[index];
@@ -235,6 +242,9 @@ impl Machine {
             self.tell_again(index, &why.text, out);
         }
         for index in 0..self.hosts.len() {
+            if !self.is_of_wave(index, wave) {
+                continue;
+            }
             let host = &mut self.hosts[index];
             let (Stage::Running(phase) | Stage::Waiting(phase)) = host.stage else { continue };
             let is_permanent = matches!(phase, Phase::Persist | Phase::Reboot);
@@ -242,6 +252,11 @@ impl Machine {
                 go_back_now(host, phase, &why, now, out);
             }
         }
+    }
+
+    /// Returns whether a host is of a wave, from 0; without one, every host is.
+    fn is_of_wave(&self, index: usize, wave: Option<usize>) -> bool {
+        wave.is_none_or(|wave| self.wave_of(index) == wave)
     }
 
     /// Tells that a host begins again.

@@ -7,15 +7,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RollbackScope {
-    /// The newest wave that got its system.
+    /// The newest wave that got its system, or is getting it.
     Wave,
     /// Every host of the run.
     Run,
 }
 
 impl RollbackScope {
-    /// Returns which hosts go back, of those that have their new system from the run, each with its
-    /// wave.
+    /// Returns which hosts go back, of those that have their new system from the run or are getting it, each
+    /// with its wave.
     pub fn taken_back<H>(self, fresh: impl IntoIterator<Item = (H, Option<usize>)>) -> Vec<H> {
         let fresh: Vec<(H, Option<usize>)> = fresh.into_iter().collect();
         let newest = fresh.iter().map(|(_, wave)| *wave).max();

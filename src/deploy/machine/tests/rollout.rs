@@ -593,6 +593,44 @@ fn the_wave_before_the_one_that_goes_back_stays() {
     assert_eq!(ride.outcome("heron"), Outcome::Skipped);
 }
 
+#[test]
+fn a_wave_that_is_under_way_is_the_one_that_goes_back() {
+    let rollout =
+        Rollout { canary: 1, canary_is_written: true, soak: Duration::ZERO, ..Rollout::default() };
+    let mut ride = Ride::new(&["razer", "samsung", "p510"], rollout);
+    // Of the second wave nobody is done: samsung is checked, and p510 is made permanent.
+    let held = [("samsung", Phase::Check), ("p510", Phase::Persist)];
+    let mut aside = Vec::new();
+    while let Some(input) = ride.inputs.pop_front() {
+        match &input {
+            Input::Done { host, phase, .. } if held.contains(&(host.as_str(), *phase)) => {
+                aside.push(input);
+            }
+            _ => {
+                ride.inputs.push_front(input);
+                step_once(&mut ride, &mut well);
+            }
+        }
+    }
+    assert_eq!((aside.len(), ride.outcome("razer")), (2, Outcome::Switched));
+    ride.say(RunOrder::Rollback { scope: RollbackScope::Wave });
+    step_once(&mut ride, &mut well);
+    let is_told = |index: usize| ride.machine.hosts[index].known.abort.is_some();
+    assert_eq!([is_told(1), is_told(2)], [true, false], "what is made permanent is not stopped");
+    ride.inputs.extend(aside);
+    let mut back = |host: &str, phase| match (host, phase) {
+        ("samsung", Phase::Persist) => {
+            Ok(Report::Persisted(Ending { outcome: Outcome::RolledBack, reason: None }))
+        }
+        _ => well(host, phase),
+    };
+    ride.finish(&mut back, &mut passes);
+    assert!(ride.machine.is_finished());
+    assert_eq!(ride.outcome("samsung"), Outcome::RolledBack);
+    assert_eq!(ride.outcome("p510"), Outcome::RolledBack, "it goes back when it is done");
+    assert_eq!(ride.outcome("razer"), Outcome::Switched, "its wave was not meant");
+}
+
 /// Takes one input.
 fn step_once(ride: &mut Ride, react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>) {
     let rest = ride.inputs.split_off(1.min(ride.inputs.len()));

@@ -233,6 +233,8 @@ fn asked_yes() -> bool {
 struct Stand {
     hosts: Vec<String>,
     waves: BTreeMap<String, usize>,
+    /// How many waves there are; none where nothing is told of any.
+    all_waves: Option<usize>,
     /// The hosts that have their new system from this run, or are getting it.
     fresh: Vec<String>,
     /// Whether no other host begins: whoever begins again goes back.
@@ -266,6 +268,7 @@ impl Stand {
                         stand.fresh.push(host.clone());
                     }
                 }
+                RunWhat::Rollout(RolloutNews::Wave { of, .. }) => stand.all_waves = Some(*of),
                 RunWhat::Rollout(RolloutNews::Halted { .. }) => stand.is_halted = true,
                 RunWhat::Rollout(RolloutNews::Again { host, .. }) => {
                     stand.fresh.retain(|fresh| fresh != host);
@@ -328,10 +331,10 @@ impl Stand {
         }
     }
 
-    /// Returns the hosts that go back.
+    /// Returns the hosts that go back. One of which the plan knew no system is in the last wave.
     fn taken_back(&self, scope: RollbackScope) -> Vec<String> {
-        scope
-            .taken_back(self.fresh.iter().map(|host| (host.clone(), self.waves.get(host).copied())))
+        let wave = |host: &String| self.waves.get(host).copied().or(self.all_waves);
+        scope.taken_back(self.fresh.iter().map(|host| (host.clone(), wave(host))))
     }
 }
 
@@ -467,6 +470,10 @@ mod tests {
         let said = |scope| stand.preview(&Word::Order(RunOrder::Rollback { scope })).unwrap();
         assert!(said(RollbackScope::Run).starts_with("a and b go back to what they ran"));
         assert!(said(RollbackScope::Wave).starts_with("b goes back to what it ran"));
+        // One that was away when the plan was made, and evaluates itself, is in the last wave.
+        let woke = Stand { all_waves: Some(3), fresh: vec!["b".into(), "c".into()], ..stand };
+        assert_eq!(woke.taken_back(RollbackScope::Wave), ["c"]);
+        let stand = woke;
         assert_eq!(stand.preview(&Word::Order(RunOrder::Pause)), None);
         let nobody = Word::Order(RunOrder::Skip { host: "c".to_owned() });
         assert!(stand.mistake(&nobody).unwrap().contains("it has a, b"));

@@ -91,10 +91,9 @@ fn rollback(run: &RunView, scope: RollbackScope) -> Option<RunOrder> {
 pub(in crate::dash) fn taken_back(run: &RunView, scope: RollbackScope) -> Vec<String> {
     let wave = |host: &HostRun| {
         let planned = run.plan.iter().flat_map(|plan| &plan.hosts);
-        planned
-            .into_iter()
-            .find(|planned| planned.host == host.host)
-            .and_then(|planned| planned.wave)
+        let planned = planned.into_iter().find(|planned| planned.host == host.host);
+        // One of which the plan knew no system is in the last wave.
+        planned.and_then(|planned| planned.wave).or(run.all_waves)
     };
     let fresh = run.hosts.iter().filter(|host| {
         let has_it = host.result.as_ref().is_some_and(|result| result.outcome.is_new_system());

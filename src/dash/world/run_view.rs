@@ -76,6 +76,8 @@ pub struct RunView {
     pub paused: bool,
     /// What somebody has to decide.
     pub question: Option<String>,
+    /// How many waves it has; none where nothing is told of any.
+    pub(in crate::dash) all_waves: Option<usize>,
     /// Why no other host begins.
     pub halted: Option<Finding>,
     /// The newest news of its waves, and when it came.
@@ -102,6 +104,7 @@ impl RunView {
             can_go_on: false,
             paused: false,
             question: None,
+            all_waves: None,
             halted: None,
             news: None,
         }
@@ -284,7 +287,8 @@ impl RunView {
     /// Folds what happened to how the run moves over its hosts.
     fn fold_news(&mut self, news: RolloutNews, at: Timestamp) {
         match &news {
-            RolloutNews::Wave { state, reason, .. } => {
+            RolloutNews::Wave { of, state, reason, .. } => {
+                self.all_waves = Some(*of);
                 let asks = *state == WaveState::Asks;
                 self.question = reason.clone().filter(|_| asks);
             }

@@ -168,7 +168,8 @@ impl Machine {
         host.known.built = known.built;
         host.known.substituted = known.substituted;
         host.begin_again(host.setup.first_phase());
-        let wave = host.wave;
+        self.join_last_wave(index);
+        let wave = self.hosts[index].wave;
         self.tell_again(index, "the operator tries it again", out);
         // The waves after its own wait for it, as far as they have not begun.
         if let Some(wave) = wave.and_then(|number| self.waves.get_mut(number)) {

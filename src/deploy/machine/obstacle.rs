@@ -1,6 +1,7 @@
 //! What a host of a run has to wait for before its next phase.
 
 use super::Machine;
+use super::host::Stage;
 use super::rollout::question;
 use super::watch::WatchState;
 use crate::fleet::{Phase, Wait};
@@ -59,9 +60,14 @@ impl Machine {
 
     /// Returns the hosts that a host builds or serves a cache for, as long as they are not done: its
     /// own switch restarts the cache, the Nix daemon or the network of the others. One that only
-    /// sleeps, or waits for it, is not among them.
+    /// sleeps, or waits for it or its wave, is not among them.
     fn served_by(&self, index: usize) -> Vec<String> {
-        let waits = |other: usize| self.waits_for_last(other, self.hosts.len());
+        let waits = |other: usize| {
+            let is_later = self.wave_of(other) > self.wave_of(index);
+            let stands =
+                matches!(self.hosts[other].stage, Stage::Waiting(phase) if phase >= Phase::Fetch);
+            is_later && stands || self.waits_for_last(other, self.hosts.len())
+        };
         let others = self.hosts.iter().enumerate().filter(|(other, host)| {
             *other != index
                 && !host.is_over()

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 /// A wave of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wave {
-    /// Its hosts, when it was made.
+    /// Its hosts: those when it was made, and those that joined it when they were tried again.
     pub(super) hosts: Vec<usize>,
     /// Whether its hosts were told to begin.
     began: bool,
@@ -64,19 +64,19 @@ impl Wave {
 }
 
 impl Machine {
-    /// Makes the waves of the hosts that will change; they stay as they are from now on.
+    /// Makes the waves of the hosts that will change; they stay as they are from now on. Hosts that are away make one
+    /// more, the last: nobody waits for them.
     pub(super) fn make_waves(&mut self) {
         if !self.setup.goal.changes() {
             return;
         }
-        let going: Vec<usize> = (0..self.hosts.len())
-            .filter(|index| {
-                let host = &self.hosts[*index];
-                // One that an earlier run left degraded, and that still is, counts in its wave.
-                let goes = !host.is_over() || host.outcome() == Some(Outcome::Degraded);
-                goes && host.away.is_none()
-            })
-            .collect();
+        let goes = |index: &usize| {
+            let host = &self.hosts[*index];
+            // One that an earlier run left degraded, and that still is, counts in its wave.
+            !host.is_over() || host.outcome() == Some(Outcome::Degraded)
+        };
+        let (going, sleepers): (Vec<usize>, Vec<usize>) =
+            (0..self.hosts.len()).filter(goes).partition(|index| self.hosts[*index].away.is_none());
         let list: Vec<WaveHost> = going
             .iter()
             .map(|index| {
@@ -95,14 +95,29 @@ impl Machine {
         let count = numbers.iter().max().map_or(0, |highest| highest + 1);
         let empty =
             Wave { hosts: Vec::new(), began: false, watch: None, passed: false, asks: None };
-        self.waves = vec![empty; count];
+        self.waves = vec![empty.clone(); count];
         for (index, number) in going.into_iter().zip(numbers) {
+            self.hosts[index].wave = Some(number);
+            self.waves[number].hosts.push(index);
+        }
+        if !sleepers.is_empty() {
+            self.waves.push(empty);
+        }
+        for index in sleepers {
+            self.join_last_wave(index);
+        }
+    }
+
+    /// Puts a host into the last wave that is in none: it was away, or failed before the plan was made and is tried again.
+    pub(super) fn join_last_wave(&mut self, index: usize) {
+        let Some(number) = self.waves.len().checked_sub(1) else { return };
+        if self.hosts[index].wave.is_none() {
             self.hosts[index].wave = Some(number);
             self.waves[number].hosts.push(index);
         }
     }
 
-    /// Returns the wave of a host, from 0. One that woke late, or was not in the plan, comes after all of them.
+    /// Returns the wave of a host, from 0. One that is in none comes after all of them.
     pub(super) fn wave_of(&self, index: usize) -> usize {
         self.hosts[index].wave.unwrap_or(self.waves.len())
     }

@@ -5,6 +5,7 @@ mod hooks;
 mod order;
 mod properties;
 mod rollout;
+mod sleepers;
 mod stuck;
 
 use super::*;

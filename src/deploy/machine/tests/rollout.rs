@@ -139,7 +139,7 @@ pub(super) fn passes(_: &str) -> GateAnswer {
 
 /// The host goes back since its activation failed.
 #[expect(clippy::unnecessary_wraps, reason = "as a phase answers")]
-fn rolls_back(phase: Phase) -> Result<Report, Failure> {
+pub(super) fn rolls_back(phase: Phase) -> Result<Report, Failure> {
     match phase {
         Phase::Activate => Ok(Report::Activated(Activation::Decided(Ending {
             outcome: Outcome::RolledBack,

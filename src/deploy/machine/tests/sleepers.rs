@@ -1,0 +1,131 @@
+//! Hosts that are away when the plan is made, and wake while their run waits for them.
+
+use super::rollout::{Ride, passes, rolls_back, well};
+use super::*;
+use crate::fleet::{Quota, RolloutNews, RunOrder, WaveState};
+
+/// A run that waits for hosts which are away, and how often each was tried.
+struct Sleepers {
+    ride: Ride,
+    tries: BTreeMap<String, usize>,
+}
+
+impl Sleepers {
+    fn new(names: &[&str], rollout: Rollout) -> Self {
+        let mut ride = Ride::new(names, rollout);
+        ride.machine.setup.options.wait_offline = true;
+        Self { ride, tries: BTreeMap::new() }
+    }
+
+    /// Drives the run to its end. `wakes` says after how many tries a host answers; none: it always does.
+    fn finish(
+        &mut self,
+        wakes: fn(&str) -> Option<usize>,
+        react: fn(&str, Phase) -> Result<Report, Failure>,
+    ) {
+        let tries = &mut self.tries;
+        let mut answers = |host: &str, phase| {
+            if phase != Phase::Preflight {
+                return react(host, phase);
+            }
+            let tried = tries.entry(host.to_owned()).or_insert(0);
+            *tried += 1;
+            if wakes(host).is_none_or(|after| *tried > after) {
+                return react(host, phase);
+            }
+            let reason = Reason::new(Code::HostUnreachable, "no route");
+            Err(Failure { outcome: Outcome::Offline, reason })
+        };
+        self.ride.finish(&mut answers, &mut passes);
+    }
+}
+
+fn one_after_the_other(host: &str) -> Option<usize> {
+    ["laptop1", "laptop2", "laptop3"].iter().position(|name| *name == host).map(|at| at + 1)
+}
+
+fn laptop1_goes_back(host: &str, phase: Phase) -> Result<Report, Failure> {
+    if host == "laptop1" { rolls_back(phase) } else { well(host, phase) }
+}
+
+const LAPTOPS: [&str; 4] = ["razer", "laptop1", "laptop2", "laptop3"];
+
+#[test]
+fn no_other_host_that_wakes_begins_when_the_first_one_went_back() {
+    let mut run = Sleepers::new(&LAPTOPS, Rollout::default());
+    run.finish(one_after_the_other, laptop1_goes_back);
+    let ride = run.ride;
+    assert!(ride.machine.is_finished());
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    assert_eq!(ride.outcome("laptop1"), Outcome::RolledBack);
+    for host in ["laptop2", "laptop3"] {
+        assert_eq!(ride.outcome(host), Outcome::Skipped);
+        assert_eq!(ride.began(host, Phase::Fetch), None);
+        let error = ride.error(host);
+        assert!(error.contains("laptop1 failed in wave 2 (activation-failed)"), "{error}");
+    }
+    let is_told = |state| {
+        ride.told.iter().any(|what| match what {
+            RunWhat::Rollout(RolloutNews::Wave { wave: 2, state: told, .. }) => *told == state,
+            _ => false,
+        })
+    };
+    assert!(is_told(WaveState::Began) && is_told(WaveState::Failed));
+}
+
+#[test]
+fn as_many_hosts_that_wake_may_fail_as_of_any_wave() {
+    let rollout = Rollout { max_failed: Quota::Count(1), ..Rollout::default() };
+    let mut run = Sleepers::new(&LAPTOPS, rollout);
+    run.finish(one_after_the_other, laptop1_goes_back);
+    assert_eq!(run.ride.outcome("laptop1"), Outcome::RolledBack);
+    assert_eq!(run.ride.outcome("laptop3"), Outcome::Switched);
+}
+
+#[test]
+fn the_plan_names_the_wave_of_hosts_that_are_away() {
+    let mut run = Sleepers::new(&["razer", "laptop1"], Rollout::default());
+    run.finish(one_after_the_other, well);
+    let plan = run.ride.told.iter().find_map(|what| match what {
+        RunWhat::Plan { plan, .. } => Some(plan.hosts.iter().map(|host| host.wave)),
+        _ => None,
+    });
+    assert_eq!(plan.unwrap().collect::<Vec<_>>(), [Some(1), Some(2)]);
+}
+
+#[test]
+fn a_host_that_serves_the_others_does_not_wait_for_one_that_woke_and_waits_for_it() {
+    let rollout = Rollout {
+        canary: 1,
+        canary_is_written: true,
+        soak: Duration::from_secs(60),
+        ..Rollout::default()
+    };
+    // The laptop wakes while the canary has to stay well, before p620 has begun.
+    let mut run = Sleepers::new(&["p620", "razer", "laptop1"], rollout);
+    run.finish(one_after_the_other, well);
+    let ride = run.ride;
+    assert!(ride.machine.is_finished(), "{:?}", ride.machine.waits());
+    let began = |host| ride.began(host, Phase::Activate).unwrap();
+    assert!(began("razer") < began("p620") && began("p620") < began("laptop1"));
+}
+
+#[test]
+fn a_host_that_failed_before_the_plan_and_is_tried_again_counts_in_the_last_wave() {
+    let mut ride = Ride::new(&["razer", "samsung", "p510"], Rollout::default());
+    // Razer's hooks keep the run open.
+    ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+    let mut away = |host: &str, phase| match (host, phase) {
+        ("samsung", Phase::Preflight) => Err(Failure::failed(Code::LoginRefused, "no")),
+        _ => well(host, phase),
+    };
+    ride.go(&mut away, &mut passes);
+    ride.say(RunOrder::Retry { host: "samsung".to_owned() });
+    let mut back = |host: &str, phase| {
+        if host == "samsung" { rolls_back(phase) } else { well(host, phase) }
+    };
+    ride.go(&mut back, &mut passes);
+    assert_eq!(ride.outcome("samsung"), Outcome::RolledBack);
+    let halted = ride.machine.halted.as_ref().unwrap();
+    assert_eq!(halted.code, Code::WaveFailed);
+}

@@ -216,11 +216,23 @@ impl Machine {
         if !self.cancelled {
             self.follow_back(now, out);
         }
-        for index in 0..self.hosts.len() {
-            self.start(index, now, out);
+        loop {
+            let before = self.held_back();
+            for index in 0..self.hosts.len() {
+                self.start(index, now, out);
+            }
+            // Who is held back from now on needs no place: another one may take it.
+            if self.held_back() == before {
+                break;
+            }
         }
         self.finish(now, out);
         self.ask_to_be_woken(now, out);
+    }
+
+    /// Returns the hosts that are held back by what others have to do first.
+    fn held_back(&self) -> Vec<usize> {
+        (0..self.hosts.len()).filter(|index| self.hosts[*index].is_held_back()).collect()
     }
 
     /// Starts the phase that a host waits for, unless something stands in the way.

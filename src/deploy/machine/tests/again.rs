@@ -1,9 +1,9 @@
 //! A host that is tried again in the same run: what is kept, and what is not believed any more.
 
-use super::rollout::{Ride, well};
+use super::rollout::{Ride, step_once, well};
 use super::*;
 use crate::deploy::{ChosenRoute, GateAnswer};
-use crate::fleet::{Gate, GateQuestion, Quota, RunOrder};
+use crate::fleet::{Gate, GateQuestion, Quota, RunOrder, Wait};
 use std::collections::VecDeque;
 
 /// Lets a run whose canary's way is chosen in preflight fail in the canary's fetch, tries it again, and
@@ -63,6 +63,42 @@ fn a_host_that_was_set_aside_is_not_tried_again_with_what_its_flake_says() {
         assert_eq!(ride.outcome("samsung"), Outcome::Failed);
         assert!(!ride.began.iter().any(|(host, _)| host == "samsung"), "{:?}", ride.began);
     }
+}
+
+#[test]
+fn a_host_that_is_tried_again_takes_the_place_of_one_that_waits_for_its_wave() {
+    let rollout = Rollout {
+        canary: 1,
+        canary_is_written: true,
+        max_failed: Quota::Count(1),
+        ..Rollout::default()
+    };
+    let mut ride = Ride::new(&["samsung", "razer"], rollout);
+    ride.machine.setup.parallel = 1;
+    let mut fails = |host: &str, phase| match (host, phase) {
+        ("samsung", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
+        _ => well(host, phase),
+    };
+    ride.go(&mut fails, &mut |_| GateAnswer::Passed);
+    ride.say(RunOrder::Accept);
+    while ride.began("razer", Phase::Fetch).is_none() {
+        step_once(&mut ride, &mut fails);
+    }
+    ride.inputs.push_front(Input::Order(RunOrder::Retry { host: "samsung".to_owned() }));
+    ride.began.clear();
+    while ride.began("samsung", Phase::Verify).is_none() {
+        step_once(&mut ride, &mut well);
+    }
+    // Both stand still: samsung before its fetch, razer behind its own.
+    ride.inputs.push_front(Input::Order(RunOrder::Pause));
+    ride.go(&mut well, &mut |_| GateAnswer::Passed);
+    let waits = |index: usize| ride.machine.hosts[index].waits_for.clone();
+    assert_eq!([waits(0), waits(1)], [Some(Wait::Paused), Some(Wait::Paused)]);
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut |_| GateAnswer::Passed);
+    assert!(ride.machine.is_finished(), "{:?}", ride.machine.waits());
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
 }
 
 fn via(builder: &str, tier: &str) -> Route {

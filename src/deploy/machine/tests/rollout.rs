@@ -632,7 +632,10 @@ fn a_wave_that_is_under_way_is_the_one_that_goes_back() {
 }
 
 /// Takes one input.
-fn step_once(ride: &mut Ride, react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>) {
+pub(super) fn step_once(
+    ride: &mut Ride,
+    react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>,
+) {
     let rest = ride.inputs.split_off(1.min(ride.inputs.len()));
     let before = std::mem::take(&mut ride.inputs);
     for input in before {

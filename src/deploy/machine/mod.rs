@@ -217,12 +217,12 @@ impl Machine {
             self.follow_back(now, out);
         }
         loop {
-            let before = self.held_back();
+            let before = self.places_kept();
             for index in 0..self.hosts.len() {
                 self.start(index, now, out);
             }
-            // Who is held back from now on needs no place: another one may take it.
-            if self.held_back() == before {
+            // Who is held back from now on gives its places up: another one may take them.
+            if self.places_kept() == before {
                 break;
             }
         }
@@ -230,15 +230,21 @@ impl Machine {
         self.ask_to_be_woken(now, out);
     }
 
-    /// Returns the hosts that are held back by what others have to do first.
-    fn held_back(&self) -> Vec<usize> {
-        (0..self.hosts.len()).filter(|index| self.hosts[*index].is_held_back()).collect()
+    /// Returns of each host whether it may keep a place that another one could take, and whether it claims places in
+    /// budgets.
+    fn places_kept(&self) -> Vec<(bool, bool)> {
+        let hosts = self.hosts.iter();
+        hosts.map(|host| (!host.is_held_back(), host.claim != Claim::None)).collect()
     }
 
     /// Starts the phase that a host waits for, unless something stands in the way.
     fn start(&mut self, index: usize, now: Timestamp, out: &mut Vec<MachineCommand>) {
         let Stage::Waiting(phase) = self.hosts[index].stage else { return };
         let wait = self.obstacle(index, phase, now);
+        if wait.as_ref().is_some_and(Wait::is_for_others) {
+            // One of those that it waits for may need the place.
+            self.unclaim(index, out);
+        }
         let wait = wait.or_else(|| self.claim(index, phase, out));
         let host = &mut self.hosts[index];
         if let Some(wait) = wait {
@@ -313,6 +319,14 @@ impl Machine {
         elapsed(began, now).saturating_sub(waited)
     }
 
+    /// Gives back what a host has, or claims, of budgets.
+    fn unclaim(&mut self, index: usize, out: &mut Vec<MachineCommand>) {
+        let host = &mut self.hosts[index];
+        if std::mem::replace(&mut host.claim, Claim::None) != Claim::None {
+            out.push(MachineCommand::Release { host: host.setup.name.clone() });
+        }
+    }
+
     /// Ends a host's run, and gives back what it claimed.
     fn end(
         &mut self,
@@ -323,12 +337,9 @@ impl Machine {
         out: &mut Vec<MachineCommand>,
     ) {
         let time = self.elapsed(self.hosts[index].began, now);
+        self.unclaim(index, out);
         let host = &mut self.hosts[index];
         let name = host.setup.name.clone();
-        if host.claim != Claim::None {
-            host.claim = Claim::None;
-            out.push(MachineCommand::Release { host: name.clone() });
-        }
         let result = host.end(outcome, reason, time);
         if result.outcome.is_trouble() {
             let news = result.findings.iter().filter(|found| !self.errors.contains(found));

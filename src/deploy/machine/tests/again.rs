@@ -3,7 +3,7 @@
 use super::rollout::{Ride, step_once, well};
 use super::*;
 use crate::deploy::{ChosenRoute, GateAnswer};
-use crate::fleet::{Gate, GateQuestion, Quota, RunOrder, Wait};
+use crate::fleet::{Budget, Gate, GateQuestion, Quota, RunOrder, Wait};
 use std::collections::VecDeque;
 
 /// Lets a run whose canary's way is chosen in preflight fail in the canary's fetch, tries it again, and
@@ -63,6 +63,38 @@ fn a_host_that_was_set_aside_is_not_tried_again_with_what_its_flake_says() {
         assert_eq!(ride.outcome("samsung"), Outcome::Failed);
         assert!(!ride.began.iter().any(|(host, _)| host == "samsung"), "{:?}", ride.began);
     }
+}
+
+#[test]
+fn a_host_that_is_tried_again_gets_the_place_in_a_budget_of_one_that_waits_for_its_wave() {
+    let rollout = Rollout {
+        canary: 1,
+        canary_is_written: true,
+        max_failed: Quota::Count(1),
+        ..Rollout::default()
+    };
+    let mut ride = Ride::new(&["samsung", "razer"], rollout);
+    let (name, tag) = ("etcd".to_owned(), "etcd".to_owned());
+    ride.machine.setup.budgets = vec![Budget { name, tag: tag.clone(), in_flight: 1 }];
+    for host in &mut ride.machine.hosts {
+        host.setup.tags = vec![tag.clone()];
+    }
+    let mut fails = |host: &str, phase| match (host, phase) {
+        ("samsung", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
+        _ => well(host, phase),
+    };
+    ride.go(&mut fails, &mut |_| GateAnswer::Passed);
+    ride.say(RunOrder::Accept);
+    while ride.claims.is_empty() {
+        step_once(&mut ride, &mut fails);
+    }
+    ride.inputs.push_front(Input::Order(RunOrder::Retry { host: "samsung".to_owned() }));
+    ride.finish(&mut well, &mut |_| GateAnswer::Passed);
+    assert!(ride.machine.is_finished(), "{:?}", ride.machine.waits());
+    let order: Vec<(bool, &str)> =
+        ride.claims.iter().map(|(taken, host)| (*taken, host.as_str())).collect();
+    let one = |host| [(true, host), (false, host)];
+    assert_eq!(order, [one("razer"), one("samsung"), one("razer")].concat());
 }
 
 #[test]

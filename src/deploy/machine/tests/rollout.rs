@@ -16,7 +16,7 @@ pub(super) struct Ride {
     wake: Option<Timestamp>,
     pub(super) began: Vec<(String, Phase)>,
     pub(super) told: Vec<RunWhat>,
-    claims: Vec<(bool, String)>,
+    pub(super) claims: Vec<(bool, String)>,
     /// The hosts that gates were asked about, each with the gate.
     gated: Vec<(String, GatedHost)>,
     /// The hosts whose hooks run, and the phases that were stopped. Hooks end when a test says so.
@@ -647,6 +647,11 @@ pub(super) fn step_once(
                     ride.inputs.push_back(Input::Done { host: host.name, phase, result });
                 }
                 MachineCommand::Tell(what) => ride.told.push(what),
+                MachineCommand::Claim { host, .. } => {
+                    ride.claims.push((true, host.clone()));
+                    ride.inputs.push_back(Input::Claimed { host, answer: ClaimAnswer::Held });
+                }
+                MachineCommand::Release { host } => ride.claims.push((false, host)),
                 _ => {}
             }
         }

@@ -29,7 +29,7 @@ go_back() {
 	*)
 		word=stuck
 		finding="system-unexpected"
-		said="$2; after going back, this still differs: $stands"
+		said="$2; after going back, not all is as it was: ${stands%; }"
 		;;
 	esac
 	tell_outcome "$word" "$finding" "$said"
@@ -68,8 +68,15 @@ activate_running() {
 	done
 }
 
-# Prints in words what is not as it was before the activation; nothing when all of it is.
+# Prints in words what is not as it was before the activation, after the system that ran before was activated
+# again; nothing when all of it is. An activation that was cut off or failed may have left units stopped, which
+# the links do not show.
 what_differs() {
+	case $code in
+	0 | 2 | 4) ;;
+	124 | 137) printf 'activating the previous system again took longer than %s s; ' "$activation_limit" ;;
+	*) printf 'activating the previous system again exited with %s; ' "$code" ;;
+	esac
 	now=$(readlink -f "$root/run/current-system")
 	[ "$now" = "$running" ] || printf 'it runs %s; ' "$now"
 	here=$(etc_source)

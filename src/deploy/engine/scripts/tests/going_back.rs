@@ -99,6 +99,27 @@ fn a_host_of_which_only_etc_stays_new_is_not_called_rolled_back() {
 }
 
 #[test]
+fn a_way_back_that_failed_or_was_cut_off_is_stuck_though_the_links_are_the_old_ones() {
+    for (ends, said) in [
+        ("exit 1", "activating the previous system again exited with 1"),
+        ("exit 101", "activating the previous system again exited with 101"),
+        ("sleep 60", "activating the previous system again took longer than 2 s"),
+    ] {
+        let mut host = FolderHost::new();
+        host.option("activation=2");
+        host.activation("old", &format!("{WELL}{ends}"));
+        let (word, reason) = host.deploy("abort check-failed enough");
+        assert_eq!(word, "stuck", "{ends}: {reason}");
+        assert_eq!(host.code(), Some(Code::SystemUnexpected));
+        assert!(
+            reason.starts_with("enough; after going back,") && reason.ends_with(said),
+            "{reason}"
+        );
+        assert_eq!(host.systems(), ["old", "old", "old"], "{ends}");
+    }
+}
+
+#[test]
 fn units_that_failed_while_it_went_back_are_named() {
     let host = FolderHost::new();
     host.write("failed-units", "old.service loaded failed\n");

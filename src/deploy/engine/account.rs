@@ -141,7 +141,8 @@ pub(super) fn parse(text: &str) -> Account {
 
 /// Says what an account means. `told` says whether the supervisor was told to keep the new system.
 fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
-    let restarted = found.boot_id != known.preflight.boot_id;
+    // Where the job's folder is there, the host was not restarted since, but at most before it began to change.
+    let restarted = found.format.is_none() && found.boot_id != known.preflight.boot_id;
     let what = match (restarted, told) {
         (true, true) => "it was restarted while the new system was made permanent",
         (true, false) => "it was restarted before its new system was confirmed",
@@ -251,6 +252,9 @@ mod tests {
                     previous system";
         assert_eq!(found.reason, Some(Reason::new(Code::HostRestarted, text)));
         let killed = judged("1", [OLD, OLD, OLD], "", false).reason.unwrap();
+        assert_eq!(killed.code, Code::JobEnded);
+        // It was restarted after preflight and before its supervisor began: that one was killed.
+        let killed = judged("2", [OLD, OLD, OLD], "format\t1\n", false).reason.unwrap();
         assert_eq!(killed.code, Code::JobEnded);
     }
 

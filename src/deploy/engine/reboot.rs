@@ -23,33 +23,75 @@ pub(super) async fn reboot(step: &Step) -> Result<Report, Failure> {
     let name = &step.host.name;
     let limit = step.host.reboot.unwrap_or_default();
     let toplevel = step.toplevel()?;
-    let before = step.known.preflight.boot_id.as_str();
-    let script = Script::new(REBOOT).root().arg(toplevel.as_str()).arg(before);
-    match step.runner.run(name, &script).await {
-        Ok(output) if output.is_ok() => {}
-        Ok(output) => return Ok(not_restarted(name, &output.complaint())),
-        // The connection may break while the machine goes down already.
-        Err(error) if error.may_have_run() => step.log(&error.cause).await,
-        Err(error) => return Ok(not_restarted(name, &error.to_string())),
+    let before = match start_to_end(step, limit).await {
+        Ok(before) => before,
+        Err(ending) => return Ok(Report::Rebooted(ending)),
+    };
+    if let Some(before) = &before {
+        let script = Script::new(REBOOT).root().arg("order").arg(toplevel.as_str()).arg(before);
+        match step.runner.run(name, &script).await {
+            Ok(output) if output.is_ok() => {}
+            Ok(output) => return Ok(Report::Rebooted(not_restarted(name, &output.complaint()))),
+            // The connection may break while the machine goes down already.
+            Err(error) if error.may_have_run() => step.log(&error.cause).await,
+            Err(error) => return Ok(Report::Rebooted(not_restarted(name, &error.to_string()))),
+        }
+        step.log(&format!("restarting; it may take {}", duration(limit))).await;
+    } else {
+        step.log("it was restarted already since its new system was activated").await;
     }
-    step.log(&format!("restarting; it may take {}", duration(limit))).await;
-    let ordered = Timestamp::now();
+    match wait(step, before.as_deref(), limit).await {
+        Ok(started) => look(step, before.as_deref(), &started).await.map(Report::Rebooted),
+        Err(ending) => Ok(Report::Rebooted(ending)),
+    }
+}
+
+/// Returns which start of the machine is to end, by its boot id: none where that is over. Preflight may have seen
+/// another one long ago, so the host is asked. Fails with the end of a host that cannot be asked.
+async fn start_to_end(step: &Step, limit: Duration) -> Result<Option<String>, Ending> {
+    let name = &step.host.name;
+    let job = step.job(name, "activate");
+    let seen = step.known.preflight.boot_id.as_str();
+    let script = Script::new(REBOOT).root().arg("look").arg(job.name()).arg(seen);
+    let mut found = step.runner.run(name, &script).await;
+    if found.as_ref().is_err_and(RemoteError::is_passing) {
+        if step.shared.resumed.is_some() {
+            // An earlier process may have ordered the restart, which is under way then.
+            wait(step, None, limit).await?;
+        }
+        found = step.runner.run(name, &script).await;
+    }
+    match found {
+        Ok(output) if output.is_ok() => Ok(read_start(&output.stdout)),
+        Ok(output) => Err(not_restarted(name, &output.complaint())),
+        Err(error) => Err(not_restarted(name, &error.to_string())),
+    }
+}
+
+/// Reads which start of the machine is to end, as `reboot.sh look` says it.
+fn read_start(text: &str) -> Option<String> {
+    let found = text.lines().find_map(|line| line.strip_prefix("before\t"))?;
+    Some(printable_line(found.trim()))
+}
+
+/// Waits until the machine answers, of another start than that one, and tells meanwhile how it stands. Fails with
+/// the end of a host that does not come.
+async fn wait(step: &Step, before: Option<&str>, limit: Duration) -> Result<Started, Ending> {
+    let name = &step.host.name;
+    let began = Timestamp::now();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Presence>();
     // Who listens ends with the waiting.
     let waiting = async move {
         let runner = step.runner.as_ref();
         let hear = |presence: &Presence| drop(tell.send(presence.clone()));
-        wait_until_started(runner, name, Some(before), limit, hear).await
+        wait_until_started(runner, name, before, limit, hear).await
     };
     let telling = async {
         while let Some(presence) = told.recv().await {
             say(step, &presence).await;
         }
     };
-    match tokio::join!(waiting, telling).0 {
-        Ok(started) => look(step, &started).await.map(Report::Rebooted),
-        Err(error) => Ok(Report::Rebooted(not_back(name, ordered, &error))),
-    }
+    tokio::join!(waiting, telling).0.map_err(|error| not_back(name, began, &error))
 }
 
 /// Returns the end of a host that did not come back from its restart.
@@ -106,18 +148,18 @@ fn code_of(last: &Presence) -> Code {
     }
 }
 
-/// Returns the report of a host that was told to restart and does not.
-fn not_restarted(host: &str, why: &str) -> Report {
+/// Returns the end of a host that was told to restart and does not.
+fn not_restarted(host: &str, why: &str) -> Ending {
     let text = format!(
         "{host}: its new system is permanent, but it could not be restarted: {why}; restart it by hand \
          (`systemctl reboot`)"
     );
     let reason = Some(Reason::new(Code::NotRestarted, text));
-    Report::Rebooted(Ending { outcome: Outcome::Degraded, reason })
+    Ending { outcome: Outcome::Degraded, reason }
 }
 
-/// Looks at a host that is back, until it has settled.
-async fn look(step: &Step, back: &Started) -> Result<Ending, Failure> {
+/// Looks at a host that is back, until it has settled. `before` is the start of the machine that was to end.
+async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Ending, Failure> {
     let name = &step.host.name;
     let (mut seen, answered) = (Timestamp::now(), Instant::now());
     let (running, mut failed) = match units(step).await {
@@ -140,7 +182,6 @@ async fn look(step: &Step, back: &Started) -> Result<Ending, Failure> {
         tokio::time::sleep(left).await;
     }
     let (runner, limit) = (step.runner.as_ref(), step.host.confirm_timeout);
-    let before = Some(step.known.preflight.boot_id.as_str());
     let now = match wait_until_started(runner, name, before, limit, |_| ()).await {
         Ok(now) => now,
         Err(error) => {
@@ -294,6 +335,12 @@ mod tests {
             Outcome::Degraded,
             "what is not known is not well"
         );
+    }
+
+    #[test]
+    fn the_start_that_is_to_end_is_the_one_that_the_host_names() {
+        assert_eq!(read_start("before\tb2\n").as_deref(), Some("b2"));
+        assert_eq!(read_start("restarted\n"), None);
     }
 
     #[test]

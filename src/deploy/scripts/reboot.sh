@@ -1,9 +1,28 @@
 #!/bin/sh
-# Restarts the machine, as root. $1 is what it must be about to start: nothing is done where the profile
-# names another system, since somebody else deployed in between. $2 is the start of the machine that is to
-# end: nothing is done where that is over, since a run that is gone on with asks again. Nothing is done
-# either while somebody else deploys to it. `units.sh` is put before it when nixdash is compiled. Prints
-# `restarting` when it begins.
+# Restarts a machine whose new system is permanent, as root. `units.sh` is put before it when nixdash is
+# compiled.
+#
+# `look JOB SEEN` says which start of the machine is to end: prints `before`, a tab and its boot id; or
+# `restarted` where that is over, since the machine was restarted after its new system was activated, or is
+# seen to be restarted by a run that is gone on with. JOB is the job that made the system permanent: its folder
+# goes with a restart. SEEN is the boot id before that job, and may be of a start long ago.
+#
+# `order SYSTEM BEFORE` restarts it, and prints `restarting` when it begins. SYSTEM is what it must be about to
+# start: nothing is done where the profile names another system, since somebody else deployed in between.
+# BEFORE is the start that is to end: nothing is done where it is over. Nothing is done either while somebody
+# else deploys to it.
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+# $1 the job, $2 the boot id that was seen before it.
+look() {
+	now=$(boot_id)
+	if [ "$now" != "$2" ] && [ ! -d "/run/nixdash/jobs/$1" ]; then
+		echo restarted
+	else
+		printf 'before\t%s\n' "$now"
+	fi
+}
 
 # Takes the lock of deploys, and keeps it until the restart is ordered.
 take_lock() {
@@ -14,8 +33,9 @@ take_lock() {
 	! is_there "$unit"
 }
 
-main() {
-	if [ "$(cat /proc/sys/kernel/random/boot_id)" != "$2" ]; then
+# $1 the system, $2 the start of the machine.
+order() {
+	if [ "$(boot_id)" != "$2" ]; then
 		echo restarted
 		exit 0
 	fi
@@ -32,6 +52,13 @@ main() {
 	systemd-run --quiet --collect --unit=nixdash-reboot --on-active=1s --timer-property=AccuracySec=100ms \
 		systemctl reboot >&2 9>&- || systemctl --no-block reboot >&2 || exit 1
 	echo restarting
+}
+
+main() {
+	case $1 in
+	look) look "$2" "$3" ;;
+	order) order "$2" "$3" ;;
+	esac
 }
 
 main "$@"

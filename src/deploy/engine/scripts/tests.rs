@@ -8,6 +8,7 @@ mod host;
 mod judging;
 mod keeping;
 mod persisting;
+mod restarting;
 mod room;
 mod roots;
 mod specialisations;

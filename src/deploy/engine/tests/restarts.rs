@@ -34,6 +34,18 @@ async fn a_restart_is_followed_by_the_checks_and_a_second_fresh_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_was_restarted_before_its_activation_is_restarted_after_it() {
+    for goal in [Goal::Switch, Goal::Boot] {
+        let target = Target { boot_before: Some("long-ago"), ..target(goal) };
+        let story = restart(goal, target).await;
+        assert_eq!(story.result.outcome, Outcome::Switched, "{goal}: {}", story.error());
+        let asked: Vec<_> = story.scripts("reboot").iter().map(|script| &script.args[..]).collect();
+        let look = ["look", "run-7-x-activate-samsung", "long-ago"];
+        assert_eq!(asked, [look, ["order", NEW, "1"]], "{goal}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_that_fails_after_the_restart_leaves_the_host_degraded() {
     let target = Target { check: "broken\t0\texit code 1\tno route\n", ..target(Goal::Boot) };
     let story = restart(Goal::Boot, target).await;

@@ -85,6 +85,8 @@ pub(super) struct Target {
     pub(super) word: Option<String>,
     /// The host's boot id.
     pub(super) boot: &'static str,
+    /// The boot id that preflight saw, where the host was restarted before it began to change.
+    pub(super) boot_before: Option<&'static str>,
     /// What `account` says besides the boot id.
     pub(super) account: String,
     /// What `build-log` prints.
@@ -127,6 +129,7 @@ impl Default for Target {
             exit: 0,
             word: None,
             boot: "1",
+            boot_before: None,
             account: String::new(),
             build_log: String::new(),
             derivations: String::new(),
@@ -175,7 +178,8 @@ impl Target {
         match name {
             "preflight" => format!(
                 "running\t{OLD}\nprofile\t{OLD}\nboot_id\t{}\nnix_free\t90000000000\n{}",
-                self.boot, self.preflight
+                self.boot_before.unwrap_or(self.boot),
+                self.preflight
             ),
             "evaluate" => format!("{{\"drv\":\"{NEW}.drv\",\"out\":\"{NEW}\"}}"),
             "start" => {
@@ -187,7 +191,10 @@ impl Target {
                 format!("{was_there}{}\tbegun\n", args[4])
             }
             "follow" => self.follow(args),
-            "acknowledge" => format!("boot_id\t{}\nrunning\t{NEW}\n{}", self.boot, self.decided()),
+            "acknowledge" => {
+                let (job, decided) = (self.job_there(), self.decided());
+                format!("boot_id\t{}\n{job}running\t{NEW}\n{decided}", self.boot)
+            }
             "word" => {
                 if self.word.is_none() {
                     self.word = Some(args[1].clone());
@@ -195,18 +202,31 @@ impl Target {
                 let word = self.word.clone().unwrap_or_default();
                 // Where it is asked to follow, the exchange ends as it does for a start.
                 let begun = args.get(4).map(|mark| format!("{mark}\tbegun\n"));
-                format!("boot_id\t{}\nword\t{word}\n{}", self.boot, begun.unwrap_or_default())
+                let (job, begun) = (self.job_there(), begun.unwrap_or_default());
+                format!("boot_id\t{}\n{job}word\t{word}\n{begun}", self.boot)
             }
             "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
             "compare" if self.cannot_root => "unrooted\tln: the disk is full\n".to_owned(),
             "compare" if self.built => "rooted\n".to_owned(),
             "check" => self.check.to_owned(),
+            "reboot" if args[0] == "look" => {
+                if self.boot != args[2] && !self.begun.contains_key(&args[1]) {
+                    "restarted\n".to_owned()
+                } else {
+                    format!("before\t{}\n", self.boot)
+                }
+            }
             "presence" => format!("boot_id\tafter-the-restart\nrunning\t{NEW}\n"),
             "restarted" => format!("state\trunning\nrunning\t{NEW}\nend\tok\n"),
             "build-log" => self.build_log.clone(),
             "derivations" => self.derivations.clone(),
             _ => String::new(),
         }
+    }
+
+    /// Returns the line by which a host that was restarted before its activation says that the job is there.
+    fn job_there(&self) -> &'static str {
+        if self.boot_before.is_some() { "job\tthere\n" } else { "" }
     }
 
     /// Returns the line of an outcome that is decided already.

@@ -59,6 +59,7 @@ mod tests {
             built_from: None,
             drv: Some(path("new.drv")),
             running: None,
+            profile: None,
             to_build: None,
             to_download: None,
             changes: None,

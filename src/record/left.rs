@@ -61,13 +61,23 @@ pub struct LeftHost {
     pub toplevel: Option<StorePath>,
     /// The system that ran before.
     pub previous: Option<StorePath>,
+    /// The system that its profile was before the run; none in the records of older runs.
+    pub profile: Option<StorePath>,
 }
 
 impl Default for LeftHost {
     /// Returns a host of which nothing was begun.
     fn default() -> Self {
-        let (goal, phase, toplevel, previous) = (None, None, None, None);
-        Self { attempt: 1, goes_back: false, goal, phase, ended: false, toplevel, previous }
+        Self {
+            attempt: 1,
+            goes_back: false,
+            goal: None,
+            phase: None,
+            ended: false,
+            toplevel: None,
+            previous: None,
+            profile: None,
+        }
     }
 }
 
@@ -184,6 +194,7 @@ impl LeftRun {
                     host.goal = planned.goal;
                     host.toplevel = Some(planned.toplevel);
                     host.previous = planned.running;
+                    host.profile = planned.profile;
                 }
             }
             RunWhat::Result { host, .. } => self.hosts.entry(host).or_default().ended = true,

@@ -9,7 +9,7 @@ use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
 use crate::deploy::words::UNREAD_SYSTEM;
 use crate::deploy::{Ending, Reason, RunFacts};
-use crate::fleet::{Code, Outcome, Specialisation, StorePath, printable_line};
+use crate::fleet::{Code, Goal, Outcome, Specialisation, StorePath, printable_line};
 use crate::remote::job::{Job, Patience};
 use crate::remote::{Output, RemoteError, Script};
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ pub(super) async fn account(
     if let Some(decision) = &found.outcome {
         return Ok(Some(decision.ending(name)));
     }
-    Ok(Some(judge(name, &found, &step.known, told)))
+    Ok(Some(judge(name, &found, &step.known, step.host.goal, told)))
 }
 
 /// The newest format of a job's folder that this nixdash reads; `results.sh` has the same figure.
@@ -139,8 +139,10 @@ pub(super) fn parse(text: &str) -> Account {
     found
 }
 
-/// Says what an account means. `told` says whether the supervisor was told to keep the new system.
-fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
+/// Says what an account means. `told` says whether the supervisor was told to keep the new system; one that only
+/// lets it boot need not be told.
+fn judge(name: &str, found: &Account, known: &RunFacts, goal: Goal, told: bool) -> Ending {
+    let told = told || goal == Goal::Boot;
     // Where the job's folder is there, the host was not restarted since, but at most before it began to change.
     let restarted = found.format.is_none() && found.boot_id != known.preflight.boot_id;
     let what = match (restarted, told) {
@@ -158,11 +160,15 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
     let specialised = found.specialisation.as_ref().map(|special| &special.system);
     let new = known.toplevel.as_ref();
     let runs_new = new.is_some() && (found.running.as_ref() == new || specialised == new);
+    // It was to boot the new system, and to run the previous one until then.
+    let boots_new =
+        goal == Goal::Boot && !restarted && new.is_some() && found.profile.as_ref() == new;
     let mut wrong = Vec::new();
     if found.etc_is_of_the_running_system == Some(false) {
         wrong.push("its /etc is of another system".to_owned());
     }
-    let expected = if runs_new { &known.toplevel } else { &known.preflight.profile };
+    let keeps_new = runs_new || boots_new;
+    let expected = if keeps_new { &known.toplevel } else { &known.preflight.profile };
     if found.profile != *expected {
         wrong.push(format!("its profile is {}", said(found.profile.as_ref())));
     }
@@ -192,9 +198,10 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
     let third = found.running.is_some() && !runs_old && !runs_new && !restarted;
     let outcome = match (runs_old, runs_new, wrong.is_empty()) {
         _ if third => Outcome::Superseded,
+        (_, _, true) if boots_new => Outcome::Booted,
         (_, _, true) if none_again => Outcome::Failed,
-        (true, _, true) => Outcome::RolledBack,
         (_, true, true) if told => Outcome::Switched,
+        (true, _, true) => Outcome::RolledBack,
         (..) => Outcome::Degraded,
     };
     let but = if wrong.is_empty() { String::new() } else { format!(", but {}", wrong.join("; ")) };
@@ -205,7 +212,8 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
         (_, false) => Code::JobEnded,
     };
     let reason = Reason::new(code, format!("{name}: {what}; {system}{but}"));
-    Ending { outcome, reason: (outcome != Outcome::Switched).then_some(reason) }
+    let is_done = matches!(outcome, Outcome::Switched | Outcome::Booted);
+    Ending { outcome, reason: (!is_done).then_some(reason) }
 }
 
 /// Returns a system's path, or that it is not known.
@@ -241,7 +249,7 @@ mod tests {
         let text = format!(
             "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{boots}\nfailed\told.service\n{more}"
         );
-        judge("samsung", &parse(&text), &known(), told)
+        judge("samsung", &parse(&text), &known(), Goal::Switch, told)
     }
 
     #[test]
@@ -275,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn a_system_that_was_only_to_boot_is_kept_without_a_word() {
+        let judged = |boot: &str, running: &str, profile: &str| {
+            let text = format!(
+                "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{profile}\nfailed\told.service\n"
+            );
+            judge("samsung", &parse(&text), &known(), Goal::Boot, false)
+        };
+        for (boot, running, profile, outcome) in [
+            ("2", NEW, NEW, Outcome::Switched),
+            ("1", OLD, NEW, Outcome::Booted),
+            ("1", OLD, OLD, Outcome::RolledBack),
+            ("2", OLD, NEW, Outcome::Degraded),
+        ] {
+            let found = judged(boot, running, profile);
+            assert_eq!(found.outcome, outcome, "{boot} {running} {profile}: {:?}", found.reason);
+        }
+        assert_eq!(judged("2", NEW, NEW).reason, None);
+    }
+
+    #[test]
     fn a_system_that_somebody_else_deployed_is_superseded_and_one_that_a_restart_brought_is_not() {
         const THIRD: &str = "/nix/store/n0znnv1nxsr0ry7gmadkh49s1d0hycgd-third";
         let found = judged("1", [THIRD, THIRD, THIRD], "", false);
@@ -295,7 +323,10 @@ mod tests {
         let text = format!(
             "boot_id\t2\nrunning\t{OLD}\nprofile\t{OLD}\nboots\t{OLD}\nfailed\told.service\n"
         );
-        assert_eq!(judge("samsung", &parse(&text), &known, false).outcome, Outcome::RolledBack);
+        assert_eq!(
+            judge("samsung", &parse(&text), &known, Goal::Switch, false).outcome,
+            Outcome::RolledBack
+        );
     }
 
     #[test]

@@ -113,11 +113,21 @@ async fn ask(runner: &dyn ScriptRunner, name: &str, job: &str) -> Result<Account
 fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
     let is =
         |path: Option<&StorePath>, wanted: Option<&StorePath>| path.is_some() && path == wanted;
+    // A specialisation that runs counts as its system.
+    let special = found.specialisation.as_ref().map(|special| &special.system);
+    let runs = |wanted| is(found.running.as_ref(), wanted) || is(special, wanted);
     let (new, old) = (host.toplevel.as_ref(), host.previous.as_ref());
-    let runs_new = is(found.running.as_ref(), new);
-    let profile_new = is(found.profile.as_ref(), new);
-    let boots_new = found.boots.as_ref().map_or(profile_new, |boots| Some(boots) == new);
-    let runs_old = is(found.running.as_ref(), old);
+    // What its profile was before the run is what a restart starts, where it ran something else only for now.
+    let before = host.profile.as_ref();
+    let of_old = before.filter(|_| !host.goes_back && before != new);
+    let of_new = before.filter(|_| host.goes_back && before != old);
+    let runs_new = runs(new) || runs(of_new);
+    let profile_new = is(found.profile.as_ref(), new) || is(found.profile.as_ref(), of_new);
+    let boots_new = found
+        .boots
+        .as_ref()
+        .map_or(profile_new, |boots| is(Some(boots), new) || is(Some(boots), of_new));
+    let runs_old = runs(old) || runs(of_old);
     // A first deploy has no system to be back on.
     let none_again = old.is_none() && found.running.is_none();
     let (outcome, what) = match (runs_new, runs_old, profile_new && boots_new) {
@@ -128,7 +138,7 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
             (Outcome::Failed, "still no system of NixOS runs there")
         }
         (true, _, true)
-            if matches!(goal, Goal::Switch | Goal::Rollback)
+            if matches!(goal, Goal::Switch | Goal::Rollback | Goal::Boot)
                 || host.phase == Some(Phase::Reboot) =>
         {
             (Outcome::Switched, "it now runs the new system and boots it")
@@ -281,6 +291,50 @@ mod tests {
             let left = LeftRun { goal, ..left(Some(Phase::Reboot)) };
             let found = end_left(&runner, &left).await.remove(0).1;
             assert_eq!(outcome(&found), Some(wanted), "{running} {goal}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_was_restarted_into_the_system_that_it_was_to_boot_has_switched() {
+        let said = format!("running\t{NEW}\nprofile\t{NEW}\nboots\t{NEW}\n");
+        let runner =
+            FakeRunner::new(move |_, _| Ok(Output { stdout: said.clone(), ..Output::default() }));
+        let left = LeftRun { goal: Goal::Boot, ..left(Some(Phase::Persist)) };
+        let found = end_left(&runner, &left).await.remove(0).1;
+        assert_eq!(
+            (outcome(&found), code(&found)),
+            (Some(Outcome::Switched), Some(Code::RunEnded))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_restart_that_ended_a_specialisation_or_a_tried_system_is_nobody_elses_deploy() {
+        const SPECIAL: &str = "/nix/store/n0znnv1nxsr0ry7gmadkh49s1d0hycgd-gaming";
+        const THIRD: &str = "/nix/store/p0znnv1nxsr0ry7gmadkh49s1d0hycgd-third";
+        let path = |text| StorePath::parse(text).ok();
+        let special = |of| format!("specialisation\t{of}\tgaming\n");
+        for (goes_back, running, profile, more, wanted) in [
+            // Its own system was the profile, and a specialisation of that ran.
+            (false, OLD, OLD, String::new(), Outcome::RolledBack),
+            (false, SPECIAL, OLD, special(OLD), Outcome::RolledBack),
+            (false, THIRD, NEW, special(NEW), Outcome::Switched),
+            (false, THIRD, THIRD, String::new(), Outcome::Superseded),
+            (true, OLD, OLD, String::new(), Outcome::RolledBack),
+            (true, SPECIAL, OLD, special(OLD), Outcome::RolledBack),
+            (true, NEW, NEW, String::new(), Outcome::Degraded),
+        ] {
+            let said = format!("running\t{running}\nprofile\t{profile}\n{more}");
+            let runner = FakeRunner::new(move |_, _| {
+                Ok(Output { stdout: said.clone(), ..Output::default() })
+            });
+            let mut left = left(Some(Phase::Persist));
+            let host = left.hosts.get_mut("samsung").unwrap();
+            (host.previous, host.profile, host.goes_back) = (path(SPECIAL), path(OLD), goes_back);
+            if goes_back {
+                std::mem::swap(&mut host.toplevel, &mut host.previous);
+            }
+            let found = end_left(&runner, &left).await.remove(0).1;
+            assert_eq!(outcome(&found), Some(wanted), "{goes_back} {running} {profile}");
         }
     }
 

@@ -56,6 +56,7 @@ impl Machine {
                     built_from: host.known.preflight.source.clone(),
                     drv: host.known.drv.as_deref().and_then(|drv| StorePath::parse(drv).ok()),
                     running: host.known.preflight.running.clone(),
+                    profile: host.known.preflight.profile.clone(),
                     to_build: host.known.to_build,
                     to_download: host.known.to_download,
                     changes: host.known.changes.clone(),

@@ -30,6 +30,9 @@ pub struct HostPlan {
     pub drv: Option<StorePath>,
     /// The system that runs now.
     pub running: Option<StorePath>,
+    /// The system that its profile is now; none where it has none, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<StorePath>,
     /// Derivations to build there; none when Nix did not say.
     pub to_build: Option<u64>,
     /// Paths the building host must download first.

@@ -245,6 +245,7 @@ mod tests {
             toplevel: StorePath::parse(system).unwrap(),
             drv: None,
             running: None,
+            profile: None,
             built_from: None,
             to_build: Some(1),
             to_download: Some(12),

@@ -80,6 +80,7 @@ impl HostClaim {
 
     /// Gives the places back. Those of a host that does not answer are forgotten by it soon.
     pub(super) async fn release(self) {
+        *self.shared.begun.cell(self.host.as_str()).lock().await = false;
         drop(self.own("release").await);
     }
 
@@ -96,10 +97,23 @@ impl HostClaim {
             tokio::time::sleep(RENEW).await;
             let renewed = self.own("renew").await;
             if renewed.is_ok_and(|output| lines(&output).any(|(key, ..)| key == "lost")) {
-                // A restart took /run away with the claim: the host itself is still in flight.
-                drop(self.own("claim").await);
-                drop(self.own("hold").await);
+                self.take_again().await;
             }
+        }
+    }
+
+    /// Takes places again that were lost. A host that has begun to change is in flight, whoever has its places
+    /// meanwhile: a restart took /run away with the claim. One that has not begun takes them only where a look
+    /// finds them free; else they stay lost, and it does not begin.
+    async fn take_again(&self) {
+        // Nobody begins between the claim and the look.
+        let begun = self.shared.begun.cell(self.host.as_str());
+        let begun = begun.lock().await;
+        drop(self.own("claim").await);
+        if *begun || self.look().await.is_none() {
+            drop(self.own("hold").await);
+        } else {
+            drop(self.own("release").await);
         }
     }
 
@@ -184,17 +198,28 @@ impl HostClaim {
     }
 }
 
+/// Notes that a host begins to change, or has begun: its places are its own from then on, whatever becomes of its
+/// claim.
+pub(super) async fn note_begun(step: &Step) {
+    *step.shared.begun.cell(step.host.name.as_str()).lock().await = true;
+}
+
 /// Returns the failure of a host that lost its places before it began to change: somebody else may
-/// have them now.
+/// have them now. One that has them begins to change.
 pub(super) async fn is_lost(step: &Step, names: &[String]) -> Option<Failure> {
     let claim = HostClaim::new(Arc::clone(&step.shared), &step.host.name, names);
+    let begun = step.shared.begun.cell(step.host.name.as_str());
+    let mut begun = begun.lock().await;
     match claim.own("renew").await {
-        Ok(output) if output.is_ok() && lines(&output).all(|(key, ..)| key != "lost") => None,
+        Ok(output) if output.is_ok() && lines(&output).all(|(key, ..)| key != "lost") => {
+            *begun = true;
+            None
+        }
         Ok(_) => {
             let host = &step.host.name;
             let text = format!(
-                "{host}: its place in the budget {} ran out before its activation began, because \
-                 this nixdash did not renew it for a minute; nothing was changed",
+                "{host}: its place in the budget {} was lost before its activation began, because \
+                 this nixdash did not renew it for a minute or the host was restarted; nothing was changed",
                 names.join(", ")
             );
             Some(Failure::failed(Code::BudgetLost, text))

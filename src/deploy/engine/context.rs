@@ -103,6 +103,9 @@ pub(super) struct RunContext {
     pub(super) refuses_older: bool,
     /// Whether a host that runs a specialisation gets the system itself.
     pub(super) without_specialisation: bool,
+    /// Whether hosts have begun to change with their places in budgets, by host; locked while somebody looks at
+    /// those places.
+    pub(super) begun: ByKey<String, Mutex<bool>>,
     /// What goes on beside the phases.
     pub(super) beside: Beside,
     /// When machines that slept were woken last, by host.
@@ -266,6 +269,7 @@ impl RunContext {
             resumed: None,
             streams: None,
             read: std::sync::Mutex::default(),
+            begun: ByKey::default(),
             beside: Beside::default(),
             attempts: std::sync::Mutex::default(),
         }

@@ -84,7 +84,9 @@ impl Step {
     /// Carries the phase out.
     pub(super) async fn carry_out_itself(&self) -> Result<Report, Failure> {
         // What an earlier process began goes on, whatever became of its places meanwhile.
-        if !goes_on(self) {
+        if goes_on(self) {
+            budget::note_begun(self).await;
+        } else {
             if let Some(failure) = self.lost_its_place().await {
                 return Err(failure);
             }
@@ -134,15 +136,18 @@ impl Step {
         }
     }
 
+    /// Returns the phase with which the host begins to change.
+    fn begins(&self) -> Phase {
+        if self.host.goal == Goal::Boot { Phase::Persist } else { Phase::Activate }
+    }
+
     /// Looks, before a host begins to change, whether its places in budgets are still its own.
     async fn lost_its_place(&self) -> Option<Failure> {
-        let begins = match self.host.goal {
-            Goal::Boot => Phase::Persist,
-            Goal::Build | Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Rollback => {
-                Phase::Activate
-            }
-        };
-        if self.phase != begins || !self.host.goal.changes() {
+        if !self.host.goal.changes() || self.phase < self.begins() {
+            return None;
+        }
+        if self.phase > self.begins() {
+            budget::note_begun(self).await;
             return None;
         }
         let budgets = self.shared.fleet.budgets.iter();

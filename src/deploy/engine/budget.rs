@@ -363,6 +363,53 @@ mod tests {
         }
     }
 
+    /// Lets host a take its place again, while host b says this of its own; returns what was asked of whom.
+    async fn taken_again(says: &'static str, has_begun: bool) -> Vec<String> {
+        let text = "[fleet]\nflake = \"github:me/nixos\"\nevaluate = \"builder\"\nstrategy = \"direct\"\n\
+                    [hosts.a]\naddresses = [\"root@a.lan\"]\ntags = [\"etcd\"]\n\
+                    [hosts.b]\naddresses = [\"root@b.lan\"]\ntags = [\"etcd\"]\n";
+        let path = std::path::Path::new("hosts.toml");
+        let mut fleet = crate::config::parse(text, path, None).unwrap();
+        fleet.budgets = vec![Budget { name: "etcd".into(), tag: "etcd".into(), in_flight: 1 }];
+        let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = Arc::clone(&asked);
+        let runner = crate::remote::FakeRunner::new(move |host, script: &Script| {
+            heard.lock().unwrap().push(format!("{} {host}", script.args[0]));
+            said(if host == "b" { says } else { "mine\tetcd\t\n" })
+        });
+        let run = crate::fleet::RunId("7".to_owned());
+        let teller = crate::deploy::engine::telling::Teller::new(run.clone(), Arc::new(drop));
+        let request = crate::deploy::Request {
+            set_aside: std::collections::BTreeMap::new(),
+            degraded: std::collections::BTreeMap::new(),
+            options: crate::fleet::RunOptions::default(),
+            hosts: vec!["a".to_owned()],
+            goal: crate::fleet::Goal::Switch,
+            allow_protected: Vec::new(),
+            asks: false,
+            goals: std::collections::BTreeMap::new(),
+            given: std::collections::BTreeMap::new(),
+            reboot: None,
+        };
+        let setup = crate::deploy::setup(&fleet, &request).unwrap();
+        let (fleet, runner) = (Arc::new(fleet), Arc::new(runner));
+        let shared = RunContext::new(fleet, runner, run, "run-7-x".to_owned(), &setup, teller);
+        let claim = HostClaim::new(Arc::new(shared), "a", &["etcd".to_owned()]);
+        *claim.shared.begun.cell("a").lock().await = has_begun;
+        claim.take_again().await;
+        let asked = asked.lock().unwrap().clone();
+        asked
+    }
+
+    #[tokio::test]
+    async fn a_lost_place_is_taken_again_without_a_look_only_by_a_host_that_has_begun() {
+        let free = "free\tetcd\t\n";
+        let taken = "taken\tetcd\tid=run-9-b state=hold who=you@desk run=9 since=1\n";
+        assert_eq!(taken_again(free, false).await, ["claim a", "look b", "hold a"]);
+        assert_eq!(taken_again(taken, false).await, ["claim a", "look b", "release a"]);
+        assert_eq!(taken_again(taken, true).await, ["claim a", "hold a"]);
+    }
+
     #[test]
     fn who_claims_who_holds_and_who_cannot_be_reached_is_in_flight() {
         assert_eq!(rival("b", "etcd", said("free\tetcd\t\n")), None);

@@ -53,7 +53,10 @@ pub(super) async fn before_activation(step: &Step) -> Result<(), Failure> {
         step.log(&text).await;
         return Ok(());
     };
-    judge_boot(name, toplevel, &text, step.host.goal.persists())
+    if let Some(note) = judge_boot(name, toplevel, &text, step.host.goal.persists())? {
+        step.log(&note).await;
+    }
+    Ok(())
 }
 
 /// Returns what a script printed, where it ran well.
@@ -151,27 +154,47 @@ fn judge_store(host: &str, found: &StoreRoom) -> Result<(), Failure> {
     Err(Failure::failed(Code::DiskLow, text))
 }
 
-/// Judges what `room.sh boot` printed. `persists` says whether a boot menu will be written.
-fn judge_boot(host: &str, toplevel: &StorePath, text: &str, persists: bool) -> Result<(), Failure> {
+/// Judges what `room.sh boot` printed; returns what is worth knowing though it is no reason to refuse. `persists`
+/// says whether a boot menu will be written.
+fn judge_boot(
+    host: &str,
+    toplevel: &StorePath,
+    text: &str,
+    persists: bool,
+) -> Result<Option<String>, Failure> {
+    let mut note = None;
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
             ["system", "no"] => return Err(no_system(host, toplevel)),
             ["switch", "no"] => return Err(cannot_switch(host, toplevel)),
-            ["boot", place, free, needed] if persists => {
+            ["boot", place, free, needed, rest @ ..] if persists => {
                 let (Ok(free), Ok(needed)) = (free.parse::<u64>(), needed.trim().parse::<u64>())
                 else {
                     continue;
                 };
                 let margin = if needed > 0 { BOOT_MARGIN } else { ENTRIES_MARGIN };
-                if needed.saturating_add(margin) > free {
+                let needs = needed.saturating_add(margin);
+                let perhaps = rest.first().and_then(|bytes| bytes.trim().parse().ok());
+                if needs > free && perhaps.is_some_and(|perhaps: u64| needs <= perhaps) {
+                    note = Some(perhaps_room(place));
+                } else if needs > free {
                     return Err(no_room_to_boot(host, place, free, needed));
                 }
             }
             _ => {}
         }
     }
-    Ok(())
+    Ok(note)
+}
+
+/// Says that a boot partition has room only where the boot menu drops its oldest generation.
+fn perhaps_room(place: &str) -> String {
+    format!(
+        "{} has room for the new kernel and initrd only if the boot menu drops its oldest generation; \
+         the configurationLimit of the new system could not be read",
+        printable_line(place)
+    )
 }
 
 /// Says that a boot partition has no room for what the new system starts with.
@@ -230,7 +253,7 @@ mod tests {
     fn every_boot_partition_must_have_room_for_kernels_and_initrds() {
         let judged = |text: &str, persists| judge_boot("samsung", &system(), text, persists);
         let enough = format!("boot\t/boot\t{}\t{}\n", 80 * MIB, 60 * MIB);
-        assert_eq!(judged(&enough, true), Ok(()));
+        assert_eq!(judged(&enough, true), Ok(None));
         let mirror = format!("{enough}boot\t/boot-mirror\t{}\t{}\n", 20 * MIB, 60 * MIB);
         let failure = judged(&mirror, true).unwrap_err();
         assert_eq!(failure.reason.code, Code::BootLow);
@@ -239,10 +262,13 @@ mod tests {
             "{}",
             failure.reason
         );
-        assert_eq!(judged(&mirror, false), Ok(()), "a test writes no boot menu");
-        assert_eq!(judged("boot\t/boot\t70000\t0\n", true), Ok(()), "all of it is there");
+        assert_eq!(judged(&mirror, false), Ok(None), "a test writes no boot menu");
+        assert_eq!(judged("boot\t/boot\t70000\t0\n", true), Ok(None), "all of it is there");
         assert!(judged("boot\t/boot\t0\t0\n", true).is_err(), "not even an entry fits");
-        assert_eq!(judged("boot\t/boot\tx\ty\nodd\n", true), Ok(()));
+        assert_eq!(judged("boot\t/boot\tx\ty\nodd\n", true), Ok(None));
+        let dropped = format!("boot\t/boot\t{}\t{}\t{}\n", 20 * MIB, 60 * MIB, 80 * MIB);
+        let note = judged(&dropped, true).unwrap().unwrap();
+        assert!(note.starts_with("/boot has room") && note.contains("oldest generation"), "{note}");
     }
 
     #[test]

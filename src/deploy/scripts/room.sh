@@ -5,8 +5,10 @@
 # `store`: reads `SIZE<TAB>PATH` lines, and prints nix_free (bytes) and needed: the sizes of the paths that
 # are not there yet.
 # `boot SYSTEM`: prints system no where it is no system of NixOS, switch no where it cannot be activated, and for each place that the boot
-# menu copies kernels and initrds to: `boot<TAB>PLACE<TAB>FREE<TAB>NEEDED`, in bytes. NEEDED counts what is
-# not there yet; FREE counts what the boot menu removes before it copies anything.
+# menu copies kernels and initrds to: `boot<TAB>PLACE<TAB>FREE<TAB>NEEDED<TAB>PERHAPS`, in bytes. NEEDED counts
+# what is not there yet; FREE counts what the boot menu removes before it copies anything, by the
+# configurationLimit of the new system. PERHAPS is FREE where that limit cannot be read and the menu drops its
+# oldest generation.
 
 # Prints how many bytes are free where something lies. $1 what.
 free_at() {
@@ -80,33 +82,65 @@ kernel_folders() {
 	done | sort -u -k 1,1 | cut -f 2
 }
 
-# Prints the generations whose boot entries stay when one more is added. $1 a folder of kernels.
-kept_generations() {
-	all=$(for link in "$root"/nix/var/nix/profiles/system-*-link; do
-		[ ! -e "$link" ] || echo "$link"
-	done | sort -V)
-	entries=$(find "$1/../../loader/entries" -name 'nixos-generation-*.conf' ! -name '*specialisation*' 2>/dev/null | wc -l)
-	if [ "$entries" -gt 0 ] && [ "$entries" -lt "$(printf '%s\n' "$all" | wc -l)" ]; then
-		# There is a limit (configurationLimit), and the new one takes the place of the oldest.
-		printf '%s\n' "$all" | tail -n "$((entries - 1))"
-	else
-		printf '%s\n' "$all"
-	fi
+# Prints the file that writes the boot menu of systemd-boot for a system; nothing where it cannot be found:
+# switch-to-configuration names the installer, and that the file. $1 the system.
+menu_writer() {
+	named=$1/bin/switch-to-configuration
+	for _ in installer writer; do
+		named=$(grep -aoE '/nix/store/[a-z0-9]{32}-[-+._?=A-Za-z0-9]*systemd-boot[-+._?=A-Za-z0-9/]*' "$named" 2>/dev/null | head -n 1)
+		[ -n "$named" ] && [ -r "$root$named" ] || return 0
+		named=$root$named
+		if [ -n "$(limit_of "$named")" ]; then
+			printf '%s\n' "$named"
+			return 0
+		fi
+	done
 }
 
-# Prints the bytes that systemd-boot's menu frees before it copies: what no generation needs any more. The
-# other boot loaders remove files when they have copied. $1 the folder of kernels, $2 the new system.
-freed() {
-	case $1 in
-	*/EFI/nixos) ;;
+# Prints how many generations a menu has at most, 0 without a limit; nothing where the file does not say it.
+# $1 the file that writes the menu.
+limit_of() {
+	sed -nE 's/^ *(CONFIGURATION_LIMIT|configurationLimit) = [^0-9]*([0-9]+).*/\2/p' "$1" | head -n 1
+}
+
+# Prints the generations of the system profile, the newest last.
+generations() {
+	for link in "$root"/nix/var/nix/profiles/system-*-link; do
+		[ ! -e "$link" ] || echo "$link"
+	done | sort -V
+}
+
+# Prints the generations whose boot entries stay when one more is added. $1 a folder of kernels, $2 the new
+# system, $3 how many a menu has at most; nothing where that is not known.
+kept_generations() {
+	all=$(generations)
+	count=$(printf '%s\n' "$all" | wc -l)
+	kept=$count
+	case $3 in
+	0) ;;
+	'')
+		entries=$(find "$1/../../loader/entries" -name 'nixos-generation-*.conf' ! -name '*specialisation*' 2>/dev/null | wc -l)
+		# There is a limit, and the new one takes the place of the oldest.
+		if [ "$entries" -gt 0 ] && [ "$entries" -lt "$count" ]; then kept=$((entries - 1)); fi
+		;;
 	*)
-		echo 0
-		return
+		kept=$(($3 - 1))
+		# One that is a generation already may add none.
+		for link in $all; do
+			[ "$(readlink -f "$link")" != "$2" ] || kept=$3
+		done
 		;;
 	esac
-	# shellcheck disable=SC2046 # paths of profiles
-	needed_names=$(boot_files $(kept_generations "$1") "$root"/nix/var/nix/profiles/system-profiles/*-link "$2" | while IFS= read -r file; do boot_name "$file"; done)
-	for file in "$1"/*; do
+	printf '%s\n' "$all" | tail -n "$kept"
+}
+
+# Prints the bytes of files that none of some systems needs, besides other profiles and the new system. $1 the
+# folder of kernels, $2 the new system, the rest systems.
+unneeded() {
+	folder=$1
+	shift
+	needed_names=$(boot_files "$@" "$root"/nix/var/nix/profiles/system-profiles/*-link | while IFS= read -r file; do boot_name "$file"; done)
+	for file in "$folder"/*; do
 		name=${file##*/}
 		case "
 $needed_names
@@ -117,6 +151,33 @@ ${name%.efi}
 		*) [ ! -f "$file" ] || stat -c %s "$file" ;;
 		esac
 	done | awk '{ sum += $1 } END { printf "%.0f", sum }'
+}
+
+# Prints the bytes that systemd-boot's menu frees before it copies: what no generation needs any more. Then,
+# after a tab, how many it frees where it has as many generations as it may and drops the oldest, which is not
+# known. The other boot loaders remove files when they have copied, and so do the newest menus of
+# systemd-boot. $1 the folder of kernels, $2 the new system.
+freed() {
+	writer=$(menu_writer "$2")
+	limit=''
+	[ -z "$writer" ] || limit=$(limit_of "$writer")
+	case $1 in
+	*/EFI/nixos) [ -z "$writer" ] || grep -q remove_old_entries "$writer" || set -- '' ;;
+	*) set -- '' ;;
+	esac
+	if [ -z "$1" ]; then
+		printf '0\t0'
+		return
+	fi
+	kept=$(kept_generations "$1" "$2" "$limit")
+	# shellcheck disable=SC2086 # paths of profiles
+	surely=$(unneeded "$1" "$2" $kept)
+	perhaps=$surely
+	if [ -z "$limit" ] && [ "$kept" = "$(generations)" ]; then
+		# shellcheck disable=SC2046 # paths of profiles
+		perhaps=$(unneeded "$1" "$2" $(printf '%s\n' "$kept" | tail -n +2))
+	fi
+	printf '%s\t%s' "$surely" "$perhaps"
 }
 
 boot() {
@@ -133,8 +194,9 @@ boot() {
 		place=${place%/EFI/nixos}
 		place=${place%/kernels}
 		place=${place%/nixos}
-		printf 'boot\t%s\t%.0f\t%s\n' "$place" \
-			"$(($(free_at "$folder") + $(freed "$folder" "$1")))" "$needed"
+		free=$(free_at "$folder")
+		made=$(freed "$folder" "$1")
+		printf 'boot\t%s\t%.0f\t%s\t%.0f\n' "$place" "$((free + ${made%	*}))" "$needed" "$((free + ${made#*	}))"
 	done
 }
 

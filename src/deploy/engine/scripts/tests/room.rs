@@ -145,6 +145,55 @@ fn what_no_generation_needs_any_more_is_removed_by_systemd_boot_first() {
     assert_eq!(places(&host)[0].1, 976 + 800);
 }
 
+/// Lets the new system name a file that writes systemd-boot's menu, in which this stands.
+fn with_menu_writer(host: &FolderHost, text: &str) {
+    let store = "/nix/store/abcdfghijklmnpqrsvwxyz0123456789-";
+    let (installer, writer) = (
+        format!("{store}install-systemd-boot.sh"),
+        format!("{store}systemd-boot/bin/systemd-boot"),
+    );
+    fs::create_dir_all(host.path(&format!("{store}systemd-boot/bin")[1..])).unwrap();
+    host.write(&writer[1..], text);
+    host.write(&installer[1..], &format!("#!/bin/sh\n{writer} \"$@\"\n"));
+    host.program(
+        "nix/store/new/bin/switch-to-configuration",
+        &format!("#!/bin/sh\nexport INSTALL_BOOTLOADER='{installer}'\n"),
+    );
+}
+
+#[test]
+fn what_a_menu_with_as_many_generations_as_its_limit_drops_is_free() {
+    let host = host();
+    with_kernel(&host, "new", ("ad-linux-2", 100), ("ac-initrd-2", 300));
+    let limit = |limit: &str| {
+        format!("CONFIGURATION_LIMIT = int(\"{limit}\")\ndef remove_old_entries():\n")
+    };
+    with_menu_writer(&host, &limit("1"));
+    assert_eq!(places(&host), [("/boot".to_owned(), 976 + 300, 400)]);
+    for kept in ["0", "2"] {
+        with_menu_writer(&host, &limit(kept));
+        assert_eq!(places(&host)[0].1, 976, "{kept}");
+    }
+    // How it was written before.
+    with_menu_writer(&host, "    configurationLimit = 1\ndef remove_old_entries():\n");
+    assert_eq!(places(&host)[0].1, 976 + 300);
+    // The newest one removes only what is left when it has copied.
+    with_menu_writer(&host, "CONFIGURATION_LIMIT = int(\"1\")\ndef garbage_collect():\n");
+    assert_eq!(places(&host)[0].1, 976);
+}
+
+#[test]
+fn where_the_limit_cannot_be_read_what_the_oldest_generation_needs_may_become_free() {
+    let host = host();
+    with_kernel(&host, "new", ("ad-linux-2", 100), ("ac-initrd-2", 300));
+    let root = host.path("").display().to_string();
+    let new = host.path("nix/store/new").display().to_string();
+    let said = host.run_as_is(ROOM, &[root.trim_end_matches('/'), "boot", &new]);
+    let line = said.lines().find(|line| line.starts_with("boot\t")).unwrap();
+    let perhaps: u64 = line.split('\t').nth(4).unwrap().parse().unwrap();
+    assert_eq!(perhaps, 1_000_000 + 300 * 1024, "{line}");
+}
+
 #[test]
 fn a_system_that_cannot_be_activated_is_told() {
     let host = host();

@@ -3,6 +3,7 @@
 use crate::cli::CliError;
 use crate::fleet::{RunEvent, RunId, RunWhat};
 use crate::record::{RecordError, Runs};
+use std::path::{Path, PathBuf};
 
 /// What is asked for is not there.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,23 @@ pub enum LogsError {
         oldest: RunId,
         /// The newest run there is.
         newest: RunId,
+    },
+    /// No run is of the fleet that was read.
+    #[error(
+        "{}; `nixdash logs` lists the runs, and a run of another hosts.toml needs \
+         --hosts FILE", none_of(fleet.as_deref())
+    )]
+    NoneOfFleet {
+        /// The file of the fleet that was read; none where there is none.
+        fleet: Option<PathBuf>,
+    },
+    /// The run is of another fleet, and only that one's file tells which secrets it may hold.
+    #[error("run {run} belongs to {}, which names the secrets that must be hidden: {}", fleet.display(), read_it(fleet))]
+    OtherFleet {
+        /// The run.
+        run: RunId,
+        /// The file of its fleet.
+        fleet: PathBuf,
     },
     /// The run has no such host.
     #[error("run {run} has no host {host}; {}", those(hosts))]
@@ -161,6 +179,44 @@ pub(super) fn find_run(runs: &Runs, text: &str) -> Result<RunId, CliError> {
     }
 }
 
+/// Returns the run of a number that belongs to a fleet or to no file, or the newest of that fleet.
+pub(super) fn find_own_run(
+    runs: &Runs,
+    fleet: Option<&Path>,
+    text: &str,
+) -> Result<RunId, CliError> {
+    if text == "last" {
+        let newest = begun(runs)?.into_iter().rev().find(|run| runs.belongs_to(run, fleet));
+        let fleet = fleet.map(Path::to_path_buf);
+        return Ok(newest.ok_or(LogsError::NoneOfFleet { fleet })?);
+    }
+    let run = find_run(runs, text)?;
+    match runs.fleet_file(&run) {
+        Some(other) if !runs.belongs_to(&run, fleet) => {
+            Err(LogsError::OtherFleet { run, fleet: other }.into())
+        }
+        Some(_) | None => Ok(run),
+    }
+}
+
+/// Says that there is no run of the fleet that was read.
+fn none_of(file: Option<&Path>) -> String {
+    match file {
+        Some(file) => format!("no run here belongs to {}", file.display()),
+        None => "no run here was made without a hosts.toml".to_owned(),
+    }
+}
+
+/// Says how the file of another fleet is read.
+fn read_it(file: &Path) -> String {
+    let option = format!("add --hosts {}", file.display());
+    if file.is_file() {
+        option
+    } else {
+        format!("it is not there any more; put it back and {option}")
+    }
+}
+
 /// Says which runs there are.
 fn known(oldest: &RunId, newest: &RunId) -> String {
     if oldest == newest {
@@ -173,4 +229,41 @@ fn known(oldest: &RunId, newest: &RunId) -> String {
 /// Says which hosts there are.
 fn those(hosts: &[String]) -> String {
     if hosts.is_empty() { "it has none".to_owned() } else { format!("it has {}", hosts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_run_of_another_hosts_toml_is_not_taken_for_one_of_this_fleet() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let (ours, other) = (dir.path().join("ours.toml"), dir.path().join("other.toml"));
+        let begin = |fleet: Option<&Path>| runs.begin(fleet).unwrap().run().clone();
+        let refused = |fleet: Option<&Path>, text: &str| {
+            find_own_run(&runs, fleet, text).unwrap_err().to_string()
+        };
+        fs::write(&other, "").unwrap();
+        let of_other = begin(Some(&other));
+        let said = refused(Some(&ours), "last");
+        assert!(said.contains(&format!("no run here belongs to {}", ours.display())), "{said}");
+        assert!(refused(None, "last").contains("no run here was made without a hosts.toml"));
+        let own = begin(Some(&ours));
+        let newest = begin(Some(&other));
+        let found = |fleet: Option<&Path>, text: &str| find_own_run(&runs, fleet, text).unwrap();
+        assert_eq!((found(Some(&ours), "last"), found(Some(&other), "last")), (own, newest));
+        for fleet in [Some(ours.as_path()), None] {
+            let said = refused(fleet, &of_other.0);
+            assert!(said.ends_with(&format!("add --hosts {}", other.display())), "{said}");
+        }
+        // Without a file there are no secrets, so whoever asks may have it.
+        let of_none = begin(None);
+        assert_eq!(found(Some(&ours), &of_none.0), of_none);
+        assert_eq!(found(None, "last"), of_none);
+        fs::remove_file(&other).unwrap();
+        let said = refused(Some(&ours), &of_other.0);
+        assert!(said.contains("it is not there any more; put it back"), "{said}");
+    }
 }

@@ -1,6 +1,6 @@
 //! `nixdash runs`: lists runs, writes one as a file, and shows such a file.
 
-use crate::cli::chosen_run::find_run;
+use crate::cli::chosen_run::find_own_run;
 use crate::cli::run_row::row;
 use crate::cli::{CliError, history, load, view_run};
 use crate::config;
@@ -38,7 +38,7 @@ enum RunsCommand {
 /// Arguments of `nixdash runs export`.
 #[derive(Debug, Args)]
 struct ExportArgs {
-    /// The run's number, as `nixdash runs` lists it; `last` is the newest
+    /// The run's number, as `nixdash runs` lists it; `last` is the newest of this hosts.toml
     #[arg(value_name = "RUN")]
     run: String,
     /// The file, or - for standard output [default: nixdash-run-RUN.jsonl.gz]
@@ -137,15 +137,18 @@ impl FleetNames {
 pub(super) async fn run(hosts: Option<&Path>, args: RunsArgs) -> Result<ExitCode, CliError> {
     match args.command {
         None => history::run(load::load_saying(hosts)?, &args.list).await,
-        Some(RunsCommand::Export(args)) => export(&load::load_saying(hosts)?, &args).await,
+        Some(RunsCommand::Export(args)) => export(load::load_saying(hosts)?, &args).await,
         Some(RunsCommand::View(args)) => view(hosts, &args).await,
     }
 }
 
 /// Writes a run as a file.
-async fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
+async fn export(fleet: Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
     let runs = Runs::open(&state_home())?;
-    let run = find_run(&runs, &args.run)?;
+    let run = find_own_run(&runs, fleet.file.as_deref(), &args.run)?;
+    // A run of no file has the hosts and tiers that there are without one, and no secrets.
+    let is_of_file = runs.fleet_file(&run).is_some();
+    let fleet = &if is_of_file { fleet } else { config::fallback() };
     let home = std::env::var("HOME").unwrap_or_default();
     let names = serde_json::to_value(FleetNames::of(fleet, &home)).map_err(io::Error::from)?;
     if args.output.as_deref() == Some(Path::new("-")) {
@@ -185,6 +188,12 @@ async fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> 
 /// is hidden. No program is run for this, since it may ask a person or unlock something.
 async fn known_secrets(fleet: &Fleet) -> KnownSecrets {
     let mut known = KnownSecrets::default();
+    if fleet.trust.doubt().is_some() {
+        eprintln!(
+            "nixdash: which secrets hosts.toml names is not read as long as that file is not trusted, so the \
+             file hides them only where they look like one; look through the file before you pass it on"
+        );
+    }
     for (what, text, source) in fleet.secret_sources() {
         let read = match source {
             SecretSource::Command { .. } => Err("a program prints it".to_owned()),

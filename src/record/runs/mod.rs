@@ -170,6 +170,12 @@ impl Runs {
         noted == fleet_name(fleet)
     }
 
+    /// Returns the file of the fleet that a run belongs to; none of a run without one.
+    pub fn fleet_file(&self, run: &RunId) -> Option<PathBuf> {
+        let noted = fs::read_to_string(self.folder(run).join(FLEET)).unwrap_or_default();
+        (!noted.is_empty()).then(|| PathBuf::from(noted))
+    }
+
     /// Returns what a run's jobs and roots on hosts are called: no other run, of whichever machine,
     /// has the same. Nothing for runs of a nixdash that knew no such name.
     pub fn tag(&self, run: &RunId) -> Option<String> {

@@ -43,13 +43,23 @@ pub(super) enum Face {
     Nothing,
 }
 
+impl Face {
+    /// Returns whether lines of logs are shown.
+    pub(super) fn shows_lines(self) -> bool {
+        match self {
+            Self::Lines | Self::Verbose | Self::Json => true,
+            Self::Quiet | Self::Nothing => false,
+        }
+    }
+}
+
 /// What is needed to show a run.
 pub(super) struct Display {
     /// How to show it.
     pub(super) face: Face,
     /// How wide the column of hosts is.
     pub(super) width: usize,
-    /// What the run is for.
+    /// What the run is for, as long as its plan was not told.
     pub(super) goal: Goal,
     /// Where the answer to the plan goes.
     pub(super) control: mpsc::Sender<Control>,
@@ -87,7 +97,7 @@ impl Display {
     /// Shows events until the last one; fails when the output takes no more. `ask` is called when the
     /// plan was shown and waits for an answer.
     fn show(
-        self,
+        mut self,
         events: &EventReceiver,
         out: &mut impl Write,
         ask: impl Fn(mpsc::Sender<Control>),
@@ -96,6 +106,9 @@ impl Display {
         let mut results: BTreeMap<String, HostResult> = BTreeMap::new();
         while events.take(&mut batch, BATCH) {
             for event in batch.drain(..) {
+                if let RunWhat::Plan { plan, .. } = &event.what {
+                    self.goal = plan.goal;
+                }
                 let mut line = self.line(&event);
                 if let RunWhat::Result { host, result } = &event.what {
                     results.insert(host.clone(), result.clone());
@@ -329,6 +342,31 @@ mod tests {
                     the run's folder has every line";
         assert_eq!(text.lines().filter(|line| *line == said).count(), 1, "{text}");
         assert!(text.ends_with("1 switched in 1.0 s\n"), "{text}");
+    }
+
+    #[test]
+    fn a_build_prints_what_was_built_also_for_who_learns_from_its_plan_that_it_is_one() {
+        let built = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung";
+        let plan = |goal| {
+            let (strategy, hosts) = (crate::fleet::Strategy::Direct, Vec::new());
+            let (findings, set_aside) = (Vec::new(), BTreeMap::new());
+            let (revision, source) = (None, None);
+            let plan = Plan { goal, strategy, revision, source, findings, hosts, set_aside };
+            RunWhat::Plan { plan, waits: false }
+        };
+        let shown = |goal| {
+            let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
+            let toplevel = crate::fleet::StorePath::parse(built).ok();
+            let result = HostResult { toplevel, ..HostResult::ended(Outcome::Built) };
+            sender.send(event(plan(goal)));
+            sender.send(event(RunWhat::Result { host: "samsung".to_owned(), result }));
+            sender.close();
+            let mut out = Vec::new();
+            display(Face::Lines).show(&receiver, &mut out, |_| {}).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(shown(Goal::Build).contains(built));
+        assert!(!shown(Goal::Switch).contains(built));
     }
 
     #[test]

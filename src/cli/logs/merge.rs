@@ -9,58 +9,58 @@ use std::ops::Range;
 
 /// A line of a log without its text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SeenLine<'a> {
+pub(in crate::cli) struct SeenLine<'a> {
     /// The host.
-    pub(super) host: &'a str,
+    pub(in crate::cli) host: &'a str,
     /// When it came, as far as that is known.
-    pub(super) at: Option<Timestamp>,
+    pub(in crate::cli) at: Option<Timestamp>,
     /// The phase it belongs to.
-    pub(super) phase: Option<Phase>,
+    pub(in crate::cli) phase: Option<Phase>,
     /// What stands in the log before its text: time and phase, or nothing.
-    pub(super) head: &'a [u8],
+    pub(in crate::cli) head: &'a [u8],
 }
 
 /// The log of one host, at one of its lines.
 #[derive(Debug)]
-pub(super) struct HostLog {
+pub(in crate::cli) struct HostLog {
     /// The host.
-    pub(super) host: String,
+    pub(in crate::cli) host: String,
     lines: LogLines,
     /// When the line came. One that does not say it came with the line before it; none where there is
     /// no such line.
-    pub(super) at: Option<Timestamp>,
+    pub(in crate::cli) at: Option<Timestamp>,
     /// The phase that the line belongs to.
-    pub(super) phase: Option<Phase>,
+    pub(in crate::cli) phase: Option<Phase>,
     /// The build whose output the line is, as far as the log says it.
-    pub(super) build: Option<BuildTag>,
+    pub(in crate::cli) build: Option<BuildTag>,
     /// Where its text stands in it.
     text: Range<usize>,
 }
 
 impl HostLog {
     /// Begins to read a log.
-    pub(super) fn new(host: String, lines: LogLines) -> Self {
+    pub(in crate::cli) fn new(host: String, lines: LogLines) -> Self {
         Self { host, lines, at: None, phase: None, build: None, text: 0..0 }
     }
 
     /// Returns the line as it stands in the log.
-    pub(super) fn line(&self) -> &[u8] {
+    pub(in crate::cli) fn line(&self) -> &[u8] {
         self.lines.line()
     }
 
     /// Returns the line without its text.
-    pub(super) fn seen(&self) -> SeenLine<'_> {
+    pub(in crate::cli) fn seen(&self) -> SeenLine<'_> {
         let head = self.lines.line().get(..self.text.start).unwrap_or_default();
         SeenLine { host: &self.host, at: self.at, phase: self.phase, head }
     }
 
     /// Returns the line's text, untrusted.
-    pub(super) fn text(&self) -> &[u8] {
+    pub(in crate::cli) fn text(&self) -> &[u8] {
         self.lines.line().get(self.text.clone()).unwrap_or_default()
     }
 
     /// Returns the colours of the line's text, once that was made printable.
-    pub(super) fn colours(&self, text: &str) -> LineColours {
+    pub(in crate::cli) fn colours(&self, text: &str) -> LineColours {
         LineColours::read(RawLogLine::read(self.lines.line()).colours, text)
     }
 
@@ -95,7 +95,7 @@ impl HostLog {
 /// The logs of several hosts, of which the oldest line comes next. Within one moment they come host by
 /// host.
 #[derive(Debug, Default)]
-pub(super) struct MergedLogs {
+pub(in crate::cli) struct MergedLogs {
     logs: Vec<HostLog>,
     /// The logs that have a line.
     heads: BinaryHeap<Reverse<(Option<Timestamp>, usize)>>,
@@ -107,23 +107,23 @@ pub(super) struct MergedLogs {
 
 impl MergedLogs {
     /// Adds the log of a host.
-    pub(super) fn add(&mut self, log: HostLog) {
+    pub(in crate::cli) fn add(&mut self, log: HostLog) {
         self.idle.push(self.logs.len());
         self.logs.push(log);
     }
 
     /// Returns how many logs there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::cli) fn len(&self) -> usize {
         self.logs.len()
     }
 
     /// Returns the place of a host's log among them.
-    pub(super) fn place_of(&self, host: &str) -> Option<usize> {
+    pub(in crate::cli) fn place_of(&self, host: &str) -> Option<usize> {
         self.logs.iter().position(|log| log.host == host)
     }
 
     /// Looks whether logs that had no line have one now.
-    pub(super) fn look(&mut self) -> Result<(), RecordError> {
+    pub(in crate::cli) fn look(&mut self) -> Result<(), RecordError> {
         self.let_go()?;
         for index in std::mem::take(&mut self.idle) {
             let is_there = self.logs[index].advance()?;
@@ -133,7 +133,7 @@ impl MergedLogs {
     }
 
     /// Looks at the last lines that have no end. Nobody adds to these logs any more.
-    pub(super) fn look_at_torn(&mut self) {
+    pub(in crate::cli) fn look_at_torn(&mut self) {
         for index in std::mem::take(&mut self.idle) {
             let is_there = self.logs[index].advance_to_torn();
             self.place(index, is_there);
@@ -141,7 +141,7 @@ impl MergedLogs {
     }
 
     /// Returns the place and the log of the next line; none when no log has one now.
-    pub(super) fn next(&mut self) -> Result<Option<(usize, &HostLog)>, RecordError> {
+    pub(in crate::cli) fn next(&mut self) -> Result<Option<(usize, &HostLog)>, RecordError> {
         self.let_go()?;
         let Some(Reverse((_, index))) = self.heads.pop() else { return Ok(None) };
         self.taken = Some(index);

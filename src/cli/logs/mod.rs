@@ -12,6 +12,7 @@ mod printer;
 mod screen;
 mod since;
 
+pub(super) use merge::{HostLog, MergedLogs};
 pub(super) use place::where_log_is;
 pub(super) use screen::LogScreen;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use crate::record::{LogBlock, LogPattern, RecordError, Runs, output_of, state_ho
 use clap::Args;
 use filter::{DerivationFilter, LineFilter};
 use jiff::Timestamp;
-use merge::{HostLog, MergedLogs, SeenLine};
+use merge::SeenLine;
 use printer::{LinePrinter, Style};
 use std::fs::File;
 use std::io::{IsTerminal, Write};

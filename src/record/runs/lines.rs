@@ -7,7 +7,8 @@
 use crate::fleet::{RawLogLine, RunEvent, RunId};
 use crate::record::runs::blocks::LogBlock;
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
-use crate::record::runs::index::{IndexEntry, entries_in, index_of};
+use crate::record::runs::index::{IndexEntry, LogIndex, entries_in, index_of};
+use crate::record::runs::log::start_of_newest;
 use crate::record::runs::pattern::LogPattern;
 use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, doing, files_of};
@@ -185,6 +186,26 @@ impl LogLines {
             self.place = Some(place);
         }
         Ok(())
+    }
+
+    /// Passes over all lines but the newest, of which so many are wanted; returns how many are passed over.
+    pub fn skip_to_newest(&mut self, count: usize) -> Result<u64, RecordError> {
+        let (mut wanted, mut earlier) = (count, 0);
+        for (part, path) in self.runs.log_parts(&self.run, &self.host).into_iter().rev() {
+            // What was removed meanwhile is not read.
+            let Ok(file) = StoredFile::open(&path) else { continue };
+            let index = LogIndex::read(&file, &index_of(&path)).map_err(doing("read", &path))?;
+            if wanted == 0 {
+                earlier += index.lines;
+                continue;
+            }
+            let newest = start_of_newest(&file, index.length, wanted);
+            let (offset, lines) = newest.map_err(doing("read", &path))?;
+            earlier += index.lines.saturating_sub(lines as u64);
+            wanted = if offset == 0 { wanted - lines.min(wanted) } else { 0 };
+            self.place = Some(LinePlace { part, path, file, offset });
+        }
+        Ok(earlier)
     }
 
     /// Leaves out lines that cannot match a pattern. Some that do not match come all the same. Of a compressed

@@ -146,7 +146,7 @@ impl LogReader {
 
 /// Returns the newest lines of a file that has whole lines up to `end`, oldest first.
 fn newest(file: &StoredFile, end: u64, count: usize) -> io::Result<Vec<LogLine>> {
-    let mut offset = start_of_newest(file, end, count)?;
+    let (mut offset, _) = start_of_newest(file, end, count)?;
     let mut lines = Vec::new();
     while offset < end {
         let before = offset;
@@ -162,8 +162,12 @@ fn newest(file: &StoredFile, end: u64, count: usize) -> io::Result<Vec<LogLine>>
     Ok(lines)
 }
 
-/// Returns where the newest lines of a file begin that has whole lines up to `end`.
-fn start_of_newest(file: &StoredFile, end: u64, count: usize) -> io::Result<u64> {
+/// Returns where the newest lines of a file begin that has whole lines up to `end`, and how many they are.
+pub(super) fn start_of_newest(
+    file: &StoredFile,
+    end: u64,
+    count: usize,
+) -> io::Result<(u64, usize)> {
     let (mut start, mut breaks, mut chunk) = (end, 0, vec![0; CHUNK as usize]);
     // The last break ends the last line.
     while start > 0 {
@@ -175,12 +179,12 @@ fn start_of_newest(file: &StoredFile, end: u64, count: usize) -> io::Result<u64>
         for (place, _) in chunk.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
             let after = start + place as u64 + 1;
             if breaks == count || end - after > NEWEST {
-                return Ok(after);
+                return Ok((after, breaks));
             }
             breaks += 1;
         }
     }
-    Ok(0)
+    Ok((0, breaks))
 }
 
 /// Returns the whole lines that stand in a file of that size from an offset on, which it moves; as many

@@ -75,6 +75,14 @@ impl EventSender {
         self.0.changed.notify_one();
     }
 
+    /// Returns how many log lines may be put in now without one being left out; any number where nobody takes
+    /// them any more.
+    pub fn room(&self) -> usize {
+        let state = self.0.lock();
+        let limit = if state.dropping { self.0.limit / 2 } else { self.0.limit };
+        if state.closed || state.gone { usize::MAX } else { limit.saturating_sub(state.droppable) }
+    }
+
     /// Says that nothing more comes; what waits can still be taken, and what is sent from now on
     /// is forgotten.
     pub fn close(&self) {
@@ -204,10 +212,12 @@ mod tests {
         for _ in 0..5 {
             sender.send(line("samsung"));
         }
+        assert_eq!(sender.room(), 0);
         let mut batch = Vec::new();
         assert!(receiver.take(&mut batch, 1));
         sender.send(line("samsung"));
         assert!(receiver.take(&mut batch, 2));
+        assert_eq!(sender.room(), 1);
         sender.send(line("samsung"));
         sender.close();
         let rest = all(&receiver);

@@ -6,10 +6,10 @@
 //! | tiers | name, kind, state, codes of findings, those that hosts have with it included |
 //! | runs | `#number`, title, hosts, how it ended or goes on, codes of findings |
 //! | events | names of hosts and tiers, `@tag`s, what it was and its code, whether it goes on or is over, `#number` of a run |
-//! | hosts of a run | name, `@tag`s, how it ended, its phase or that it waits, codes of findings |
+//! | hosts of a run | name, `@tag`s, how it ended, its phase or that it waits or gets no answer, codes of findings |
 
 use crate::dash::world::{HostModel, HostRun, RunView, TierView};
-use crate::fleet::words::{WAITING, spoken};
+use crate::fleet::words::{NO_ANSWER, WAITING, spoken};
 use crate::fleet::{Finding, Host, OverTimeOf, PastEvent, PastWhat, Tier};
 
 /// Returns the texts of a host.
@@ -50,6 +50,7 @@ pub(in crate::dash) fn host_run(host: &HostRun, tags: &[String]) -> Vec<String> 
     let mut texts = named(&host.host, tags);
     texts.push(match (&host.result, host.current()) {
         (Some(result), _) => result.outcome.spoken(),
+        (None, _) if host.is_silent() => NO_ANSWER.to_owned(),
         (None, Some((phase, _))) if host.waiting.is_none() => phase.word().to_owned(),
         (None, _) => WAITING.to_owned(),
     });

@@ -28,6 +28,9 @@ use std::collections::BTreeMap;
 /// How a host of a run is that has to wait: for an answer, for a free place, for another host.
 pub const WAITING: &str = "waiting";
 
+/// How a host of a run is that waits for somebody who does not answer any more.
+pub const NO_ANSWER: &str = "no answer";
+
 impl HostState {
     /// Every state, the best first.
     pub const ALL: [Self; 6] =

@@ -263,7 +263,7 @@ fn a_host_that_goes_back_says_so_for_as_long_as_it_does() {
 }
 
 #[test]
-fn a_host_that_is_cut_off_says_since_when_and_counts_as_waiting() {
+fn a_host_that_is_cut_off_says_since_when_and_stands_first_with_a_count_of_its_own() {
     let mut model = model(demo::run_until_plan(), 110, 30);
     press(&mut model, "3");
     let since = demo::ago_s(34);
@@ -281,6 +281,7 @@ fn a_host_that_is_cut_off_says_since_when_and_counts_as_waiting() {
     assert!(shown.contains("▲ no answer  00:34"), "{shown}");
     let said = "waiting for p620 to answer again: no answer for 34 s; nixdash gives up in 11 s";
     assert!(shown.contains(said), "{shown}");
+    assert!(shown.contains("1 no answer"), "{shown}");
     assert_eq!(model.shown_run().unwrap().counts().running, 0);
     fold(&mut model, [run_event("41", 1, RunWhat::waiting("razer", None, now()))]);
     assert_eq!(model.shown_run().unwrap().counts().running, 1);

@@ -13,7 +13,7 @@ use crate::dash::widgets::text::width;
 use crate::dash::world::Summary;
 use crate::dash::world::{HostModel, shown_age};
 pub(in crate::dash) use crate::fleet::bytes_of;
-use crate::fleet::words::WAITING;
+use crate::fleet::words::{NO_ANSWER, WAITING};
 use crate::fleet::{
     Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, Wait, number_of, troubles,
     worst,
@@ -139,8 +139,8 @@ pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     if host.waiting == Some(Wait::WayBack) {
         return Some(Mark::new('◐', "going back", Role::Warn));
     }
-    if matches!(host.waiting, Some(Wait::Answer { .. } | Wait::Cache { .. })) {
-        return Some(Mark::new('▲', "no answer", Role::Warn));
+    if host.is_silent() {
+        return Some(Mark::new('▲', NO_ANSWER, Role::Warn));
     }
     if host.waiting.is_some() {
         return Some(Mark::new('○', WAITING, Role::Busy));

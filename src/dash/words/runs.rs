@@ -9,7 +9,7 @@ use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since, system_words};
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::deploys::short_revision;
-use crate::fleet::words::{WAITING, without_name};
+use crate::fleet::words::{NO_ANSWER, WAITING, without_name};
 use crate::fleet::{
     Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, Wait, ago, bytes, duration, percent,
 };
@@ -30,9 +30,14 @@ pub(in crate::dash) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &Ho
     if host.waiting == Some(Wait::WayBack) {
         return Mark { sign: spinner(paint.now), word: "going back".to_owned(), role: Role::Warn };
     }
-    if let Some(Wait::Answer { since, .. } | Wait::Cache { since, .. }) = &host.waiting {
-        let time = clock(age(paint.now, *since));
-        return Mark { sign: '▲', word: format!("no answer  {time}"), role: Role::Warn };
+    if host.is_silent() {
+        let time = match &host.waiting {
+            Some(Wait::Answer { since, .. } | Wait::Cache { since, .. }) => {
+                format!("  {}", clock(age(paint.now, *since)))
+            }
+            Some(_) | None => String::new(),
+        };
+        return Mark { sign: '▲', word: format!("{NO_ANSWER}{time}"), role: Role::Warn };
     }
     if host.waiting.is_some() {
         return Mark { sign: '○', word: WAITING.to_owned(), role: Role::Text };

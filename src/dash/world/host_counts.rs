@@ -2,7 +2,7 @@
 
 use crate::dash::world::HostRun;
 use crate::fleet::Outcome;
-use crate::fleet::words::WAITING;
+use crate::fleet::words::{NO_ANSWER, WAITING};
 use std::collections::BTreeMap;
 
 /// How many hosts of a run stand how.
@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 pub struct HostCounts {
     /// Those that ended, by how they did.
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// Those that wait for somebody who does not answer any more.
+    pub silent: u64,
     /// Those that are at work.
     pub running: u64,
-    /// Those that wait for something, or have not begun.
+    /// Those that wait for something else, or have not begun.
     pub waiting: u64,
 }
 
@@ -23,6 +25,7 @@ impl HostCounts {
         for host in hosts {
             match &host.result {
                 Some(result) => *counts.outcomes.entry(result.outcome).or_default() += 1,
+                None if host.is_silent() => counts.silent += 1,
                 None if host.is_at_work() => counts.running += 1,
                 None => counts.waiting += 1,
             }
@@ -32,7 +35,7 @@ impl HostCounts {
 
     /// Returns how many there are.
     pub fn all(&self) -> u64 {
-        self.outcomes.values().sum::<u64>() + self.running + self.waiting
+        self.outcomes.values().sum::<u64>() + self.silent + self.running + self.waiting
     }
 
     /// Returns how many ended with what was asked for.
@@ -64,7 +67,7 @@ impl HostCounts {
         ended.sort_by_key(|(outcome, _)| rank(*outcome));
         let ended =
             ended.into_iter().map(|(outcome, count)| (Some(outcome), count, outcome.spoken()));
-        let rest = [("running", self.running), (WAITING, self.waiting)];
+        let rest = [(NO_ANSWER, self.silent), ("running", self.running), (WAITING, self.waiting)];
         let rest = rest.into_iter().map(|(word, count)| (None, count, word.to_owned()));
         let all = ended.chain(rest).filter(|(_, count, _)| *count > 0);
         all.map(|(outcome, count, word)| (outcome, format!("{count} {word}"))).collect()
@@ -76,10 +79,10 @@ impl HostCounts {
         parts.join(" · ")
     }
 
-    /// Returns the counts where words have no room: how many went wrong and were left out, where any did,
-    /// then how many of all ended well: `1✗ 1○ 2/5`.
+    /// Returns the counts where words have no room: how many went wrong, do not answer and were left out, where
+    /// any did, then how many of all ended well: `1✗ 1▲ 1○ 2/6`.
     pub fn signs(&self) -> String {
-        let apart = [(self.wrong(), '✗'), (self.left_out(), '○')].into_iter();
+        let apart = [(self.wrong(), '✗'), (self.silent, '▲'), (self.left_out(), '○')].into_iter();
         let apart = apart.filter(|(count, _)| *count > 0);
         let apart = apart.map(|(count, sign)| format!("{count}{sign}"));
         let well = format!("{}/{}", self.well(), self.all());
@@ -124,6 +127,26 @@ mod tests {
             (well.words().as_str(), well.signs().as_str()),
             ("1 switched · 1 running", "1/2")
         );
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_is_counted_apart_and_stands_before_those_that_wait() {
+        let (since, until) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let cut_off = at_work(Some(Wait::Answer { host: "a".to_owned(), since, until: None }));
+        let tier = "weed".to_owned();
+        let cache = at_work(Some(Wait::Cache { tier, since, until }));
+        let alone = at_work(Some(Wait::Back { until }));
+        let waits = at_work(Some(Wait::Paused));
+        let counts = HostCounts::of([&cut_off, &cache, &alone, &waits, &at_work(None)]);
+        assert_eq!(counts.words(), "3 no answer · 1 running · 1 waiting");
+        assert_eq!((counts.signs().as_str(), counts.all()), ("3▲ 0/5", 5));
+        assert!(cut_off.urgency(false) < waits.urgency(false));
+        assert!([&cache, &alone].iter().all(|it| it.urgency(false) == cut_off.urgency(false)));
+        // How it ended counts, whatever it waited for.
+        let result = Some(HostResult::ended(Outcome::Switched));
+        let ended = HostRun { result, ..cut_off };
+        assert_eq!(HostCounts::of([&ended]).words(), "1 switched");
+        assert_eq!(ended.urgency(false), 3);
     }
 
     #[test]

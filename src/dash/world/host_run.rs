@@ -104,10 +104,16 @@ impl HostRun {
     pub(in crate::dash) fn urgency(&self, is_over: bool) -> u8 {
         match (&self.result, &self.waiting) {
             (Some(result), _) if result.outcome.is_trouble() => 0,
+            _ if self.is_silent() => 1,
             (None, Some(Wait::Decision { .. } | Wait::Way { .. } | Wait::WayBack)) => 1,
             (Some(result), _) if is_over && !result.outcome.is_good() => 2,
             _ => 3,
         }
+    }
+
+    /// Returns whether it waits for somebody who does not answer any more.
+    pub(in crate::dash) fn is_silent(&self) -> bool {
+        self.result.is_none() && self.waiting.as_ref().is_some_and(Wait::is_for_silent)
     }
 
     /// Returns whether something is done for it now; going back is work too.

@@ -256,7 +256,8 @@ impl RunView {
         })
     }
 
-    /// Puts hosts that went wrong, then those that go back or wait for somebody to decide, before the others.
+    /// Puts hosts that went wrong, then those that go back, wait for somebody to decide, or for somebody who does
+    /// not answer, before the others.
     pub(in crate::dash) fn put_trouble_first(&mut self) {
         let is_over = !self.is_active();
         self.hosts.sort_by_key(|host| host.urgency(is_over));

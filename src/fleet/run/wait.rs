@@ -126,6 +126,29 @@ pub enum Wait {
 }
 
 impl Wait {
+    /// Returns whether it is for somebody who answered before and does not any more.
+    pub fn is_for_silent(&self) -> bool {
+        match self {
+            Self::Answer { .. } | Self::Cache { .. } | Self::Back { .. } => true,
+            Self::Confirmation
+            | Self::Place { .. }
+            | Self::Served { .. }
+            | Self::Wave { .. }
+            | Self::Soak { .. }
+            | Self::Gate { .. }
+            | Self::Decision { .. }
+            | Self::Order { .. }
+            | Self::Budget { .. }
+            | Self::Paused
+            | Self::Way { .. }
+            | Self::Offline { .. }
+            | Self::Lock { .. }
+            | Self::Hook { .. }
+            | Self::Activation
+            | Self::WayBack => false,
+        }
+    }
+
     /// Returns whether it is for what other hosts have to do first.
     pub fn is_for_others(&self) -> bool {
         match self {

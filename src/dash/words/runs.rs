@@ -193,8 +193,11 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
         }
         None => {}
     }
-    if let Some(rate) = host.bytes_per_second() {
+    if let Some(rate) = host.bytes_per_second(paint.now) {
         words.push(format!("{}/s", bytes(rate as u64)));
+    }
+    if let Some(still) = host.still_for(paint.now) {
+        words.push(format!("nothing came for {}", duration(still)));
     }
     if let Some(left) = host.time_left(paint.now) {
         words.push(format!("{} left", ago(left.max(Duration::from_secs(1)))));

@@ -1,6 +1,6 @@
 //! What a run does to one host, as the screen knows it: folded from events and from how far it is.
 
-use crate::dash::world::LogRing;
+use crate::dash::world::{LogRing, age};
 use crate::fleet::{
     Bytes, HostResult, LiveHost, LiveProgress, LogLine, Outcome, Phase, PhaseState, Progress,
     RemoteCommand, Share, UsualTimes, Wait,
@@ -180,20 +180,33 @@ impl HostRun {
         self.extent()?.share()
     }
 
-    /// Returns bytes per second of the current copy, averaged over the last ten seconds.
-    pub fn bytes_per_second(&self) -> Option<f64> {
+    /// Returns bytes per second of the current copy, averaged over the last ten seconds; nothing where none came
+    /// in that time.
+    pub fn bytes_per_second(&self, now: Timestamp) -> Option<f64> {
         let Some(Extent::Copied(_)) = self.extent() else { return None };
-        let (first, last) = (self.samples.front()?, self.samples.back()?);
-        let seconds = last.0.duration_since(first.0).as_secs_f64();
+        let first = self.samples.iter().find(|(at, _)| age(now, *at) <= RATE_WINDOW)?;
+        let last = self.samples.back()?;
+        let seconds = age(now, first.0).as_secs_f64();
         (seconds >= 1.0 && last.1 > first.1).then(|| (last.1 - first.1) as f64 / seconds)
+    }
+
+    /// Returns for how long nothing of the current copy came; nothing where that is less than ten seconds.
+    pub fn still_for(&self, now: Timestamp) -> Option<Duration> {
+        let Some(Extent::Copied(_)) = self.extent() else { return None };
+        let (newest, _) = self.samples.back()?;
+        Some(age(now, *newest)).filter(|still| *still > RATE_WINDOW)
     }
 
     /// Returns how long the current copy will still take at its present speed; a build as its packages
     /// usually do, where that is known of them; of any other phase,
-    /// what is left of the time that it usually takes on this host. Nothing where that is over.
+    /// what is left of the time that it usually takes on this host. Nothing where that is over, and of a copy
+    /// that stands still.
     pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
-        if let (Some(Extent::Copied(bytes)), Some(rate)) = (self.extent(), self.bytes_per_second())
-        {
+        if self.still_for(now).is_some() {
+            return None;
+        }
+        let rate = self.bytes_per_second(now);
+        if let (Some(Extent::Copied(bytes)), Some(rate)) = (self.extent(), rate) {
             return Duration::try_from_secs_f64(bytes.free() as f64 / rate).ok();
         }
         if let Some(left) = self.progress_now().and_then(|progress| progress.left_ms) {
@@ -201,8 +214,7 @@ impl HostRun {
         }
         let (phase, view) = self.current()?;
         let usual = Duration::from_millis(*self.usual.get(&phase)?);
-        let since: Duration = now.duration_since(view.started_at).try_into().unwrap_or_default();
-        usual.checked_sub(since).filter(|left| *left >= WORTH_TELLING)
+        usual.checked_sub(age(now, view.started_at)).filter(|left| *left >= WORTH_TELLING)
     }
 
     /// Forgets how its run ended: it begins again, perhaps in order to go back. Its log stays.
@@ -243,7 +255,9 @@ impl HostRun {
         if self.samples.back().is_some_and(|(then, _)| *then == at) {
             return;
         }
-        if let Some(bytes) = progress.bytes {
+        let known = self.samples.back().map(|(_, used)| *used);
+        // What is told with as many bytes as before says no more of the copy.
+        if let Some(bytes) = progress.bytes.filter(|bytes| known != Some(bytes.used)) {
             let window = jiff::SignedDuration::try_from(RATE_WINDOW).unwrap_or_default();
             self.samples.push_back((at, bytes.used));
             while self.samples.len() > 2
@@ -253,5 +267,43 @@ impl HostRun {
             }
         }
         self.progress = Some((phase, progress));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_764_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn a_copy_that_stands_still_has_no_speed_and_no_time_left() {
+        let mut host = HostRun::new("samsung");
+        host.usual.insert(Phase::Fetch, 60_000);
+        host.phase(Phase::Fetch, PhaseState::Started, at(0));
+        for second in 1..=8 {
+            let bytes = Some(Bytes { used: second * 100, total: 1_600 });
+            let progress = Progress { bytes, ..Progress::default() };
+            host.progress(Phase::Fetch, progress, at(i64::try_from(second).unwrap()));
+        }
+        assert_eq!(host.bytes_per_second(at(8)), Some(100.0));
+        assert_eq!(host.time_left(at(8)), Some(Duration::from_secs(8)));
+        assert_eq!(host.still_for(at(8)), None);
+        // Something else of it is told, and no byte came.
+        let bytes = Some(Bytes { used: 800, total: 1_600 });
+        host.progress(Phase::Fetch, Progress { done: 1, bytes, ..Progress::default() }, at(11));
+        assert_eq!(host.bytes_per_second(at(11)), Some(70.0));
+        assert_eq!(host.bytes_per_second(at(15)), Some(30.0));
+        assert_eq!((host.bytes_per_second(at(20)), host.time_left(at(20))), (None, None));
+        assert_eq!(host.still_for(at(20)), Some(Duration::from_secs(12)));
+        // It goes on: its speed is not averaged over the time in which nothing came.
+        for (second, used) in [(80, 900), (82, 1_100)] {
+            let progress =
+                Progress { bytes: Some(Bytes { used, total: 1_600 }), ..Progress::default() };
+            host.progress(Phase::Fetch, progress, at(second));
+        }
+        assert_eq!(host.bytes_per_second(at(82)), Some(100.0));
     }
 }

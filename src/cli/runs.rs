@@ -6,7 +6,7 @@ use crate::cli::{CliError, history, load, view_run};
 use crate::config;
 use crate::dash::shown_flake;
 use crate::fleet::{Fleet, Host, KindName, KnownSecrets, SecretSource, SecretText, Tier};
-use crate::record::{ExportedRun, Runs, state_home};
+use crate::record::{ExportedRun, Runs, WrittenExport, state_home};
 use crate::remote::resolve;
 use clap::{Args, Subcommand, ValueHint};
 use serde::{Deserialize, Serialize};
@@ -156,7 +156,7 @@ async fn export(fleet: Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
             return Err(CliError::BinaryToTerminal);
         }
         let secrets = known_secrets(fleet).await;
-        runs.export(&run, names, &secrets, io::stdout().lock())?;
+        say_unread(&runs.export(&run, names, &secrets, io::stdout().lock())?);
         return Ok(ExitCode::SUCCESS);
     }
     runs.check_exportable(&run)?;
@@ -169,8 +169,8 @@ async fn export(fleet: Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
         _ => CliError::WriteExport { path: path.clone(), source },
     })?;
     let secrets = known_secrets(fleet).await;
-    let lines = match runs.export(&run, names, &secrets, file) {
-        Ok(lines) => lines,
+    let written = match runs.export(&run, names, &secrets, file) {
+        Ok(written) => written,
         Err(error) => {
             // A half file is no run.
             drop(std::fs::remove_file(&path));
@@ -179,9 +179,17 @@ async fn export(fleet: Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
     };
     let size = std::fs::metadata(&path).map(|data| crate::fleet::bytes(data.len()));
     let size = size.map(|size| format!(", {size}")).unwrap_or_default();
-    println!("wrote run {run} to {}: {lines} lines{size}", path.display());
+    say_unread(&written);
+    println!("wrote run {run} to {}: {} lines{size}", path.display(), written.lines);
     println!("`nixdash runs view {}` shows it on any machine", path.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what of a run could not be read, and is not in its file.
+fn say_unread(written: &WrittenExport) {
+    for unread in &written.unread {
+        eprintln!("nixdash: {unread}; the rest of the run is in the file");
+    }
 }
 
 /// Returns the secrets that the fleet names, and says which cannot be known: then only what looks like one

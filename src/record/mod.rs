@@ -27,7 +27,7 @@ pub use runs::{
     LineLevel, LogBlock, LogLines, LogPart, LogPattern, LogReader, NumberedLog, RecordError,
     RemovedLogs, RemovedWhy, RunNews, RunRecord, RunRecorder, RunStands, RunStreams, RunWatch,
     RunWriter, Runs, SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile,
-    Word, event_queue, output_of, share_of_logs,
+    UnreadFile, Word, WrittenExport, event_queue, output_of, share_of_logs,
 };
 pub use sessions::KeptSession;
 pub use silences::KeptSilences;

@@ -143,8 +143,8 @@ mod tests {
         assert!(cut_off.urgency(false) < waits.urgency(false));
         assert!([&cache, &alone].iter().all(|it| it.urgency(false) == cut_off.urgency(false)));
         // How it ended counts, whatever it waited for.
-        let result = Some(HostResult::ended(Outcome::Switched));
-        let ended = HostRun { result, ..cut_off };
+        let mut ended = cut_off;
+        ended.result = Some(HostResult::ended(Outcome::Switched));
         assert_eq!(HostCounts::of([&ended]).words(), "1 switched");
         assert_eq!(ended.urgency(false), 3);
     }

@@ -8,7 +8,9 @@ mod damage;
 
 pub use damage::ExportDamage;
 
-use crate::fleet::{KnownSecrets, LogLine, RunId, printable_json, redact, redact_json};
+use crate::fleet::{
+    KnownSecrets, LogLine, RawLogLine, RunId, printable_json, printable_line, redact, redact_json,
+};
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, LIVE, doing, files_of, journal};
@@ -126,25 +128,55 @@ pub enum ExportError {
         /// The file.
         path: PathBuf,
     },
+    /// The file could not be written.
+    #[error(
+        "could not write the file of run {run}: {source}; is the disk full? `-o FILE` names another file"
+    )]
+    Write {
+        /// The run.
+        run: RunId,
+        /// Why.
+        source: io::Error,
+    },
     /// Something could not be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
+/// What was written of a run that was exported.
+#[derive(Debug)]
+pub struct WrittenExport {
+    /// How many lines of the run's files.
+    pub lines: u64,
+    /// The files of the run that cannot be read to their ends; empty where all can.
+    pub unread: Vec<UnreadFile>,
+}
+
+/// A file of a run that cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be read behind line {line} ({source}), so what came there is missing", path.display())]
+pub struct UnreadFile {
+    /// The file, by the name that it has when it is plain.
+    pub path: PathBuf,
+    /// The last line that could be read; 0 where none could.
+    pub line: u64,
+    /// Why.
+    pub source: io::Error,
+}
+
 impl Runs {
     /// Writes a run with all that is recorded of it as one file; `fleet` describes the hosts and tiers
-    /// that its screen names, and `secrets` are those that are hidden wherever they stand. Returns how many
-    /// lines were written.
+    /// that its screen names, and `secrets` are those that are hidden wherever they stand. Of a file of the run
+    /// that is damaged everything is written that can be read; a log says in its place what is missing.
     pub fn export(
         &self,
         run: &RunId,
         fleet: Value,
         secrets: &KnownSecrets,
         out: impl Write,
-    ) -> Result<u64, ExportError> {
+    ) -> Result<WrittenExport, ExportError> {
         self.check_exportable(run)?;
-        let dir = self.folder(run);
-        let exported = |error| ExportError::from(doing("export", &dir)(error));
+        let not_written = |source| ExportError::Write { run: run.clone(), source };
         let mut out = RunExport {
             out: GzEncoder::new(BufWriter::new(out), Compression::default()),
             lines: 0,
@@ -160,12 +192,12 @@ impl Runs {
         };
         secrets.hide_json(&mut head.fleet);
         redact_json(&mut head.fleet);
-        out.json(&head).map_err(exported)?;
-        self.export_files(run, &mut out).map_err(exported)?;
+        out.json(&head).map_err(not_written)?;
+        let unread = self.export_files(run, &mut out).map_err(not_written)?;
         let lines = out.lines;
-        out.json(&ExportedLine::End { lines }).map_err(exported)?;
-        out.out.finish().and_then(|mut out| out.flush()).map_err(exported)?;
-        Ok(lines)
+        out.json(&ExportedLine::End { lines }).map_err(not_written)?;
+        out.out.finish().and_then(|mut out| out.flush()).map_err(not_written)?;
+        Ok(WrittenExport { lines, unread })
     }
 
     /// Fails for a run of which there is no record.
@@ -175,8 +207,12 @@ impl Runs {
         if is_there { Ok(()) } else { Err(ExportError::NoRun { run: run.clone(), path }) }
     }
 
-    /// Writes every file of a run.
-    fn export_files(&self, run: &RunId, out: &mut RunExport<'_, impl Write>) -> io::Result<()> {
+    /// Writes every file of a run; fails where it cannot be written, and returns what cannot be read.
+    fn export_files(
+        &self,
+        run: &RunId,
+        out: &mut RunExport<'_, impl Write>,
+    ) -> io::Result<Vec<UnreadFile>> {
         let dir = self.folder(run);
         let mut failed = None;
         // Log lines that an older nixdash put among the events stand in the logs, too.
@@ -192,23 +228,31 @@ impl Runs {
         }
         let name_of =
             |path: &Path| path.strip_prefix(&dir).unwrap_or(path).to_string_lossy().into_owned();
+        let mut unread = Vec::new();
         let documents = [dir.join(journal::JOURNAL), dir.join(LIVE)];
         for path in documents.into_iter().chain(self.files_ending(run, EDGES)) {
             let name = name_of(&path);
-            each_line(&path, |line| match serde_json::from_slice(line) {
+            unread.extend(each_line(&path, |line| match serde_json::from_slice(line) {
                 Ok(document) => out.document(&name, document),
                 // Torn.
                 Err(_) => Ok(()),
-            })?;
+            })?);
         }
         for log in self.files_ending(run, LOG) {
             let name = name_of(&log);
-            each_line(&log, |line| {
+            let mut newest = None;
+            let missing = each_line(&log, |line| {
+                newest = RawLogLine::read(line).at.or(newest);
                 let text = out.secrets.hide(&String::from_utf8_lossy(line));
                 out.line(&name, redact(&text).into_owned())
             })?;
+            if let Some(missing) = missing {
+                let mark = LogLine::plain(newest, None, printable_line(&missing.to_string()));
+                out.line(&name, mark.written().trim_end_matches('\n').to_owned())?;
+                unread.push(missing);
+            }
         }
-        Ok(())
+        Ok(unread)
     }
 
     /// Returns every file of a run whose name ends so, by their plain names; of a log all parts, oldest
@@ -427,20 +471,29 @@ fn ends(path: &Path, end: &str) -> bool {
     path.extension().is_some_and(|extension| extension == end)
 }
 
-/// Gives every whole line of a file to `take`; a file that is not there has none.
-fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+/// Gives every line of a file to `take`, whose error ends it; a file that is not there has none. Returns what
+/// cannot be read, where something cannot.
+fn each_line(
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<Option<UnreadFile>> {
+    let unread = |line, source| Ok(Some(UnreadFile { path: path.to_path_buf(), line, source }));
     let file = match StoredFile::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return unread(0, error),
     };
     let mut reader = BufReader::new(file.reader());
-    let mut line = Vec::new();
-    while read_line(&mut reader, &mut line)? > 0 {
-        take(line.strip_suffix(b"\n").unwrap_or(&line))?;
+    let (mut line, mut number) = (Vec::new(), 0);
+    loop {
         line.clear();
+        match read_line(&mut reader, &mut line) {
+            Ok(0) => return Ok(None),
+            Ok(_) => take(line.strip_suffix(b"\n").unwrap_or(&line))?,
+            Err(error) => return unread(number, error),
+        }
+        number += 1;
     }
-    Ok(())
 }
 
 /// Says why the first line of a file could not be read.

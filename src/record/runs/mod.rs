@@ -33,7 +33,7 @@ pub use again::RunStands;
 pub use blocks::LogBlock;
 pub use claim::ClaimError;
 pub use edges::KnownDerivation;
-pub use export::{ExportDamage, ExportError, ExportedRun};
+pub use export::{ExportDamage, ExportError, ExportedRun, UnreadFile, WrittenExport};
 pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
 pub use last_good::{BuildOutput, GoodBuild};
 pub use level::{LevelCounts, LineLevel, output_of};

@@ -5,12 +5,13 @@
 //! both are, the plain one counts, and it is compressed once more.
 
 use crate::fleet::RunId;
+use crate::record::Runs;
 use crate::record::runs::files::{DiskFiles, Files as _};
 use crate::record::runs::frames::compress;
 use crate::record::runs::index::{complete_index, index_of};
 use crate::record::runs::stored::{StoredFile, packed_of};
+use crate::record::runs::tidy::FirstError;
 use crate::record::runs::{doing, files_of};
-use crate::record::{RecordError, Runs};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,14 +26,26 @@ const STREAM: &str = "stream";
 const SMALLEST: u64 = 64 * 1024;
 
 impl Runs {
-    /// Compresses the logs and the streams of a run to which nobody writes any more. Returns how many
-    /// bytes were compressed.
-    pub(super) fn pack(&self, run: &RunId) -> Result<u64, RecordError> {
+    /// Compresses the logs and the streams of a run to which nobody writes any more; what cannot be compressed
+    /// stays as it is. Returns how many bytes were compressed.
+    pub(super) fn pack(&self, run: &RunId, failed: &mut FirstError) -> u64 {
         let mut size = 0;
         for path in plain_files(&self.folder(run)) {
-            size += pack(&path).map_err(doing("compress", &path))?;
+            let packed = pack(&path).map_err(doing("compress", &path));
+            failed.note(packed.map(|packed| size += packed));
         }
-        Ok(size)
+        size
+    }
+}
+
+#[cfg(test)]
+impl Runs {
+    /// Does what [`Runs::pack`] does for a run of which every file can be compressed.
+    pub(super) fn pack_whole(&self, run: &RunId) -> u64 {
+        let mut failed = FirstError::default();
+        let size = self.pack(run, &mut failed);
+        failed.result().expect("a file of a test can be compressed");
+        size
     }
 }
 
@@ -53,25 +66,38 @@ fn pack(path: &Path) -> io::Result<u64> {
             DiskFiles::default().replace(&index, &entries)?;
         }
     }
-    let mut source = File::open(path)?;
-    let size = source.metadata()?.len();
     let packed = packed_of(path);
     let fresh = packed.with_extension("zst-new");
+    let written = write_packed(path, &fresh, is_log).and_then(|size| {
+        fs::rename(&fresh, &packed)?;
+        Ok(size)
+    });
+    if written.is_err() {
+        // A half file takes the room that others need.
+        drop(fs::remove_file(&fresh));
+    }
+    let size = written?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    fs::remove_file(path)?;
+    Ok(size)
+}
+
+/// Writes what a file holds compressed into a fresh one, and brings that to the disk; returns how many bytes
+/// the file has.
+fn write_packed(path: &Path, fresh: &Path, is_log: bool) -> io::Result<u64> {
+    let mut source = File::open(path)?;
+    let size = source.metadata()?.len();
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(fresh)?;
     let mut out = BufWriter::new(file);
     let length = compress(&mut source, &mut out, is_log)?;
     out.flush()?;
     out.get_ref().sync_all()?;
     if length != size || source.metadata()?.len() != size {
-        drop(fs::remove_file(&fresh));
         return Err(io::Error::other("it was written to meanwhile"));
     }
-    fs::rename(&fresh, &packed)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    fs::remove_file(path)?;
     Ok(size)
 }
 
@@ -150,7 +176,7 @@ mod tests {
         let logs: Vec<PathBuf> = runs.logs(&run, "a").into_iter().filter(large).collect();
         assert!(logs.len() > 1);
         let bytes: u64 = logs.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
-        assert_eq!(runs.pack(&run).unwrap(), bytes + 80_000);
+        assert_eq!(runs.pack_whole(&run), bytes + 80_000);
         assert!(plain_files(&runs.folder(&run)).is_empty());
         assert_eq!(read(&runs, &run), before);
         assert_eq!(runs.log_sizes(&run), sizes);
@@ -174,7 +200,7 @@ mod tests {
             .collect();
         assert_eq!(texts, [("build", 10_000), ("fetch", 1)]);
         assert!(runs.folder(&run).join("a.fetch.stream").exists(), "a small one stays as it is");
-        assert_eq!(runs.pack(&run).unwrap(), 0);
+        assert_eq!(runs.pack_whole(&run), 0);
     }
 
     #[test]
@@ -186,12 +212,27 @@ mod tests {
         // While it was written.
         fs::write(packed_of(&log).with_extension("zst-new"), b"half").unwrap();
         assert_eq!(read(&runs, &run), before);
-        runs.pack(&run).unwrap();
+        runs.pack_whole(&run);
         // Before the plain one was removed: also where the other one is of something else.
         fs::write(&log, plain).unwrap();
         fs::write(packed_of(&log), b"what is this").unwrap();
         assert_eq!(read(&runs, &run), before);
-        runs.pack(&run).unwrap();
+        runs.pack_whole(&run);
+        assert_eq!(read(&runs, &run), before);
+    }
+
+    #[test]
+    fn of_a_file_that_cannot_be_compressed_nothing_is_left_behind_and_the_others_are_compressed() {
+        let (_dir, runs, run) = a_run();
+        let before = read(&runs, &run);
+        let (log, folder) = (runs.folder(&run).join("a.log"), runs.folder(&run));
+        fs::create_dir(packed_of(&log)).unwrap();
+        let mut failed = FirstError::default();
+        assert!(runs.pack(&run, &mut failed) > 80_000);
+        assert_eq!(failed.result().unwrap_err().path, log);
+        assert!(
+            !folder.join("a.log.zst-new").exists() && folder.join("a.build.stream.zst").exists()
+        );
         assert_eq!(read(&runs, &run), before);
     }
 }

@@ -4,17 +4,18 @@
 //! is kept for good, and `logs-removed.json` in its folder says since when its logs are gone, and why.
 
 use crate::fleet::{Retention, RunId, bytes};
+use crate::record::Runs;
 use crate::record::runs::files::{DiskFiles, Files as _};
 use crate::record::runs::stored::plain_of;
+use crate::record::runs::tidy::FirstError;
 use crate::record::runs::{EVENTS, doing, files_of, tail_folder, tails};
-use crate::record::{RecordError, Runs};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The name of the file that says that a run's logs were removed.
-const REMOVED: &str = "logs-removed.json";
+pub(super) const REMOVED: &str = "logs-removed.json";
 
 /// How the names of the files end that hold what a run said, without what compressing adds.
 const SAID: [&str; 6] = ["log", "index", "places", "stream", "marks", "edges"];
@@ -106,28 +107,33 @@ impl Runs {
     }
 
     /// Removes the logs of a run, and notes it first: where that is interrupted, the rest is removed by
-    /// whoever tidies next.
+    /// whoever tidies next. Where a full disk takes no note, it is made once they are gone; what cannot be removed
+    /// stays.
     pub(super) fn remove_logs(
         &self,
         logs: &OldLogs,
         why: RemovedWhy,
         now: Timestamp,
-    ) -> Result<(), RecordError> {
+        failed: &mut FirstError,
+    ) {
         let dir = self.folder(&logs.run);
         let noted = self.removed_logs(&logs.run);
         let noted = noted.unwrap_or(RemovedLogs { at: now, bytes: logs.bytes, why });
         let note = dir.join(REMOVED);
         // Plain data, which can be written as JSON.
         let text = serde_json::to_vec(&noted).unwrap_or_default();
-        DiskFiles::default().replace(&note, &text).map_err(doing("write", &note))?;
+        let write = || DiskFiles::default().replace(&note, &text).map_err(doing("write", &note));
+        let is_noted = write().is_ok();
         for path in said(&dir) {
-            fs::remove_file(&path).map_err(doing("remove", &path))?;
+            failed.note(fs::remove_file(&path).map_err(doing("remove", &path)));
         }
         for number in tails(&dir) {
             let folder = tail_folder(&dir, number);
-            fs::remove_dir_all(&folder).map_err(doing("remove", &folder))?;
+            failed.note(fs::remove_dir_all(&folder).map_err(doing("remove", &folder)));
         }
-        Ok(())
+        if !is_noted {
+            failed.note(write());
+        }
     }
 }
 

@@ -10,12 +10,37 @@ use crate::record::runs::retention::{RemovedWhy, beyond};
 use crate::record::{RecordError, Runs};
 use jiff::Timestamp;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How many bytes of other runs are compressed at once: whoever had many before has to wait for a second
 /// only, and for the rest after later runs.
 const OTHERS_AT_ONCE: u64 = 500_000_000;
+
+/// What failed first while the rest was done.
+#[derive(Debug, Default)]
+pub(super) struct FirstError(Option<RecordError>);
+
+impl FirstError {
+    /// Notes how something ended.
+    pub(super) fn note(&mut self, result: Result<(), RecordError>) {
+        if let Err(error) = result {
+            self.0.get_or_insert(error);
+        }
+    }
+
+    /// Returns whether the disk has no room: what writes much fails for every file then.
+    fn is_disk_full(&self) -> bool {
+        let kind = self.0.as_ref().map(|error| error.source.kind());
+        matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    }
+
+    /// Returns what failed first.
+    pub(super) fn result(self) -> Result<(), RecordError> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
 
 /// The name of the file that is locked meanwhile.
 const LOCK: &str = "tidying";
@@ -24,7 +49,8 @@ impl Runs {
     /// Compresses what runs that have ended said. `own` is the run of this process, which has written
     /// everything of it; other runs with a process are left alone. Of the runs of the fleet in that file
     /// the logs are removed that are beyond what is kept, except for those of `own`. Where another
-    /// process is at it, nothing is done.
+    /// process is at it, nothing is done. What fails for one file holds up none of the others; what failed
+    /// first is returned.
     pub fn tidy(
         &self,
         own: Option<&RunId>,
@@ -33,14 +59,15 @@ impl Runs {
         now: Timestamp,
     ) -> Result<(), RecordError> {
         let Some(_lock) = self.lock_tidying()? else { return Ok(()) };
+        let mut failed = FirstError::default();
         let (mut old, mut others, mut packed) = (Vec::new(), 0, 0);
         for run in self.list()? {
             let is_over = self.is_over(&run, own);
             let is_removed = is_over && self.removed_logs(&run).is_some();
             if own == Some(&run) && is_over {
-                self.pack(&run)?;
-            } else if is_over && !is_removed && packed < OTHERS_AT_ONCE {
-                packed += self.pack(&run)?;
+                self.pack(&run, &mut failed);
+            } else if is_over && !is_removed && packed < OTHERS_AT_ONCE && !failed.is_disk_full() {
+                packed += self.pack(&run, &mut failed);
             }
             if !self.belongs_to(&run, fleet) {
                 continue;
@@ -48,7 +75,7 @@ impl Runs {
             let logs = self.old_logs(&run);
             if is_removed && logs.bytes > 0 {
                 // Whoever began to remove them was interrupted.
-                self.remove_logs(&logs, RemovedWhy::Age, now)?;
+                self.remove_logs(&logs, RemovedWhy::Age, now, &mut failed);
             } else if is_over && own != Some(&run) {
                 old.push(logs);
             } else {
@@ -56,9 +83,9 @@ impl Runs {
             }
         }
         for (logs, why) in beyond(&old, others, retention, now) {
-            self.remove_logs(&logs, why, now)?;
+            self.remove_logs(&logs, why, now, &mut failed);
         }
-        Ok(())
+        failed.result()
     }
 
     /// Returns whether nobody will write into the folder of a run any more.
@@ -137,6 +164,24 @@ mod tests {
         assert_eq!(runs.removed_logs(&first), Some(removed));
         assert_eq!(runs.logs(&left, "a").len(), 1);
         assert_eq!(runs.list().unwrap(), [first, left, last]);
+    }
+
+    #[test]
+    fn what_cannot_be_compressed_or_removed_holds_up_none_of_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let [odd, old, own] = [(); 3].map(|()| a_run(&runs, true, false));
+        let file = |run: &RunId, name: &str| runs.folder(run).join(name);
+        // Neither a fresh file nor the note of what is removed can be written there.
+        for name in ["a.log.zst-new", "logs-removed.new"] {
+            fs::create_dir(file(&odd, name)).unwrap();
+        }
+        let none = Retention { max_logs_size: 0, ..Retention::default() };
+        let error = runs.tidy(Some(&own), None, &none, Timestamp::now()).unwrap_err();
+        assert_eq!((error.doing, error.path), ("compress", file(&odd, "a.log")));
+        assert!(runs.logs(&odd, "a").is_empty() && runs.logs(&old, "a").is_empty());
+        assert_eq!(runs.removed_logs(&old).unwrap().why, RemovedWhy::Size);
+        assert!(file(&own, "a.log.zst").exists());
     }
 
     #[test]

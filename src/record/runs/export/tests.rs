@@ -3,6 +3,7 @@
 use super::*;
 use crate::fleet::{HostResult, Outcome, Phase, Progress, RunEvent, RunWhat, StorePath};
 use crate::nix::derivation::Derivation;
+use crate::record::runs::tidy::FirstError;
 use crate::record::{KnownDerivation, RunWriter};
 use std::collections::BTreeMap;
 
@@ -244,4 +245,61 @@ fn texts_of_a_file_from_elsewhere_are_made_printable() {
         let text = fs::read_to_string(there.folder(&run).join(file)).unwrap();
         assert!(!text.contains("u001b") && !text.contains('\u{1b}'), "{text}");
     }
+}
+
+#[test]
+fn a_log_that_is_damaged_is_exported_as_far_as_it_can_be_read() {
+    let (dir, here) = runs();
+    let mut writer = here.begin(None).unwrap();
+    let run = writer.run().clone();
+    tell(&mut writer, 0, RunWhat::begin(vec!["samsung".to_owned()], "switch".to_owned()));
+    for second in 0..20_000 {
+        let line = format!("line {second}");
+        tell(&mut writer, second, RunWhat::log("samsung".to_owned(), Phase::Build, line));
+    }
+    let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);
+    tell(&mut writer, 1, RunWhat::Summary { outcomes, duration_ms: 1, findings: Vec::new() });
+    writer.finish();
+    let other = here.folder(&run).join("p620.log");
+    fs::copy(here.folder(&run).join("samsung.log"), &other).unwrap();
+    let mut failed = FirstError::default();
+    here.pack(&run, &mut failed);
+    failed.result().unwrap();
+    let packed_log = here.folder(&run).join("samsung.log.zst");
+    let mut bytes = fs::read(&packed_log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 200].fill(0xaa);
+    fs::write(&packed_log, bytes).unwrap();
+    fs::write(here.folder(&run).join("p620.log.zst"), "what is this").unwrap();
+    let path = dir.path().join("run.jsonl.gz");
+    let out = File::create(&path).unwrap();
+    let written = here.export(&run, fleet(), &KnownSecrets::default(), out).unwrap();
+    let [none, some] = &written.unread[..] else { panic!("{:?}", written.unread) };
+    assert!(none.line == 0 && none.path.ends_with("p620.log"), "{none:?}");
+    assert!(some.line > 1_000 && some.path.ends_with("samsung.log"), "{some:?}");
+    let (_dir, there) = runs();
+    assert_eq!(there.import(&path).unwrap().damage, []);
+    assert_eq!(there.decided(&run).len(), 2);
+    let read = there.read_log(&run, "samsung", 30_000).look().unwrap().lines;
+    let (mark, lines) = read.split_last().unwrap();
+    assert_eq!(lines.len() as u64, some.line);
+    let last = format!("samsung.log cannot be read behind line {} (", some.line);
+    assert!(mark.text.contains(&last) && mark.at == lines.last().unwrap().at, "{mark:?}");
+}
+
+#[test]
+fn what_takes_no_more_is_named_as_the_file_that_is_written() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (_dir, here) = runs();
+    let run = a_run(&here, 3);
+    let error = here.export(&run, fleet(), &KnownSecrets::default(), Full).unwrap_err();
+    assert!(error.to_string().starts_with("could not write the file of run 1: "), "{error}");
 }

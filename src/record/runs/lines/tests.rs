@@ -199,7 +199,7 @@ fn of_a_compressed_log_only_blocks_are_read_that_may_have_the_word() {
         writer.write(&RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what });
     }
     writer.finish();
-    runs.pack(&run).unwrap();
+    runs.pack_whole(&run);
     let read = |lines: &mut LogLines| {
         let bytes = |lines: &LogLines| {
             lines.unwanted.iter().map(|(_, range)| range.end - range.start).sum::<u64>()

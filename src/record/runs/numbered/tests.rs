@@ -166,7 +166,7 @@ fn what_several_threads_find_is_told_in_order_until_nobody_listens() {
     writer.finish();
     for packs in [false, true] {
         if packs {
-            assert!(runs.pack(&run).unwrap() > 6 * PIECE, "more pieces than threads");
+            assert!(runs.pack_whole(&run) > 6 * PIECE, "more pieces than threads");
         }
         let mut numbered = runs.numbered_log(&run, "a");
         numbered.look().unwrap();

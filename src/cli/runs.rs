@@ -29,7 +29,7 @@ pub(super) struct RunsArgs {
 /// What is done with a run.
 #[derive(Debug, Subcommand)]
 enum RunsCommand {
-    /// Writes a run as one file: its events, journal and logs, without secrets
+    /// Writes a run as one file: its events, journal, logs and what Nix said, without secrets
     Export(ExportArgs),
     /// Shows an exported run on any machine, as it looked where it was made
     View(ViewArgs),

@@ -1,17 +1,24 @@
 //! A run as one file, which shows elsewhere what it shows here.
 //!
-//! Compressed JSON Lines (`zcat` shows them): a head, then every line of the run's events, journal, edges
-//! and logs with the name of its file, then the end. The secrets that are known are hidden on the way out;
+//! Compressed JSON Lines (`zcat` shows them): a head, then every line of the run's events, journal, edges,
+//! logs and streams with the name of its file, then the end. The secrets that are known are hidden on the way out;
 //! what looks like one is hidden there too, and once more on the way in, where texts are also made printable: the file may come from anybody.
+//!
+//! Hiding makes lines of a stream longer or shorter, and its marks say when it was how long. So a mark stands
+//! among the lines of its stream, as a time behind those that were there by then; who reads the file counts
+//! their bytes again.
 
 mod damage;
 
 pub use damage::ExportDamage;
 
 use crate::fleet::{
-    KnownSecrets, LogLine, RawLogLine, RunId, printable_json, printable_line, redact, redact_json,
+    KnownSecrets, LogLine, RawLogLine, RunId, each_text, printable_json, printable_line, redact,
+    redact_json,
 };
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
+use crate::record::runs::marks::read_marks;
+use crate::record::runs::retention::REMOVED;
 use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, LIVE, doing, files_of, journal};
 use crate::record::{RecordError, Runs};
@@ -22,18 +29,24 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The format of the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-/// How the names of the files of hosts end: what was said of them, and which derivation needs which.
+/// How the names of the files of hosts end: what was said of them, which derivation needs which, what their
+/// jobs printed, and when.
 const LOG: &str = "log";
 const EDGES: &str = "edges";
+const STREAM: &str = "stream";
+const MARKS: &str = "marks";
+
+/// What a line of a stream begins with that Nix says as JSON.
+const NIX_SAYS: &str = "@nix ";
 
 /// The longest line that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -41,8 +54,8 @@ const LONGEST: u64 = 16 << 20;
 /// How much a file may hold, in bytes: four times what the logs of a run may take by default.
 const BIGGEST: u64 = 4 << 30;
 
-/// How many files a run may have: two a host, and five parts of its log.
-const FILES: usize = 10_000;
+/// How many files a run may have: of a host the parts of its log, what is needed, and two for each job.
+const FILES: usize = 30_000;
 
 /// The first line of an exported run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,7 +136,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// The file holds too much.
-    #[error("{} holds more than 4 GB or 10 000 files, which no run does", path.display())]
+    #[error("{} holds more than 4 GB or 30 000 files, which no run does", path.display())]
     TooBig {
         /// The file.
         path: PathBuf,
@@ -229,10 +242,10 @@ impl Runs {
         let name_of =
             |path: &Path| path.strip_prefix(&dir).unwrap_or(path).to_string_lossy().into_owned();
         let mut unread = Vec::new();
-        let documents = [dir.join(journal::JOURNAL), dir.join(LIVE)];
+        let documents = [dir.join(journal::JOURNAL), dir.join(LIVE), dir.join(REMOVED)];
         for path in documents.into_iter().chain(self.files_ending(run, EDGES)) {
             let name = name_of(&path);
-            unread.extend(each_line(&path, |line| match serde_json::from_slice(line) {
+            unread.extend(each_line(&path, |line, _| match serde_json::from_slice(line) {
                 Ok(document) => out.document(&name, document),
                 // Torn.
                 Err(_) => Ok(()),
@@ -241,7 +254,8 @@ impl Runs {
         for log in self.files_ending(run, LOG) {
             let name = name_of(&log);
             let mut newest = None;
-            let missing = each_line(&log, |line| {
+            let missing = each_line(&log, |line, _| {
+                let line = line.strip_suffix(b"\n").unwrap_or(line);
                 newest = RawLogLine::read(line).at.or(newest);
                 let text = out.secrets.hide(&String::from_utf8_lossy(line));
                 out.line(&name, redact(&text).into_owned())
@@ -251,6 +265,9 @@ impl Runs {
                 out.line(&name, mark.written().trim_end_matches('\n').to_owned())?;
                 unread.push(missing);
             }
+        }
+        for stream in self.files_ending(run, STREAM) {
+            unread.extend(out.stream(&stream, &name_of(&stream))?);
         }
         Ok(unread)
     }
@@ -385,6 +402,24 @@ impl<W: Write> RunExport<'_, W> {
         self.line(file, document.to_string())
     }
 
+    /// Writes what a job printed, and between its lines when they were there. Returns what cannot be read.
+    fn stream(&mut self, stream: &Path, name: &str) -> io::Result<Option<UnreadFile>> {
+        let marks_name = Path::new(name).with_extension(MARKS).to_string_lossy().into_owned();
+        let mut marks = read_marks(stream).into_iter().peekable();
+        let missing = each_line(stream, |line, end| {
+            while let Some(mark) = marks.next_if(|mark| mark.offset < end) {
+                self.line(&marks_name, mark.at.as_millisecond().to_string())?;
+            }
+            let Some(line) = line.strip_suffix(b"\n") else { return Ok(()) };
+            let secrets = self.secrets;
+            self.line(name, stream_line(line, |text| secrets.hide(text)))
+        })?;
+        for mark in marks {
+            self.line(&marks_name, mark.at.as_millisecond().to_string())?;
+        }
+        Ok(missing)
+    }
+
     /// Writes a line of a file.
     fn line(&mut self, file: &str, line: String) -> io::Result<()> {
         self.lines += 1;
@@ -399,6 +434,8 @@ struct RunImport {
     begun: BTreeSet<String>,
     /// The one that is written now.
     file: Option<(String, BufWriter<File>)>,
+    /// How long the streams are, in bytes.
+    streams: BTreeMap<PathBuf, u64>,
 }
 
 impl RunImport {
@@ -409,13 +446,22 @@ impl RunImport {
             let file = dir.join(name);
             fs::write(&file, text).map_err(doing("write", &file))?;
         }
-        Ok(Self { dir, begun: BTreeSet::new(), file: None })
+        Ok(Self { dir, begun: BTreeSet::new(), file: None, streams: BTreeMap::new() })
     }
 
     /// Takes a line of a file; returns whether it can be read there.
     fn take(&mut self, name: &str, line: &str) -> Result<bool, RecordError> {
-        let text = if ends(Path::new(name), LOG) {
+        let file = Path::new(name);
+        let text = if ends(file, LOG) {
             LogLine::read(line.as_bytes()).written()
+        } else if ends(file, STREAM) {
+            let text = stream_line(line.as_bytes(), str::to_owned) + "\n";
+            *self.streams.entry(file.to_path_buf()).or_default() += text.len() as u64;
+            text
+        } else if ends(file, MARKS) {
+            let Ok(at) = line.parse::<i64>() else { return Ok(false) };
+            let length = self.streams.get(&file.with_extension(STREAM)).copied();
+            format!("{} {at}\n", length.unwrap_or_default())
         } else {
             // What is no JSON would not be read from the folder either.
             let Ok(mut document) = serde_json::from_str::<Value>(line) else { return Ok(false) };
@@ -462,8 +508,8 @@ fn is_of_a_run(name: &str) -> bool {
     let Some(file) = file else { return false };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let is_name = file.len() <= 128 && !file.starts_with('.') && file.chars().all(plain);
-    let is_of_a_host = [LOG, EDGES].iter().any(|end| ends(Path::new(file), end));
-    is_name && (is_of_a_host || [EVENTS, journal::JOURNAL, LIVE].contains(&name))
+    let is_of_a_host = [LOG, EDGES, STREAM, MARKS].iter().any(|end| ends(Path::new(file), end));
+    is_name && (is_of_a_host || [EVENTS, journal::JOURNAL, LIVE, REMOVED].contains(&name))
 }
 
 /// Returns whether the name of a file ends so, behind a dot.
@@ -471,11 +517,23 @@ fn ends(path: &Path, end: &str) -> bool {
     path.extension().is_some_and(|extension| extension == end)
 }
 
-/// Gives every line of a file to `take`, whose error ends it; a file that is not there has none. Returns what
-/// cannot be read, where something cannot.
+/// Returns a line of a stream as it is exported: printable, and without what `hide` and its looks say to be a
+/// secret.
+fn stream_line(line: &[u8], mut hide: impl FnMut(&str) -> String) -> String {
+    let line = String::from_utf8_lossy(line);
+    let said = line.strip_prefix(NIX_SAYS).and_then(|said| serde_json::from_str(said).ok());
+    let Some(mut said) = said else { return redact(&hide(&printable_line(&line))).into_owned() };
+    printable_json(&mut said);
+    each_text(&mut said, &mut hide);
+    redact_json(&mut said);
+    format!("{NIX_SAYS}{said}")
+}
+
+/// Gives every line of a file to `take`, whose error ends it: with its end, and with the offset behind it. A file
+/// that is not there has none. Returns what cannot be read, where something cannot.
 fn each_line(
     path: &Path,
-    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    mut take: impl FnMut(&[u8], u64) -> io::Result<()>,
 ) -> io::Result<Option<UnreadFile>> {
     let unread = |line, source| Ok(Some(UnreadFile { path: path.to_path_buf(), line, source }));
     let file = match StoredFile::open(path) {
@@ -484,12 +542,15 @@ fn each_line(
         Err(error) => return unread(0, error),
     };
     let mut reader = BufReader::new(file.reader());
-    let (mut line, mut number) = (Vec::new(), 0);
+    let (mut line, mut number, mut end) = (Vec::new(), 0, 0);
     loop {
         line.clear();
         match read_line(&mut reader, &mut line) {
             Ok(0) => return Ok(None),
-            Ok(_) => take(line.strip_suffix(b"\n").unwrap_or(&line))?,
+            Ok(read) => {
+                end += read as u64;
+                take(&line, end)?;
+            }
             Err(error) => return unread(number, error),
         }
         number += 1;

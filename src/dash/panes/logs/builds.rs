@@ -27,8 +27,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     let text = match known {
         None => Some(" reading what Nix said …"),
         Some(shown) if !shown.is_kept => Some(
-            " what Nix said was not kept: this host has built nothing in \
-             this run, or an older nixdash ran it",
+            " nothing that Nix said is kept here: this host has built nothing in this run, its logs were \
+             removed, or an older nixdash ran or exported it",
         ),
         Some(shown) if shown.builds.is_empty() => Some(" Nix has built nothing for this host"),
         Some(_) => None,

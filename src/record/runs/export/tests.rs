@@ -1,8 +1,9 @@
 //! Runs that travel as one file.
 
 use super::*;
-use crate::fleet::{HostResult, Outcome, Phase, Progress, RunEvent, RunWhat, StorePath};
+use crate::fleet::{HostResult, LogMark, Outcome, Phase, Progress, RunEvent, RunWhat, StorePath};
 use crate::nix::derivation::Derivation;
+use crate::record::RemovedWhy;
 use crate::record::runs::tidy::FirstError;
 use crate::record::{KnownDerivation, RunWriter};
 use std::collections::BTreeMap;
@@ -152,7 +153,7 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
     let head: String = whole.split_inclusive('\n').take(1).collect();
     packed(&path, &head);
     assert!(import(&path).contains("cut short, and nothing"), "{}", import(&path));
-    packed(&path, &whole.replace("\"nixdash_run\":1", "\"nixdash_run\":2"));
+    packed(&path, &whole.replace("\"nixdash_run\":2", "\"nixdash_run\":3"));
     assert!(import(&path).contains("does not know"));
     for odd in [
         "../evil.log",
@@ -163,6 +164,8 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
         "a/b.log",
         "tail-1/events.jsonl",
         "tail-1/samsung.edges",
+        "tail-1/samsung.build.stream",
+        "tail-1/logs-removed.json",
         ".edges",
     ] {
         packed(&path, &whole.replace("\"samsung.log\"", &format!("\"{odd}\"")));
@@ -262,9 +265,7 @@ fn a_log_that_is_damaged_is_exported_as_far_as_it_can_be_read() {
     writer.finish();
     let other = here.folder(&run).join("p620.log");
     fs::copy(here.folder(&run).join("samsung.log"), &other).unwrap();
-    let mut failed = FirstError::default();
-    here.pack(&run, &mut failed);
-    failed.result().unwrap();
+    here.pack_whole(&run);
     let packed_log = here.folder(&run).join("samsung.log.zst");
     let mut bytes = fs::read(&packed_log).unwrap();
     let middle = bytes.len() / 2;
@@ -302,4 +303,71 @@ fn what_takes_no_more_is_named_as_the_file_that_is_written() {
     let run = a_run(&here, 3);
     let error = here.export(&run, fleet(), &KnownSecrets::default(), Full).unwrap_err();
     assert!(error.to_string().starts_with("could not write the file of run 1: "), "{error}");
+}
+
+#[test]
+fn what_jobs_printed_is_elsewhere_with_its_times_and_without_secrets() {
+    let (dir, here) = runs();
+    let run = a_run(&here, 3);
+    let line = |number: u64| {
+        let text = format!("\u{1b}[31mnumber {number}\u{1b}[0m of token=hunter2 s3cr3t-Value");
+        let said = serde_json::json!({ "action": "msg", "id": u64::MAX, "msg": text });
+        format!("@nix {said}\n")
+    };
+    let mut stream = here.streams(&run, 1 << 20).begin_anew("samsung", "build").unwrap();
+    for number in 0..20_u64 {
+        let text = line(number);
+        stream.append(text.as_bytes()).unwrap();
+        let second = i64::try_from(number).unwrap();
+        stream.note_time(at(10 + 2 * second));
+        if number == 9 {
+            // A mark within a line, of which the rest comes later.
+            stream.append(b"no JSON of PASSWORD=hunter2 ").unwrap();
+            stream.note_time(at(29));
+            stream.append(b"and \xff more\n").unwrap();
+        }
+    }
+    stream.append(b"@nix {torn").unwrap();
+    drop(stream);
+    let mut secrets = KnownSecrets::default();
+    secrets.add(&crate::fleet::Secret::new("s3cr3t-Value"));
+    let path = dir.path().join("run.jsonl.gz");
+    here.export(&run, fleet(), &secrets, File::create(&path).unwrap()).unwrap();
+    let exported = text(&path);
+    assert!(!exported.contains("hunter2") && !exported.contains("s3cr3t-Value"), "{exported}");
+    let (_dir, there) = runs();
+    assert_eq!(there.import(&path).unwrap().damage, []);
+    let [(name, stream)] = &there.kept_streams(&run, "samsung")[..] else { panic!("one stream") };
+    assert_eq!(name, "build");
+    let text = io::read_to_string(stream.reader()).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), 21, "{text}");
+    let said: Value = serde_json::from_str(lines[19].strip_prefix("@nix ").unwrap()).unwrap();
+    assert_eq!(said["msg"], "number 18 of token=[secret] [secret]");
+    assert_eq!(said["id"], u64::MAX);
+    assert_eq!(lines[10], "no JSON of PASSWORD=[secret] and \u{fffd} more\n");
+    // When each line was written, told from the bytes that stand there.
+    let written = |runs: &Runs| {
+        let marks = runs.stream_marks(&run, "samsung", "build");
+        let [(_, stream)] = &runs.kept_streams(&run, "samsung")[..] else { panic!("one stream") };
+        let mut bytes = Vec::new();
+        stream.reader().read_to_end(&mut bytes).unwrap();
+        let ends = memchr::memchr_iter(b'\n', &bytes).map(|end| end as u64 + 1);
+        ends.map(|end| LogMark::written_at(&marks, end)).collect::<Vec<_>>()
+    };
+    assert_eq!(written(&there), written(&here));
+    assert_eq!(written(&there)[3], Some(at(16)));
+}
+
+#[test]
+fn that_logs_were_removed_is_told_elsewhere_too() {
+    let (dir, here) = runs();
+    let run = a_run(&here, 3);
+    let mut failed = FirstError::default();
+    here.remove_logs(&here.old_logs(&run), RemovedWhy::Age, at(9), &mut failed);
+    failed.result().unwrap();
+    let (_dir, there) = runs();
+    there.import(&exported(&here, &run, dir.path())).unwrap();
+    assert!(here.removed_logs(&run).is_some());
+    assert_eq!(there.removed_logs(&run), here.removed_logs(&run));
 }

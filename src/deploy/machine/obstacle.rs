@@ -35,6 +35,9 @@ impl Machine {
             return None;
         }
         let ahead = self.setup.goal.deploys() && phase >= Phase::Fetch;
+        if ahead && host.back.is_none() && !self.asked {
+            return Some(Wait::Plan { hosts: self.not_compared() });
+        }
         if ahead && host.back.is_none() {
             let wait = self.wave_before(index, now).or_else(|| self.order_before(index));
             if wait.is_some() {

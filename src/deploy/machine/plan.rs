@@ -8,18 +8,28 @@ use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RunWhat, StorePat
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
+/// Returns whether what the plan says of a host is known.
+fn is_compared(host: &HostProgress) -> bool {
+    match host.stage {
+        Stage::Ended(_) => true,
+        // One that is away is waited for after the plan, when its system is known or cannot be.
+        Stage::Waiting(Phase::Preflight) if host.away.is_some() => true,
+        Stage::Waiting(phase) | Stage::Preparing(phase) | Stage::Running(phase) => {
+            phase > Phase::Compare && host.away.is_none()
+        }
+    }
+}
+
 impl Machine {
+    /// Returns the hosts that the plan waits for.
+    pub(super) fn not_compared(&self) -> Vec<String> {
+        let open = self.hosts.iter().filter(|host| !is_compared(host));
+        open.map(|host| host.setup.name.clone()).collect()
+    }
+
     /// Shows the plan once every host that is still in the run is compared.
     pub(super) fn ask(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        let compared = |host: &HostProgress| match host.stage {
-            Stage::Ended(_) => true,
-            // One that is away is waited for after the plan, when its system is known or cannot be.
-            Stage::Waiting(Phase::Preflight) if host.away.is_some() => true,
-            Stage::Waiting(phase) | Stage::Preparing(phase) | Stage::Running(phase) => {
-                phase > Phase::Compare && host.away.is_none()
-            }
-        };
-        if self.asked || !self.setup.goal.deploys() || !self.hosts.iter().all(compared) {
+        if self.asked || !self.setup.goal.deploys() || !self.hosts.iter().all(is_compared) {
             return;
         }
         self.asked = true;

@@ -12,6 +12,11 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(15 * 60);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "for", rename_all = "kebab-case")]
 pub enum Wait {
+    /// The plan: who takes part, in which waves and order, is known when all hosts were looked at.
+    Plan {
+        /// Those that are still looked at.
+        hosts: Vec<String>,
+    },
     /// Somebody has to confirm the plan.
     Confirmation,
     /// One of the places of `rollout.parallel`.
@@ -130,7 +135,8 @@ impl Wait {
     pub fn is_for_silent(&self) -> bool {
         match self {
             Self::Answer { .. } | Self::Cache { .. } | Self::Back { .. } => true,
-            Self::Confirmation
+            Self::Plan { .. }
+            | Self::Confirmation
             | Self::Place { .. }
             | Self::Served { .. }
             | Self::Wave { .. }
@@ -152,7 +158,8 @@ impl Wait {
     /// Returns whether it is for what other hosts have to do first.
     pub fn is_for_others(&self) -> bool {
         match self {
-            Self::Served { .. }
+            Self::Plan { .. }
+            | Self::Served { .. }
             | Self::Wave { .. }
             | Self::Soak { .. }
             | Self::Gate { .. }

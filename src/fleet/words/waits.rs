@@ -11,6 +11,9 @@ impl Wait {
     /// Says in one sentence for what, for whom and until when it is waited: after "waiting for".
     pub fn sentence(&self, now: Timestamp) -> String {
         match self {
+            Self::Plan { hosts } => {
+                format!("the plan, which needs {} to be looked at first", hosts.join(", "))
+            }
             Self::Confirmation => "confirmation of the plan".to_owned(),
             Self::Place { places } => format!("a free place (rollout.parallel is {places})"),
             Self::Served { hosts } => {

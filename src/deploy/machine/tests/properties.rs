@@ -125,6 +125,8 @@ struct World {
     wake: Option<Timestamp>,
     goal: Goal,
     asks: bool,
+    /// Whether the plan was made, with its waves and its order.
+    planned: bool,
     answered: Option<bool>,
     cancelled: bool,
     paused: bool,
@@ -156,6 +158,7 @@ impl World {
             now: Timestamp::UNIX_EPOCH,
             pending: vec![Input::Begin],
             wake: None,
+            planned: false,
             answered: None,
             cancelled: false,
             paused: false,
@@ -303,6 +306,8 @@ impl World {
 
     /// Looks whether a phase may begin, and decides how it ends.
     fn begin(&mut self, host: &HostSetup, phase: Phase, known: &RunFacts) {
+        let is_early = phase >= Phase::Fetch && self.goal.deploys() && !self.planned;
+        assert!(!is_early, "{} begins {phase} before the plan is made", host.name);
         let name = host.name.clone();
         let back = self.goes_back.contains(&name);
         let begins = if host.goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
@@ -454,6 +459,7 @@ impl World {
     }
 
     fn hear(&mut self, what: RunWhat) {
+        self.planned |= matches!(what, RunWhat::Plan { .. });
         match what {
             RunWhat::Plan { waits: true, .. } => {
                 let yes = !self.dice.one_in(8);

@@ -152,6 +152,45 @@ pub(super) fn rolls_back(phase: Phase) -> Result<Report, Failure> {
 const FOUR: [&str; 4] = ["razer", "samsung", "p510", "heron"];
 
 #[test]
+fn no_host_is_begun_before_all_were_looked_at_though_nobody_is_asked() {
+    let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::new(&["samsung", "razer"], rollout);
+    // The first one waits for an answer that comes late.
+    let mut late = None;
+    while let Some(input) = ride.inputs.pop_front() {
+        for command in ride.machine.step(input, ride.now) {
+            match command {
+                MachineCommand::Run { host, phase, .. } => {
+                    ride.began.push((host.name.clone(), phase));
+                    let result = well(&host.name, phase);
+                    let done = Input::Done { host: host.name.clone(), phase, result };
+                    if host.name == "samsung" {
+                        late = Some(done)
+                    } else {
+                        ride.inputs.push_back(done)
+                    }
+                }
+                MachineCommand::Tell(what) => ride.told.push(what),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(ride.began("razer", Phase::Fetch), None);
+    let waits = ride.told.iter().rev().find_map(|what| match what {
+        RunWhat::Waiting { host, wait: Some(wait), .. } if host == "razer" => Some(wait.clone()),
+        _ => None,
+    });
+    assert_eq!(waits, Some(Wait::Plan { hosts: vec!["samsung".to_owned()] }));
+    ride.inputs.extend(late);
+    ride.finish(&mut well, &mut passes);
+    assert!(
+        ride.began("samsung", Phase::Persist) < ride.began("razer", Phase::Fetch),
+        "the canary"
+    );
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+}
+
+#[test]
 fn a_canary_goes_alone_and_has_to_stay_well_before_the_others_begin() {
     let mut ride =
         Ride::new(&FOUR, Rollout { soak: Duration::from_secs(60), ..Rollout::default() });

@@ -173,7 +173,7 @@ impl Flood {
             package_times: Arc::new(|_| HashMap::new()),
             run: run.clone(),
             tag: runs.tag(run).unwrap_or_default(),
-            begin: RunBegin::Fresh { setup: setup(fleet, &request)?, hosts_file: None },
+            begin: RunBegin::Fresh { setup: Box::new(setup(fleet, &request)?), hosts_file: None },
             journal: RunJournal::none(),
             kept: None,
             streams: Some(runs.streams(run, ROOM)),

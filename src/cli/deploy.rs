@@ -372,7 +372,7 @@ pub(super) async fn run(
         journal: journal.inspect_err(|error| eprintln!("nixdash: {}", no_journal(error))).ok(),
         goal,
         hosts: request.hosts.clone(),
-        begin: RunBegin::Fresh { setup, hosts_file },
+        begin: RunBegin::Fresh { setup: Box::new(setup), hosts_file },
         face: args.face(),
         says: Vec::new(),
     };

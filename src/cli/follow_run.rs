@@ -423,7 +423,9 @@ mod tests {
         let mut news = FollowedNews::default();
         let hosts = ["a", "b"].map(str::to_owned);
         assert_eq!(news.begin_logs(&runs, &run, &hosts).unwrap(), []);
-        events.iter().for_each(|(micro, what)| news.add(event(*micro, what.clone())));
+        for (micro, what) in events {
+            news.add(event(*micro, what.clone()));
+        }
         let mut shown = Vec::new();
         assert!(news.show(&run, usize::MAX, |event| shown.push(event.what)).unwrap());
         shown

@@ -397,8 +397,7 @@ mod tests {
         let claim = HostClaim::new(Arc::new(shared), "a", &["etcd".to_owned()]);
         *claim.shared.begun.cell("a").lock().await = has_begun;
         claim.take_again().await;
-        let asked = asked.lock().unwrap().clone();
-        asked
+        asked.lock().unwrap().clone()
     }
 
     #[tokio::test]

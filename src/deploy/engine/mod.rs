@@ -172,7 +172,7 @@ pub enum RunBegin {
     /// It is begun now.
     Fresh {
         /// What is to be done.
-        setup: Setup,
+        setup: Box<Setup>,
         /// The hash of hosts.toml.
         hosts_file: Option<String>,
     },
@@ -196,7 +196,7 @@ impl Deploy {
         let teller = Teller::new(run.clone(), listener);
         let (mut machine, mut commands, resumed, begun) = match begin {
             RunBegin::Fresh { setup, hosts_file } => {
-                let begun = begun(&run, setup, hosts_file, fleet.flake.as_deref()).await;
+                let begun = begun(&run, *setup, hosts_file, fleet.flake.as_deref()).await;
                 let (machine, commands) = begin_with(&begun, &journal).await;
                 (machine, commands, None, begun)
             }

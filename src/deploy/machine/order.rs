@@ -141,6 +141,6 @@ impl Machine {
     /// neither for it to wake, nor for a later wave, which waits for its own.
     fn waits_in_order(&self, index: usize, other: usize) -> bool {
         let is_far = self.hosts[other].away.is_some() || self.wave_of(other) > self.wave_of(index);
-        !self.hosts[other].is_over() && !(is_far && self.goes_without(index, other))
+        !(self.hosts[other].is_over() || is_far && self.goes_without(index, other))
     }
 }

@@ -292,13 +292,11 @@ impl Job {
             }
             let mut silence = Duration::ZERO;
             let next = loop {
-                match tokio::time::timeout(STANDS_STILL, opened.pieces.recv()).await {
-                    Ok(next) => break next,
-                    Err(_) => {
-                        silence += STANDS_STILL;
-                        sink.stands_still(silence).await;
-                    }
+                if let Ok(next) = tokio::time::timeout(STANDS_STILL, opened.pieces.recv()).await {
+                    break next;
                 }
+                silence += STANDS_STILL;
+                sink.stands_still(silence).await;
             };
             let Some(next) = next else { break };
             self.seen_at = Some(Timestamp::now());

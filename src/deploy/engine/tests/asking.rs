@@ -66,7 +66,7 @@ async fn decided(order: RunOrder) -> Vec<RunEvent> {
         runner,
         run: RunId("7".to_owned()),
         tag: "run-7-x".to_owned(),
-        begin: RunBegin::Fresh { setup, hosts_file: None },
+        begin: RunBegin::Fresh { setup: Box::new(setup), hosts_file: None },
         journal: RunJournal::none(),
         kept: None,
         newest: Arc::new(|_| None),

@@ -17,7 +17,7 @@ async fn restart(goal: Goal, target: Target) -> Story {
     let fleet = fleet("check = [\"true\"]");
     let mut setup = switch(&fleet, goal);
     setup.hosts[0].reboot = Some(Duration::from_secs(600));
-    let begin = RunBegin::Fresh { setup, hosts_file: None };
+    let begin = RunBegin::Fresh { setup: Box::new(setup), hosts_file: None };
     carry_out(fleet, target, begin, RunJournal::none(), None).await
 }
 

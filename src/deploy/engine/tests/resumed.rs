@@ -37,7 +37,7 @@ async fn journal_with(
     let writer = runs.begin_journal(&run, JOURNAL_FORMAT).unwrap();
     let journal = RunJournal::start(writer, |error| panic!("{error}")).unwrap();
     let fleet = fleet(lines);
-    let begin = RunBegin::Fresh { setup: switch(&fleet, goal), hosts_file: None };
+    let begin = RunBegin::Fresh { setup: Box::new(switch(&fleet, goal)), hosts_file: None };
     let story = carry_out(fleet, target, begin, journal, None).await;
     // Its thread writes the last entries and lets the file go.
     let entries = loop {

@@ -344,7 +344,7 @@ pub(super) async fn deploy_and_say(
     say: Option<Say>,
 ) -> Story {
     let fleet = fleet(lines);
-    let begin = RunBegin::Fresh { setup: switch(&fleet, goal), hosts_file: None };
+    let begin = RunBegin::Fresh { setup: Box::new(switch(&fleet, goal)), hosts_file: None };
     carry_out(fleet, target, begin, RunJournal::none(), say).await
 }
 

@@ -169,7 +169,7 @@ pub(super) async fn deploy_requested(
         runner: Arc::clone(&runner) as Arc<dyn crate::remote::ScriptRunner>,
         run: RunId("7".to_owned()),
         tag: "run-7-x".to_owned(),
-        begin: RunBegin::Fresh { setup, hosts_file: None },
+        begin: RunBegin::Fresh { setup: Box::new(setup), hosts_file: None },
         journal: RunJournal::none(),
         kept,
         streams: None,

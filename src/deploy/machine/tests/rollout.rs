@@ -165,9 +165,9 @@ fn no_host_is_begun_before_all_were_looked_at_though_nobody_is_asked() {
                     let result = well(&host.name, phase);
                     let done = Input::Done { host: host.name.clone(), phase, result };
                     if host.name == "samsung" {
-                        late = Some(done)
+                        late = Some(done);
                     } else {
-                        ride.inputs.push_back(done)
+                        ride.inputs.push_back(done);
                     }
                 }
                 MachineCommand::Tell(what) => ride.told.push(what),

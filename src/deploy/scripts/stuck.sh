@@ -72,7 +72,8 @@ unstuck() {
 		wait "$client"
 		code=$?
 		kill "$watch"
-		wait "$watch"
+		# One that ended before it could say how it wants to end makes the shell say "Terminated".
+		{ wait "$watch"; } 2>/dev/null
 		if [ "$?" != 3 ] || [ "$code" = 0 ] || [ "$try" = 3 ]; then return "$code"; fi
 		echo "a child process of Nix hung and was ended: it waited for a lock that nobody could" \
 			"release, which is a bug of Nix; asking Nix again"

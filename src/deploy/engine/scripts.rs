@@ -30,7 +30,7 @@ pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "limit
 /// Says how big a system's closure is.
 pub(super) const CLOSURE_SIZE: &str = script!("closure-size.sh");
 /// Roots a derivation, and asks what realising it would take.
-pub(super) const COMPARE: &str = script!("compare.sh");
+pub(super) const COMPARE: &str = script!("hold.sh", "compare.sh");
 /// Removes a flake's source.
 pub(super) const DISCARD: &str = script!("discard.sh");
 /// Runs nix eval.
@@ -78,7 +78,7 @@ pub(super) const REBOOT: &str = script!("../../remote/scripts/units.sh", "reboot
 /// Looks at a machine that was restarted.
 pub(super) const RESTARTED: &str = script!("../../probe/scripts/host-facts.sh", "restarted.sh");
 /// Roots a system that is built already.
-pub(super) const ROOT: &str = script!("root.sh");
+pub(super) const ROOT: &str = script!("hold.sh", "root.sh");
 /// Roots what is not there yet.
 pub(super) const ROOT_AHEAD: &str = script!("root-ahead.sh");
 /// Activates a system, and goes back unless it is told to keep it.

@@ -3,6 +3,8 @@
 # root on the host that builds; Nix answers on standard error. A system that is there already is kept too, and
 # nothing is asked then.
 #
+# `hold.sh` is put before it when nixdash is compiled.
+#
 # $1 the derivation, $2 the system that it builds, $3 the root of that; the root of the derivation is called the
 # same with `.drv` behind it. $4 the revision that it is built from, where that is known, $5 the flake and $6
 # who builds it: remembered for whoever deploys it later. $7 and $8, where no cache is asked, are the stores to
@@ -33,8 +35,8 @@ root_derivation() {
 # Makes the root of a system that is there; fails where it is not. $1 the system, $2 its root.
 root_system() {
 	[ -e "$1" ] && ln -sfn "$1" "$2" || return
-	# Looked at with the root in place: a collector that runs now keeps it from here on.
-	nix-store --check-validity "$1" 2>/dev/null && return
+	# Looked at with the root in place: what is there now stays.
+	hold "$1" && nix-store --check-validity "$1" 2>/dev/null && return
 	rm -f "$2"
 	return 1
 }
@@ -113,6 +115,12 @@ main() {
 		return
 	fi
 	if why=$(root_derivation "$drv" "$root.drv" 2>&1); then
+		# A collector may have taken it a moment before.
+		if ! hold "$drv"; then
+			rm -f "$root.drv"
+			echo invalid
+			return
+		fi
 		[ -z "$4" ] || remember "$system" "$4" "$5" "$6"
 		if root_system "$system" "$root"; then
 			echo rooted

@@ -1,7 +1,7 @@
 //! Roots that a run leaves on the host that builds.
 
 use super::host::FolderHost;
-use crate::deploy::engine::scripts::{BUILT_FROM, CLOSURE_SIZE, COMPARE, TIDY};
+use crate::deploy::engine::scripts::{BUILT_FROM, CLOSURE_SIZE, COMPARE, ROOT, TIDY};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -99,6 +99,32 @@ fn a_derivation_that_is_not_valid_any_more_is_told_though_its_file_is_left() {
     let text = host.run(COMPARE, &[gone.to_str().unwrap(), "x", &root(&host, "gone"), "", "", ""]);
     assert!(text.contains("invalid"), "{text}");
     assert!(!host.path("nix/var/nix/gcroots/nixdash/gone.drv").is_symlink(), "nothing to keep");
+}
+
+#[test]
+fn what_is_rooted_while_a_garbage_collector_runs_is_written_once_more_so_that_it_hears_of_it() {
+    let host = FolderHost::new();
+    let drv = host.path("nix/store/x.drv").display().to_string();
+    let system = host.path("nix/store/new").display().to_string();
+    let asked = host.path("asked");
+    let nix = format!("#!/bin/sh\necho \"$@\" >>'{}'\ncat /dev/null\n", asked.display());
+    host.program("bin/nix-store", &nix);
+    host.write("nix/store/x.drv", "");
+    host.write("nix/var/nix/gc.lock", "");
+    let lock = fs::File::open(host.path("nix/var/nix/gc.lock")).unwrap();
+    for collects in [false, true] {
+        if collects {
+            lock.lock().unwrap();
+        }
+        let said = host.run(COMPARE, &[&drv, &system, &root(&host, "samsung"), "", "", ""]);
+        assert!(said.contains("rooted"), "{said}");
+        host.run(ROOT, &[&system, &root(&host, "razer")]);
+        let calls = fs::read_to_string(&asked).unwrap();
+        for path in [&drv, &system] {
+            assert_eq!(calls.contains(&format!("--export {path}\n")), collects, "{calls}");
+        }
+        assert_eq!(calls.matches("--import\n").count(), if collects { 3 } else { 0 }, "{calls}");
+    }
 }
 
 #[test]

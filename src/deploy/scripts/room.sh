@@ -66,12 +66,17 @@ kernel_folders() {
 	newest=$(readlink "$root/nix/var/nix/profiles/system")
 	newest=${newest#system-}
 	newest=${newest%-link}
+	started=$(readlink -f "$root/nix/var/nix/profiles/system")
+	started=${started#"$root"}
 	candidates | sort -u | while IFS= read -r place; do
 		at=$root$place
 		if [ -d "$at/EFI/nixos" ]; then
-			# Mirrors have the entries too; what an older layout left elsewhere does not.
+			# Mirrors have the entries too; what an older layout left elsewhere does not. Entries are called by
+			# their generations, or after a hash of what stands in them.
 			for entry in "$at/loader/entries/nixos-generation-$newest"[.+-]*conf; do
-				[ ! -e "$entry" ] || echo "$at/EFI/nixos"
+				if [ -e "$entry" ] || grep -qsF "init=$started/init" "$at/loader/entries"/*.conf; then
+					echo "$at/EFI/nixos"
+				fi
 			done | head -n 1
 		fi
 		if [ -d "$at/kernels" ] && [ -r "$at/grub/grub.cfg" ]; then echo "$at/kernels"; fi

@@ -107,6 +107,13 @@ fn every_mirror_and_xbootldr_counts_and_what_is_not_used_does_not() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found.iter().find(|place| place.0 == "/boot-mirror").unwrap().2, 400);
     assert_eq!(found.iter().find(|place| place.0 == "/boot").unwrap().2, 300);
+    // Newer menus call an entry after a hash, and name the system in it.
+    fs::remove_file(host.path("boot-mirror/loader/entries/nixos-generation-1.conf")).unwrap();
+    for (system, count) in [("gone", 1), ("old", 2)] {
+        let text = format!("title NixOS\noptions init=/nix/store/{system}/init quiet\n");
+        host.write("boot-mirror/loader/entries/nixos-0a1b2c.conf", &text);
+        assert_eq!(places(&host).len(), count, "{system}");
+    }
 }
 
 #[test]

@@ -214,14 +214,20 @@ fn a_run_whose_plan_nobody_confirmed_is_no_failure() {
     assert!(!deploy.contains("log at the error"), "{deploy}");
 }
 
-#[test]
-fn a_run_that_nobody_watches_is_told_in_every_view() {
+/// Returns the demonstration with a run whose process ended before it did.
+fn with_left_run() -> crate::dash::Model {
     let mut events = demo::well();
     events.extend(demo::run_until_plan());
     events.extend(demo::run_in_fetch());
     let mut model = model(events, 110, 30);
     let gone = Msg::RunGone { run: id("41"), why: "its process ended".to_owned(), can_go_on: true };
     update(&mut model, gone, demo::now());
+    model
+}
+
+#[test]
+fn a_run_that_nobody_watches_is_told_in_every_view() {
+    let mut model = with_left_run();
     press(&mut model, "1");
     let shown = text(&draw(&model, &look(false)));
     assert!(shown.contains("▲ run #41: nobody watches it"), "{shown}");
@@ -230,12 +236,7 @@ fn a_run_that_nobody_watches_is_told_in_every_view() {
 
 #[test]
 fn a_run_that_was_left_can_be_tried_again_until_somebody_ended_it() {
-    let mut events = demo::well();
-    events.extend(demo::run_until_plan());
-    events.extend(demo::run_in_fetch());
-    let mut model = model(events, 110, 30);
-    let gone = Msg::RunGone { run: id("41"), why: "its process ended".to_owned(), can_go_on: true };
-    update(&mut model, gone, demo::now());
+    let mut model = with_left_run();
     let view = |model: &crate::dash::Model| {
         let run = model.world.runs.iter().find(|run| run.id == id("41")).unwrap();
         (run.can_go_on, run.gone.is_some())

@@ -6,7 +6,9 @@ use crate::nix::derivation::Derivation;
 use crate::record::RemovedWhy;
 use crate::record::runs::tidy::FirstError;
 use crate::record::{KnownDerivation, RunWriter};
+use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 
 fn runs() -> (tempfile::TempDir, Runs) {
     let dir = tempfile::tempdir().unwrap();

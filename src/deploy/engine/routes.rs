@@ -132,7 +132,6 @@ async fn choose(
     settings: &Settings,
 ) -> Result<ChosenRoute, Failure> {
     let fleet = &step.shared.fleet;
-    let name = &host.name;
     let direct = |why: String| Ok(ChosenRoute { route: Route::Direct, why });
     let battery = found.on_battery.map(|charge| format!("it is on battery, {charge} %"));
     let lasts = battery.as_ref().map(|battery| format!("; {battery}")).unwrap_or_default();
@@ -153,12 +152,8 @@ async fn choose(
             Err(why) => without_question(&why).to_owned(),
         },
     };
-    match push_way::prepare(step, &builder).await {
-        Ok(way) if way.is_unsigned() => direct(format!(
-            "{without_tier}, and {builder} signs what it builds with no key that {name} trusts, so {name} would \
-             refuse a copy (sign_key in [hosts.{builder}] names a key to sign with){lasts}"
-        )),
-        Ok(_) => {
+    match takes_copy(step, &builder).await {
+        Ok(()) => {
             let saves = saves.map(|saves| format!("; {saves}")).unwrap_or_default();
             let why = format!("{without_tier}{saves}");
             Ok(ChosenRoute { route: Route::Push { builder }, why })
@@ -320,13 +315,20 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
     }
 }
 
-/// Looks whether the builder can copy the system to the target, which takes it; the failure says why not.
+/// Looks whether the builder can copy this very system to the target; the failure says why not.
 async fn pushes(step: &Step, builder: &str) -> Result<(), Failure> {
     let name = &step.host.name;
     if let Some(GivenPlace::Tier(tier)) = step.host.given.as_ref().map(|given| &given.place) {
         let text = format!("only tier {tier} has the system of {name}, and {builder} does not");
         return Err(Failure::failed(Code::PathMissing, text));
     }
+    takes_copy(step, builder).await
+}
+
+/// Looks whether a copy from the builder reaches the target, signed by a key that it trusts; the failure says why
+/// not.
+async fn takes_copy(step: &Step, builder: &str) -> Result<(), Failure> {
+    let name = &step.host.name;
     if push_way::prepare(step, builder).await?.is_unsigned() {
         let text = format!(
             "{builder} signs what it builds with no key that {name} trusts, so {name} would refuse a copy \

@@ -65,28 +65,36 @@ fn a_host_that_was_set_aside_is_not_tried_again_with_what_its_flake_says() {
     }
 }
 
-#[test]
-fn a_host_that_is_tried_again_gets_the_place_in_a_budget_of_one_that_waits_for_its_wave() {
+/// Returns a run in which razer comes after samsung, the canary, which may fail.
+fn after_a_canary() -> Ride {
     let rollout = Rollout {
         canary: 1,
         canary_is_written: true,
         max_failed: Quota::Count(1),
         ..Rollout::default()
     };
-    let mut ride = Ride::new(&["samsung", "razer"], rollout);
+    Ride::new(&["samsung", "razer"], rollout)
+}
+
+fn samsung_fetches_nothing(host: &str, phase: Phase) -> Result<Report, Failure> {
+    match (host, phase) {
+        ("samsung", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
+        _ => well(host, phase),
+    }
+}
+
+#[test]
+fn a_host_that_is_tried_again_gets_the_place_in_a_budget_of_one_that_waits_for_its_wave() {
+    let mut ride = after_a_canary();
     let (name, tag) = ("etcd".to_owned(), "etcd".to_owned());
     ride.machine.setup.budgets = vec![Budget { name, tag: tag.clone(), in_flight: 1 }];
     for host in &mut ride.machine.hosts {
         host.setup.tags = vec![tag.clone()];
     }
-    let mut fails = |host: &str, phase| match (host, phase) {
-        ("samsung", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
-        _ => well(host, phase),
-    };
-    ride.go(&mut fails, &mut |_| GateAnswer::Passed);
+    ride.go(&mut samsung_fetches_nothing, &mut |_| GateAnswer::Passed);
     ride.say(RunOrder::Accept);
     while ride.claims.is_empty() {
-        step_once(&mut ride, &mut fails);
+        step_once(&mut ride, &mut samsung_fetches_nothing);
     }
     ride.inputs.push_front(Input::Order(RunOrder::Retry { host: "samsung".to_owned() }));
     ride.finish(&mut well, &mut |_| GateAnswer::Passed);
@@ -99,22 +107,12 @@ fn a_host_that_is_tried_again_gets_the_place_in_a_budget_of_one_that_waits_for_i
 
 #[test]
 fn a_host_that_is_tried_again_takes_the_place_of_one_that_waits_for_its_wave() {
-    let rollout = Rollout {
-        canary: 1,
-        canary_is_written: true,
-        max_failed: Quota::Count(1),
-        ..Rollout::default()
-    };
-    let mut ride = Ride::new(&["samsung", "razer"], rollout);
+    let mut ride = after_a_canary();
     ride.machine.setup.parallel = 1;
-    let mut fails = |host: &str, phase| match (host, phase) {
-        ("samsung", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
-        _ => well(host, phase),
-    };
-    ride.go(&mut fails, &mut |_| GateAnswer::Passed);
+    ride.go(&mut samsung_fetches_nothing, &mut |_| GateAnswer::Passed);
     ride.say(RunOrder::Accept);
     while ride.began("razer", Phase::Fetch).is_none() {
-        step_once(&mut ride, &mut fails);
+        step_once(&mut ride, &mut samsung_fetches_nothing);
     }
     ride.inputs.push_front(Input::Order(RunOrder::Retry { host: "samsung".to_owned() }));
     ride.began.clear();

@@ -8,7 +8,8 @@ use crate::cli::logs::{HostLog, MergedLogs};
 use crate::cli::show::{Display, Face, Notices, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED};
 use crate::fleet::{
-    Finding, Fleet, Goal, Outcome, Phase, RolloutNews, RunEvent, RunId, RunWhat, printable_line,
+    Finding, Fleet, Goal, Outcome, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat,
+    printable_line,
 };
 use crate::record::{RecordError, RunNews, RunWatch, Runs, Word};
 use std::collections::VecDeque;
@@ -143,9 +144,14 @@ impl FollowedPlan {
         *self = Self { waits, was_noted: false };
     }
 
-    /// Takes that a phase was told: work after the plan shows that somebody answered it.
-    fn saw(&mut self, phase: Phase) {
-        self.waits &= phase <= Phase::Compare;
+    /// Takes that somebody answered it.
+    fn was_answered(&mut self) {
+        self.waits = false;
+    }
+
+    /// Takes that a phase was told. An older nixdash did not tell the answer: work behind the plan shows it.
+    fn saw(&mut self, phase: Phase, state: PhaseState) {
+        self.waits &= phase <= Phase::Compare || state != PhaseState::Started;
     }
 
     /// Returns whether the plan waits and that was not said yet; says it once.
@@ -227,17 +233,17 @@ impl<'a> FollowedRun<'a> {
             }
             // It is answered where the run is, not here.
             RunWhat::Plan { waits, .. } => self.plan.told(std::mem::take(waits)),
-            RunWhat::Phase { phase, .. } => self.plan.saw(*phase),
+            RunWhat::Phase { phase, state, .. } => self.plan.saw(*phase, *state),
             RunWhat::Begin { hosts, .. } => {
                 if self.shows_lines && !std::mem::replace(&mut self.has_begun, true) {
                     self.begin_logs(hosts);
                 }
             }
-            RunWhat::Rollout(news) => {
-                self.stopped |= matches!(news, RolloutNews::Cancelled { .. });
-            }
+            RunWhat::Rollout(RolloutNews::Cancelled { .. }) => self.stopped = true,
+            RunWhat::Rollout(RolloutNews::Answered { .. }) => self.plan.was_answered(),
             RunWhat::Progress { .. }
             | RunWhat::Log { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Waiting { .. }
             | RunWhat::Dropped { .. }
             | RunWhat::Reattached { .. }
@@ -370,7 +376,7 @@ fn note_outcome(outcomes: &mut Vec<(String, Outcome)>, host: &str, outcome: Outc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{DropReason, HostResult, PhaseState};
+    use crate::fleet::{DropReason, HostResult};
     use crate::record::event_queue;
     use std::collections::BTreeMap;
 
@@ -380,11 +386,15 @@ mod tests {
         followed.told(false);
         assert!(!followed.has_begun_to_wait(), "a run that nobody is asked about");
         followed.told(true);
-        followed.saw(Phase::Compare);
+        followed.saw(Phase::Compare, PhaseState::Started);
+        followed.saw(Phase::Publish, PhaseState::Skipped);
         assert!(followed.has_begun_to_wait() && !followed.has_begun_to_wait());
         followed.told(true);
-        followed.saw(Phase::Build);
+        followed.was_answered();
         assert!(!followed.has_begun_to_wait(), "somebody answered it");
+        followed.told(true);
+        followed.saw(Phase::Build, PhaseState::Started);
+        assert!(!followed.has_begun_to_wait(), "an older nixdash shows it by what it does");
     }
 
     /// Returns a run with the lines of hosts, each with when it came in microseconds.

@@ -237,8 +237,8 @@ struct Stand {
     all_waves: Option<usize>,
     /// The hosts that have their new system from this run, or are getting it.
     fresh: Vec<String>,
-    /// Whether no other host begins: whoever begins again goes back.
-    is_halted: bool,
+    /// Whether the plan waits for its answer; none where it was not shown yet.
+    plan_waits: Option<bool>,
     /// The hosts that are taken back already.
     goes_back: Vec<String>,
 }
@@ -249,7 +249,8 @@ impl Stand {
         for event in events {
             match &event.what {
                 RunWhat::Begin { hosts, .. } => stand.hosts.clone_from(hosts),
-                RunWhat::Plan { plan, .. } => {
+                RunWhat::Plan { plan, waits } => {
+                    stand.plan_waits = Some(*waits);
                     let waves = plan.hosts.iter();
                     stand
                         .waves
@@ -268,11 +269,13 @@ impl Stand {
                         stand.fresh.push(host.clone());
                     }
                 }
+                RunWhat::Rollout(RolloutNews::Answered { .. }) | RunWhat::Summary { .. } => {
+                    stand.plan_waits = Some(false);
+                }
                 RunWhat::Rollout(RolloutNews::Wave { of, .. }) => stand.all_waves = Some(*of),
-                RunWhat::Rollout(RolloutNews::Halted { .. }) => stand.is_halted = true,
-                RunWhat::Rollout(RolloutNews::Again { host, .. }) => {
+                RunWhat::Rollout(RolloutNews::Again { host, goes_back, .. }) => {
                     stand.fresh.retain(|fresh| fresh != host);
-                    if stand.is_halted {
+                    if *goes_back {
                         stand.goes_back.push(host.clone());
                     }
                 }
@@ -285,8 +288,7 @@ impl Stand {
                 | RunWhat::Usual { .. }
                 | RunWhat::Builds { .. }
                 | RunWhat::Command { .. }
-                | RunWhat::Dropped { .. }
-                | RunWhat::Summary { .. } => {}
+                | RunWhat::Dropped { .. } => {}
             }
         }
         stand
@@ -301,7 +303,19 @@ impl Stand {
                     format!("the run has no host {host:?}; it has {}", self.hosts.join(", "))
                 })
             }
-            Word::Yes | Word::No | Word::Cancel | Word::Order(_) => None,
+            Word::Yes | Word::No => match self.plan_waits {
+                Some(true) => None,
+                Some(false) => Some(
+                    "the plan does not wait for an answer any more; `nixdash say RUN cancel` stops the run"
+                        .to_owned(),
+                ),
+                None => Some(
+                    "the plan is not made yet, and nobody can agree to what was not shown; \
+                     `nixdash logs RUN` shows how far the run is"
+                        .to_owned(),
+                ),
+            },
+            Word::Cancel | Word::Order(_) => None,
         }
     }
 
@@ -341,14 +355,15 @@ impl Stand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Subject};
+    use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Plan, Strategy, Subject};
     use crate::record::RunWriter;
+    use jiff::Timestamp;
 
     #[test]
     fn an_order_that_the_run_refuses_is_told() {
         let event = |order: &RunOrder, refused: Option<&str>| RunEvent {
             run: RunId("7".to_owned()),
-            at: jiff::Timestamp::UNIX_EPOCH,
+            at: Timestamp::UNIX_EPOCH,
             what: RunWhat::Rollout(RolloutNews::Order {
                 order: order.clone(),
                 refused: refused.map(str::to_owned),
@@ -383,7 +398,7 @@ mod tests {
         assert_eq!(said("last"), Ok((run.clone(), process)));
         assert_eq!(said("#1"), Ok((run.clone(), process)));
         let tell = |writer: &mut RunWriter, what| {
-            writer.write(&RunEvent { run: run.clone(), at: jiff::Timestamp::UNIX_EPOCH, what });
+            writer.write(&RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what });
         };
         tell(&mut writer, RunWhat::begin(vec!["a".into()], "x".into()));
         writer.flush().unwrap();
@@ -413,6 +428,31 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_only_taken_while_the_plan_waits() {
+        let said = |all: &[RunWhat], word: &Word| {
+            let (run, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+            let event = |what: &RunWhat| RunEvent { run: run.clone(), at, what: what.clone() };
+            Stand::of(&all.iter().map(event).collect::<Vec<_>>()).mistake(word)
+        };
+        let plan = Plan {
+            goal: Goal::Switch,
+            strategy: Strategy::Direct,
+            revision: None,
+            source: None,
+            findings: Vec::new(),
+            hosts: Vec::new(),
+            set_aside: BTreeMap::new(),
+        };
+        let mut all = vec![RunWhat::begin(vec!["a".to_owned()], "switch".to_owned())];
+        assert!(said(&all, &Word::Yes).unwrap().starts_with("the plan is not made yet"));
+        all.push(RunWhat::Plan { plan, waits: true });
+        assert_eq!((said(&all, &Word::Yes), said(&all, &Word::No)), (None, None));
+        all.push(RunWhat::Rollout(RolloutNews::Answered { yes: true }));
+        let late = said(&all, &Word::No).unwrap();
+        assert!(late.contains("any more; `nixdash say RUN cancel` stops the run"), "{late}");
+    }
+
+    #[test]
     fn a_rollback_names_the_hosts_that_are_just_getting_their_system() {
         let host = |name: &str| name.to_owned();
         let phase = |name: &str, phase, state| RunWhat::Phase { host: host(name), phase, state };
@@ -423,7 +463,7 @@ mod tests {
         let events = |all: &[RunWhat]| {
             let event = |what: &RunWhat| RunEvent {
                 run: RunId("7".to_owned()),
-                at: jiff::Timestamp::UNIX_EPOCH,
+                at: Timestamp::UNIX_EPOCH,
                 what: what.clone(),
             };
             all.iter().map(event).collect::<Vec<_>>()
@@ -451,6 +491,7 @@ mod tests {
         let again = |name: &str| RolloutNews::Again {
             host: host(name),
             goal: Goal::Rollback,
+            goes_back: true,
             attempt: 2,
             reason: "why".to_owned(),
         };

@@ -198,8 +198,10 @@ impl LeftRun {
                 }
             }
             RunWhat::Result { host, .. } => self.hosts.entry(host).or_default().ended = true,
-            RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, .. }) => {
-                let goes_back = goal == Goal::Rollback && self.goal != Goal::Rollback;
+            RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, goes_back, .. }) => {
+                // Older records say it by the goal alone.
+                let goes_back =
+                    goes_back || (goal == Goal::Rollback && self.goal != Goal::Rollback);
                 let host = self.hosts.entry(host).or_default();
                 if goes_back && !host.goes_back {
                     std::mem::swap(&mut host.toplevel, &mut host.previous);
@@ -303,19 +305,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (runs, run) = killed(dir.path());
         let mut left = runs.read_left(&run).unwrap();
-        let again = |goal, attempt| {
+        let again = |goal, goes_back, attempt| {
             let (host, reason) = ("a".to_owned(), "the operator tries it again".to_owned());
-            event(&run, RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, reason }))
+            let news = RolloutNews::Again { host, goal, goes_back, attempt, reason };
+            event(&run, RunWhat::Rollout(news))
         };
-        left.take(again(Goal::Switch, 2));
+        left.take(again(Goal::Switch, false, 2));
         let host = &left.hosts["a"];
         assert_eq!((host.attempt, host.goes_back, host.phase), (2, false, None));
         left.hosts.get_mut("a").unwrap().toplevel =
             StorePath::parse("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-new").ok();
-        left.take(again(Goal::Rollback, 3));
-        let host = &left.hosts["a"];
-        assert_eq!((host.attempt, host.goes_back), (3, true));
-        assert!(host.previous.is_some() && host.toplevel.is_none(), "it was to leave the new one");
+        for (goal, goes_back) in
+            [(Goal::Rollback, true), (Goal::Rollback, false), (Goal::Test, true)]
+        {
+            let mut left = left.clone();
+            left.take(again(goal, goes_back, 3));
+            let host = &left.hosts["a"];
+            assert_eq!((host.attempt, host.goes_back), (3, true), "{goal}");
+            assert!(
+                host.previous.is_some() && host.toplevel.is_none(),
+                "it was to leave the new one"
+            );
+        }
     }
 
     #[test]

@@ -139,6 +139,7 @@ mod tests {
         fold(RunWhat::Rollout(RolloutNews::Again {
             host: "b".to_owned(),
             goal: Goal::Rollback,
+            goes_back: true,
             attempt: 2,
             reason: "why".to_owned(),
         }));

@@ -2,8 +2,8 @@
 
 use crate::dash::world::{HostCounts, HostRun, LogRing};
 use crate::fleet::{
-    ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, Outcome, Phase, Plan, RolloutNews,
-    RunEvent, RunId, RunOrder, RunWhat, Wait, WaveState,
+    ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, Outcome, Phase, PhaseState, Plan,
+    RolloutNews, RunEvent, RunId, RunOrder, RunWhat, Wait, WaveState,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -164,6 +164,7 @@ impl RunView {
 
     /// Notes at a time that the plan was answered.
     fn answered(&mut self, at: Timestamp) {
+        self.waits = false;
         if let Some(asked_at) = self.asked_at.take() {
             self.waited += Duration::try_from(at.duration_since(asked_at)).unwrap_or_default();
         }
@@ -185,9 +186,8 @@ impl RunView {
                 self.hosts.append(&mut old);
             }
             RunWhat::Phase { host, phase, state } => {
-                // Work after the plan: it was answered, here or elsewhere.
-                self.waits &= phase <= Phase::Compare;
-                if !self.waits {
+                // An older nixdash did not tell the answer: work behind the plan shows it.
+                if self.waits && phase > Phase::Compare && state == PhaseState::Started {
                     self.answered(at);
                 }
                 self.host_mut(&host).phase(phase, state, at);
@@ -294,6 +294,8 @@ impl RunView {
                 self.question = reason.clone().filter(|_| asks);
             }
             RolloutNews::Paused { paused } => self.paused = *paused,
+            // The hosts show it.
+            RolloutNews::Answered { .. } => return self.answered(at),
             RolloutNews::Halted { finding, .. } => {
                 self.question = None;
                 self.halted = Some(finding.clone());
@@ -305,10 +307,8 @@ impl RunView {
                 | RunOrder::Retry { .. }
                 | RunOrder::Rollback { .. } => {}
             },
-            RolloutNews::Again { host, .. } => {
-                // In a run that begins no other host, who begins again goes back.
-                let goes_back = self.halted.is_some();
-                self.host_mut(host).begin_again(goes_back);
+            RolloutNews::Again { host, goes_back, .. } => {
+                self.host_mut(host).begin_again(*goes_back);
             }
             RolloutNews::Gate { .. }
             | RolloutNews::Order { refused: Some(_), .. }

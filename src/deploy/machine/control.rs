@@ -266,6 +266,7 @@ impl Machine {
         let news = RolloutNews::Again {
             host: host.setup.name.clone(),
             goal: host.setup.goal,
+            goes_back: host.back.is_some(),
             attempt: host.known.attempt,
             reason: why.to_owned(),
         };

@@ -4,7 +4,7 @@ use super::host::{HostProgress, Stage};
 use super::{Machine, MachineCommand};
 use crate::deploy::{Reason, Setup};
 use crate::fleet::words::deploys::short_revision;
-use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RunWhat, StorePath};
+use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RolloutNews, RunWhat, StorePath};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -150,6 +150,7 @@ impl Machine {
             return;
         }
         self.confirmed = Some(yes);
+        out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Answered { yes })));
         if let Some((_, until)) = &mut self.waited {
             *until = Some(now);
         }

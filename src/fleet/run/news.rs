@@ -70,6 +70,11 @@ pub enum RolloutNews {
         /// Why that is not done; none where it is.
         refused: Option<String>,
     },
+    /// The plan that was shown was answered.
+    Answered {
+        /// Whether it was confirmed; nobody who answers in time counts as no.
+        yes: bool,
+    },
     /// Somebody stopped the run: hosts that have begun to activate go back unless their system is permanent
     /// already, and the others end.
     Cancelled {
@@ -83,6 +88,9 @@ pub enum RolloutNews {
         host: String,
         /// What for.
         goal: Goal,
+        /// Whether it is its way back to what ran there before the run; false in the records of older runs.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        goes_back: bool,
         /// Which attempt it is, from 1.
         attempt: u32,
         /// Why.

@@ -1,6 +1,6 @@
 //! How a run moves over its hosts, told in sentences.
 
-use crate::fleet::{Goal, RolloutNews, WaveState, duration};
+use crate::fleet::{RolloutNews, WaveState, duration};
 use jiff::Timestamp;
 
 /// What becomes of the hosts of a run that is stopped.
@@ -40,18 +40,22 @@ impl RolloutNews {
             Self::Order { order, refused: Some(why) } => {
                 format!("the operator said: {order}. That is not done: {why}")
             }
+            Self::Answered { yes: true } => "the plan was confirmed".to_owned(),
+            Self::Answered { yes: false } => {
+                "the plan was not confirmed: nothing is done".to_owned()
+            }
             Self::Cancelled { nothing_activates: true } => {
                 "the operator stopped the run: no other host begins".to_owned()
             }
             Self::Cancelled { nothing_activates: false } => {
                 format!("the operator stopped the run: {STOP_GOES_BACK}, and no other host begins")
             }
-            Self::Again { host, goal, attempt, reason } => match goal {
-                Goal::Rollback => format!("{host} goes back to its previous system: {reason}"),
-                Goal::Build | Goal::Switch | Goal::Boot | Goal::Test | Goal::DryActivate => {
-                    format!("{host} begins again, attempt {attempt}: {reason}")
-                }
-            },
+            Self::Again { host, goes_back: true, reason, .. } => {
+                format!("{host} goes back to its previous system: {reason}")
+            }
+            Self::Again { host, goes_back: false, attempt, reason, .. } => {
+                format!("{host} begins again, attempt {attempt}: {reason}")
+            }
             Self::Decided { host, toplevel, later_run } => {
                 let system = toplevel
                     .as_ref()

@@ -479,8 +479,9 @@ impl World {
                     *passed = true;
                 }
             }
-            RunWhat::Rollout(RolloutNews::Again { host, goal, .. }) => {
-                if goal == Goal::Rollback || self.machine_goes_back(&host) {
+            RunWhat::Rollout(RolloutNews::Again { host, goes_back, .. }) => {
+                assert_eq!(goes_back, self.machine_goes_back(&host), "{host}");
+                if goes_back {
                     self.goes_back.insert(host.clone());
                 }
                 self.last_phase.remove(&host);

@@ -6,7 +6,8 @@ use crate::cli::show::{Display, Face, Notices, RunDisplay, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
 use crate::deploy::{Control, Deploy, Ended, Listener, RunBegin, RunJournal};
 use crate::fleet::{
-    Code, DropReason, Event, Finding, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Severity,
+    Code, DropReason, Event, Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunWhat,
+    Severity,
 };
 use crate::record::{
     History, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder, RunWriter, Runs,
@@ -69,6 +70,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         control: control.clone(),
         notices: notices.clone(),
         asked: Arc::clone(&asked),
+        waits: waiting_plan(&begin).is_some(),
     };
     let hearing = tokio::spawn(hearing.listen(Arc::clone(&stopped)));
     for word in says {
@@ -155,6 +157,14 @@ fn tell_usual_times(run: RunId, hosts: Vec<String>, hears: Listener) {
     }));
 }
 
+/// Returns the plan that waits for an answer already when this process begins.
+fn waiting_plan(begin: &RunBegin) -> Option<&Plan> {
+    match begin {
+        RunBegin::GoOn { replayed, .. } => replayed.waiting_plan.as_ref(),
+        RunBegin::Fresh { .. } => None,
+    }
+}
+
 /// Of a run that is gone on with, tells the history what stands in its folder, and shows once more what
 /// stands still: its plan that waits for an answer, a pause, and questions.
 fn show_again(
@@ -172,7 +182,7 @@ fn show_again(
     }
     let Some(display) = &shown.events else { return };
     let at = Timestamp::now();
-    let plan = replayed.waiting_plan.clone().map(|plan| RunWhat::Plan { plan, waits: true });
+    let plan = waiting_plan(begin).cloned().map(|plan| RunWhat::Plan { plan, waits: true });
     for what in plan.into_iter().chain(replayed.machine.standing()) {
         display.send(RunEvent { run: run.clone(), at, what });
     }

@@ -45,6 +45,8 @@ pub(super) struct RunHearing {
     pub(super) notices: Notices,
     /// Hears that the plan was shown and waits for an answer.
     pub(super) asked: Arc<Notify>,
+    /// Whether the plan waits from the beginning: the run is gone on with.
+    pub(super) waits: bool,
 }
 
 impl RunHearing {
@@ -56,7 +58,7 @@ impl RunHearing {
         let mut hangup = signal(SignalKind::hangup()).ok();
         let given_up = tokio::time::sleep(ANSWER_LIMIT);
         tokio::pin!(given_up);
-        let mut waits = false;
+        let mut waits = self.waits;
         loop {
             let said = tokio::select! {
                 () = next(&mut interrupt) => {
@@ -114,5 +116,24 @@ pub(super) async fn next(signal: &mut Option<Signal>) {
             signal.recv().await;
         }
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plan_that_waits_when_its_run_is_gone_on_with_is_given_up_in_time_too() {
+        let (control, mut said) = mpsc::channel(8);
+        let (_nothing, words) = mpsc::channel(1);
+        let asked = Arc::new(Notify::new());
+        let notices = Notices::start();
+        let hearing = RunHearing { words, control, notices, asked, waits: true };
+        let began = tokio::time::Instant::now();
+        let hearing = tokio::spawn(hearing.listen(Arc::new(AtomicBool::new(false))));
+        assert_eq!(said.recv().await, Some(Control::Unanswered));
+        assert!(began.elapsed() >= ANSWER_LIMIT);
+        hearing.abort();
     }
 }

@@ -78,7 +78,7 @@ pub(super) struct DeployArgs {
 }
 
 /// Arguments that say yes before the question is asked.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct ConsentArgs {
     /// Carries the plan out without asking
     #[arg(long, short)]
@@ -89,7 +89,7 @@ pub(super) struct ConsentArgs {
 }
 
 /// Arguments that say how a deploy goes, and what it may do.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct OptionArgs {
     /// Where systems are built and how they travel [default: the host's, else the fleet's]
     #[arg(long, value_enum)]
@@ -126,7 +126,7 @@ impl OptionArgs {
 }
 
 /// Arguments that say whether hosts are restarted.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct RebootArgs {
     /// Restarts each host once its new system is permanent, and waits until the host runs it
     #[arg(long)]

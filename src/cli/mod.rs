@@ -16,6 +16,7 @@ mod dash;
 mod deploy;
 mod depth;
 mod earlier;
+mod earlier_run;
 mod effects;
 mod error;
 mod examples;

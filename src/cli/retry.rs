@@ -4,16 +4,15 @@
 //! preflight, compare and verify, which are always made again.
 
 use crate::cli::awake::AwakeRunner;
+use crate::cli::chosen_run::begun;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as carry_out};
+use crate::cli::earlier_run::{EarlierRun, FailedHost};
 use crate::cli::given::GivenSystems;
 use crate::cli::rollback::{RollbackTargets, given as back_to, targets};
 use crate::cli::{CliError, wait};
 use crate::deploy::engine::{lost, place_again};
 use crate::deploy::{Failure, GivenPlace, GivenSystem, HostSetup, Reason, Request, Setup, setup};
-use crate::fleet::{
-    DeployedFrom, Finding, Fleet, Goal, Outcome, Plan, RunEvent, RunId, RunOptions, RunWhat,
-    StorePath, select,
-};
+use crate::fleet::{Fleet, Goal, RunId, in_a_list, select};
 use crate::record::{Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
@@ -21,7 +20,6 @@ use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Arguments of `nixdash retry`.
 #[derive(Debug, Args)]
@@ -59,40 +57,23 @@ pub enum RetryError {
         /// What was wrong with the run as a whole, where something was.
         why: Option<String>,
     },
+    /// The hosts that failed are not in the fleet any more.
+    #[error(
+        "nothing of run {run} can be tried again: {hosts} did not end well there, and hosts.toml does not name \
+         {} any more",
+        if hosts.contains(' ') { "them" } else { "it" }
+    )]
+    HostsGone {
+        /// The run.
+        run: RunId,
+        /// The hosts, in a list.
+        hosts: String,
+    },
     /// Its folder does not say what it was for.
     #[error(
         "run {0} ended before it had a plan, so it is not known what it was to do; deploy again"
     )]
     NoPlan(RunId),
-}
-
-/// What an earlier run was about.
-#[derive(Debug, PartialEq, Eq)]
-struct EarlierRun {
-    goal: Goal,
-    /// What was asked of it besides.
-    options: RunOptions,
-    /// The hosts that did not end well, each with its system and derivation as far as they were known.
-    failed: Vec<(String, Option<StorePath>, Option<StorePath>)>,
-    /// What it was for on hosts where that was something else.
-    goals: BTreeMap<String, Goal>,
-    /// What was wrong with hosts that run their new system.
-    degraded: BTreeMap<String, String>,
-    /// What the systems of hosts were built from, where that was known.
-    built_from: BTreeMap<String, DeployedFrom>,
-    /// The generations that hosts were to go to.
-    generations: BTreeMap<String, u64>,
-    reboots: bool,
-    /// What was wrong with it as a whole, such as a gate that failed.
-    wrong: Option<String>,
-}
-
-impl EarlierRun {
-    /// Returns how long a restart was given; nothing where no host was to be restarted.
-    fn restart_limit(&self) -> Option<Duration> {
-        let said = self.options.reboot_limit_s.map(Duration::from_secs);
-        self.reboots.then(|| said.unwrap_or_else(RebootArgs::usual))
-    }
 }
 
 /// Says that a run has failed though its hosts have not.
@@ -107,33 +88,25 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     if runs.is_alive(&run) {
         return Err(RetryError::GoesOn(run).into());
     }
-    let mut earlier = read(&run, &runs.decided(&run))?;
-    // A host may have left the fleet meanwhile.
-    earlier.failed.retain(|(host, ..)| fleet.host(host).is_some());
+    let mut earlier = EarlierRun::read(&run, &runs.decided(&run))?;
     if earlier.failed.is_empty() {
         return Err(RetryError::NothingFailed { run, why: earlier.wrong }.into());
     }
+    // A host may have left the fleet meanwhile.
+    let (here, gone) = earlier.failed.into_iter().partition(|one| fleet.host(&one.name).is_some());
+    earlier.failed = here;
+    if earlier.failed.is_empty() {
+        let gone: Vec<FailedHost> = gone;
+        let gone: Vec<String> = gone.into_iter().map(|host| host.name).collect();
+        return Err(RetryError::HostsGone { run, hosts: in_a_list(&gone) }.into());
+    }
     let fleet = Arc::new(fleet);
-    let asks = !args.consent.yes && earlier.goal.changes();
-    let mut request = Request {
-        set_aside: BTreeMap::new(),
-        degraded: earlier.degraded.clone(),
-        hosts: in_order(&fleet, &earlier),
-        goal: earlier.goal,
-        goals: earlier.goals.clone(),
-        options: earlier.options.given_anew(args.options.options()),
-        allow_protected: args.consent.allow_protected,
-        asks,
-        given: BTreeMap::new(),
-        reboot: args.reboot.limit_or(earlier.restart_limit())?,
-    };
-    // What is wrong with the request needs no host to be found.
-    let planned = setup(&fleet, &request)?;
-    args.face.check(asks)?;
+    let mut request = request(&fleet, &earlier, args.consent, args.options, args.reboot)?;
+    args.face.check(request.asks)?;
     let remote = Remote::new(Arc::clone(&fleet));
     let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
     let what = format!("looking where the systems of run {run} are …");
-    let looked = choose(&awake, &planned, &earlier, &run, &mut request);
+    let looked = choose(&awake, &fleet, &earlier, &run, &mut request);
     let evaluated = wait::saying(&what, looked).await?;
     for sentence in evaluated.iter().filter(|_| !args.face.is_detached()) {
         wait::line(sentence);
@@ -141,26 +114,50 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     carry_out(fleet, remote, &request, &args.face).await
 }
 
+/// Returns what is asked for: what was asked of the earlier run, for the hosts that did not end well there.
+fn request(
+    fleet: &Fleet,
+    earlier: &EarlierRun,
+    consent: ConsentArgs,
+    options: OptionArgs,
+    reboot: RebootArgs,
+) -> Result<Request, CliError> {
+    let failed = || earlier.failed.iter();
+    let degraded = |host: &FailedHost| Some((host.name.clone(), host.degraded.clone()?));
+    let others = failed().filter(|host| host.goal != earlier.goal);
+    Ok(Request {
+        set_aside: BTreeMap::new(),
+        degraded: failed().filter_map(degraded).collect(),
+        hosts: in_order(fleet, earlier),
+        goal: earlier.goal,
+        goals: others.map(|host| (host.name.clone(), host.goal)).collect(),
+        options: earlier.options.given_anew(options.options()),
+        allow_protected: consent.allow_protected,
+        asks: !consent.yes && failed().any(|host| host.goal.changes()),
+        given: BTreeMap::new(),
+        reboot: reboot.limit_or(earlier.restart_limit())?,
+    })
+}
+
 /// Chooses what the hosts of a request are given. Returns sentences about those that are evaluated again, since
-/// what an earlier run evaluated is gone; fails where no host is left.
+/// what an earlier run evaluated is gone; fails where the request is wrong, or no host is left.
 async fn choose(
     runner: &dyn ScriptRunner,
-    planned: &Setup,
+    fleet: &Fleet,
     earlier: &EarlierRun,
     run: &RunId,
     request: &mut Request,
 ) -> Result<Vec<String>, CliError> {
+    if request.goal == Goal::Rollback {
+        go_back(runner, earlier, request).await?;
+        return Ok(Vec::new());
+    }
+    let planned = setup(fleet, &Request { given: provisional(earlier), ..request.clone() })?;
     GivenSystems { given: request.given, set_aside: request.set_aside } =
-        given(runner, planned, earlier, run).await;
+        given(runner, &planned, earlier, run).await;
     let is_open = |host: &&String| {
         !request.given.contains_key(*host) && !request.set_aside.contains_key(*host)
     };
-    if request.goal == Goal::Rollback {
-        let open = request.hosts.iter().filter(|host| !request.given.contains_key(*host));
-        let open: Vec<String> = open.cloned().collect();
-        go_back(runner, &open, request).await?;
-        return Ok(Vec::new());
-    }
     let open: Vec<&String> = request.hosts.iter().filter(is_open).collect();
     if let (true, true, Some(why)) =
         (open.is_empty(), request.given.is_empty(), request.set_aside.values().next())
@@ -169,7 +166,7 @@ async fn choose(
     }
     let had_a_system = |host: &&String| {
         let mut failed = earlier.failed.iter();
-        failed.any(|(name, system, _)| name == *host && system.is_some())
+        failed.any(|one| one.name == **host && one.system.is_some())
     };
     let sentence = |host: &String| {
         let planned = planned.hosts.iter().find(|planned| planned.name == *host);
@@ -182,15 +179,36 @@ async fn choose(
     Ok(open.into_iter().filter(had_a_system).map(sentence).collect())
 }
 
-/// Chooses what hosts go back to that were set aside in the earlier run: nothing that is evaluated.
+/// Returns systems as they may be given, before it is known where they are: what is wrong with the request needs no
+/// host to be found, and a host that is given a system needs no flake.
+fn provisional(earlier: &EarlierRun) -> BTreeMap<String, GivenSystem> {
+    let known = |host: &FailedHost| {
+        let (toplevel, place) = (host.system.clone()?, GivenPlace::Host);
+        let given = GivenSystem { toplevel, generation: None, place, built_from: None };
+        Some((host.name.clone(), given))
+    };
+    earlier.failed.iter().filter_map(known).collect()
+}
+
+/// Chooses what hosts go back to: the generation that was asked for, or, on hosts that were set aside in the earlier
+/// run, the one before. Nothing is evaluated.
 async fn go_back(
     runner: &dyn ScriptRunner,
-    open: &[String],
+    earlier: &EarlierRun,
     request: &mut Request,
 ) -> Result<(), CliError> {
+    let kept = |host: &FailedHost| {
+        let (toplevel, generation) = (host.system.clone()?, Some(host.generation?));
+        let place = GivenPlace::Kept;
+        let given = GivenSystem { toplevel, generation, place, built_from: None };
+        Some((host.name.clone(), given))
+    };
+    request.given = earlier.failed.iter().filter_map(kept).collect();
+    let open = request.hosts.iter().filter(|host| !request.given.contains_key(*host));
+    let open: Vec<String> = open.cloned().collect();
     let without = request.options.without_specialisation;
     let RollbackTargets { goes, set_aside, first_error } =
-        targets(runner, open, None, without).await;
+        targets(runner, &open, None, without).await;
     request.set_aside = set_aside;
     request.given.extend(goes.into_iter().map(|(host, target)| (host, back_to(target))));
     match first_error {
@@ -201,7 +219,7 @@ async fn go_back(
 
 /// Finds the run that is meant, among those of this fleet.
 fn find(runs: &Runs, fleet: &Fleet, text: &str) -> Result<RunId, CliError> {
-    let mut all = runs.list()?;
+    let mut all = begun(runs)?;
     all.retain(|run| runs.belongs_to(run, fleet.file.as_deref()));
     let wanted = text.trim_start_matches('#');
     let found = match wanted {
@@ -213,84 +231,8 @@ fn find(runs: &Runs, fleet: &Fleet, text: &str) -> Result<RunId, CliError> {
 
 /// Returns the hosts to be tried again, in the fleet's order.
 fn in_order(fleet: &Fleet, earlier: &EarlierRun) -> Vec<String> {
-    let failed = |name: &String| earlier.failed.iter().any(|(host, ..)| host == name);
+    let failed = |name: &String| earlier.failed.iter().any(|host| host.name == *name);
     fleet.hosts.iter().map(|host| host.name.clone()).filter(failed).collect()
-}
-
-/// Reads what a run was about from what happened in it.
-fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
-    let mut plan: Option<&Plan> = None;
-    let mut hosts: &[String] = &[];
-    let mut is_build = false;
-    let mut asked_for = RunOptions::default();
-    let mut results = BTreeMap::new();
-    let mut wrong = None;
-    for event in events {
-        match &event.what {
-            RunWhat::Begin { hosts: all, title, options } => {
-                hosts = all;
-                asked_for = *options;
-                is_build = *title == Goal::Build.word();
-            }
-            RunWhat::Plan { plan: shown, .. } => plan = Some(shown),
-            RunWhat::Result { host, result } => {
-                results.insert(host.clone(), result);
-            }
-            RunWhat::Summary { findings, .. } => {
-                let of_run = Finding::of_whole_run(findings);
-                wrong = of_run.first().map(|found| format!("{} [{}]", found.cause, found.code));
-            }
-            RunWhat::Phase { .. }
-            | RunWhat::Progress { .. }
-            | RunWhat::Log { .. }
-            | RunWhat::Usual { .. }
-            | RunWhat::Builds { .. }
-            | RunWhat::Command { .. }
-            | RunWhat::Rollout(_)
-            | RunWhat::Reattached { .. }
-            | RunWhat::Waiting { .. }
-            | RunWhat::Dropped { .. } => {}
-        }
-    }
-    let goal = match plan {
-        Some(plan) => plan.goal,
-        None if is_build => Goal::Build,
-        None => return Err(RetryError::NoPlan(run.clone())),
-    };
-    let planned = |host: &String| plan?.hosts.iter().find(|planned| planned.host == *host);
-    let failed = hosts.iter().filter_map(|host| {
-        let result = results.get(host);
-        if result.is_some_and(|result| result.outcome.is_good()) {
-            return None;
-        }
-        let system = result.and_then(|result| result.toplevel.clone());
-        let system = system.or_else(|| planned(host).map(|planned| planned.toplevel.clone()));
-        let drv = planned(host).and_then(|planned| planned.drv.clone());
-        Some((host.clone(), system, drv))
-    });
-    let degraded = results.iter().filter(|(_, result)| result.outcome == Outcome::Degraded);
-    let degraded =
-        degraded.filter_map(|(host, result)| Some((host.clone(), result.error.clone()?)));
-    let of_hosts = plan.map_or(&[][..], |plan| &plan.hosts[..]);
-    let goals = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.goal?)));
-    let generations = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.generation?)));
-    let failed: Vec<_> = failed.collect();
-    let built_from = failed.iter().filter_map(|(host, system, _)| {
-        let planned = planned(host).filter(|planned| Some(&planned.toplevel) == system.as_ref())?;
-        Some((host.clone(), planned.built_from.as_ref()?.checked()?))
-    });
-    let built_from = built_from.collect();
-    Ok(EarlierRun {
-        goal,
-        options: asked_for,
-        failed,
-        built_from,
-        goals: goals.collect(),
-        degraded: degraded.collect(),
-        generations: generations.collect(),
-        reboots: of_hosts.iter().any(|host| host.reboots),
-        wrong,
-    })
 }
 
 /// Returns what hosts are given: the system of the earlier run, where it is there or can still be built
@@ -301,15 +243,12 @@ async fn given(
     earlier: &EarlierRun,
     run: &RunId,
 ) -> GivenSystems {
-    let all = earlier.failed.iter().map(|(name, system, drv)| async move {
-        let toplevel = system.clone()?;
-        if let Some(generation) = earlier.generations.get(name) {
-            let (generation, place) = (Some(*generation), GivenPlace::Kept);
-            return Some((name, Ok(GivenSystem { toplevel, generation, place, built_from: None })));
-        }
+    let all = earlier.failed.iter().map(|failed| async move {
+        let FailedHost { name, drv, built_from, .. } = failed;
+        let toplevel = failed.system.clone()?;
         let build_on = planned.hosts.iter().find(|planned| planned.name == *name)?.build_on();
         // A host that is only built for need not be there.
-        let host = if earlier.goal.deploys() { name } else { build_on };
+        let host = if failed.goal.deploys() { name } else { build_on };
         let place = place_again(runner, (host, build_on), &toplevel, drv.as_ref()).await;
         let place = match place.transpose()? {
             Ok(place) => place,
@@ -322,8 +261,8 @@ async fn given(
                 return Some((name, Err(Failure { outcome, reason: Reason { text, ..reason } })));
             }
         };
-        let built_from = earlier.built_from.get(name).cloned();
-        Some((name, Ok(GivenSystem { toplevel, generation: None, place, built_from })))
+        let (generation, built_from) = (None, built_from.clone());
+        Some((name, Ok(GivenSystem { toplevel, generation, place, built_from })))
     });
     let mut systems = GivenSystems::default();
     for (name, found) in join_all(all).await.into_iter().flatten() {
@@ -338,151 +277,27 @@ async fn given(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, HostPlan, HostResult, Route, Strategy, Subject};
+    use crate::fleet::{Outcome, StorePath};
     use crate::remote::{FakeRunner, Output, RemoteError, Trouble};
-    use jiff::Timestamp;
 
     fn path(name: &str) -> StorePath {
         StorePath::from_base_name(&format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
     }
 
-    fn event(what: RunWhat) -> RunEvent {
-        RunEvent { run: RunId("7".to_owned()), at: Timestamp::UNIX_EPOCH, what }
-    }
-
-    fn begin(title: &str) -> RunEvent {
-        let hosts = ["razer", "samsung", "p510"].map(str::to_owned).to_vec();
-        let options = RunOptions { wait_offline: true, ..RunOptions::default() };
-        event(RunWhat::Begin { hosts, title: title.to_owned(), options })
-    }
-
-    fn result(host: &str, outcome: Outcome, toplevel: Option<&str>) -> RunEvent {
-        let result = HostResult {
-            toplevel: toplevel.map(path),
-            duration_ms: 1,
-            ..HostResult::ended(outcome)
-        };
-        event(RunWhat::Result { host: host.to_owned(), result })
-    }
-
-    fn plan(goal: Goal, generation: Option<u64>) -> RunEvent {
-        let host = HostPlan {
-            goal: (goal == Goal::Switch).then_some(Goal::Boot),
-            wave: None,
-            host: "samsung".to_owned(),
-            route: Route::Push { builder: "p620".to_owned() },
-            why: None,
-            toplevel: path("new"),
-            built_from: DeployedFrom::parse("0123abcd-dirty\t/home/me/fleet"),
-            drv: Some(path("new.drv")),
-            running: Some(path("old")),
-            profile: None,
-            to_build: Some(1),
-            to_download: None,
-            changes: None,
-            generation,
-            reboots: false,
-            unchanged: false,
-            notes: Vec::new(),
-            findings: Vec::new(),
-        };
-        let plan = Plan {
+    fn failed(host: &str, goal: Goal, drv: Option<StorePath>) -> FailedHost {
+        FailedHost {
+            name: host.to_owned(),
             goal,
-            strategy: Strategy::ViaCache,
-            revision: None,
-            source: None,
-            findings: Vec::new(),
-            hosts: vec![host],
-            set_aside: BTreeMap::new(),
-        };
-        event(RunWhat::Plan { plan, waits: true })
+            system: Some(path("new")),
+            drv,
+            generation: None,
+            built_from: None,
+            degraded: None,
+        }
     }
 
-    #[test]
-    fn only_hosts_that_did_not_end_well_are_tried_again_with_their_systems() {
-        let run = RunId("7".to_owned());
-        let events = [
-            begin("boot via-cache"),
-            plan(Goal::Boot, None),
-            result("razer", Outcome::Booted, Some("new")),
-            result("samsung", Outcome::Failed, Some("new")),
-        ];
-        let found = read(&run, &events).unwrap();
-        assert_eq!(found.goal, Goal::Boot);
-        assert!(found.options.wait_offline, "what was asked of the run is asked of it again");
-        let samsung = ("samsung".to_owned(), Some(path("new")), Some(path("new.drv")));
-        let built_from = &found.built_from["samsung"];
-        assert_eq!(built_from.revision, "0123abcd-dirty", "what the run knew is taken over");
-        // p510 has no result: the run was killed before.
-        assert_eq!(found.failed, [samsung, ("p510".to_owned(), None, None)]);
-    }
-
-    #[test]
-    fn a_build_has_no_plan_and_a_deploy_without_one_is_not_guessed() {
-        let run = RunId("7".to_owned());
-        let failed = result("razer", Outcome::Failed, None);
-        let found = read(&run, &[begin("build"), failed.clone()]).unwrap();
-        assert_eq!(found.goal, Goal::Build);
-        let error = read(&run, &[begin("switch via-cache"), failed]).unwrap_err();
-        assert_eq!(error, RetryError::NoPlan(run));
-    }
-
-    #[test]
-    fn a_host_with_an_action_of_its_own_is_tried_again_with_that() {
-        let run = RunId("7".to_owned());
-        let events = [
-            begin("switch via-cache"),
-            plan(Goal::Switch, None),
-            result("samsung", Outcome::Failed, Some("new")),
-        ];
-        let found = read(&run, &events).unwrap();
-        assert_eq!((found.goal, found.goals["samsung"]), (Goal::Switch, Goal::Boot));
-    }
-
-    #[test]
-    fn a_run_of_which_only_the_gate_failed_says_so() {
-        let run = RunId("7".to_owned());
-        let subject = Subject::Run { run: run.0.clone(), host: None };
-        let failed = Finding::new(subject, Code::GateFailed, "gate quorum failed", "");
-        let events = [
-            begin("switch via-cache"),
-            plan(Goal::Switch, None),
-            event(RunWhat::Summary {
-                outcomes: BTreeMap::new(),
-                duration_ms: 1,
-                findings: vec![failed],
-            }),
-        ];
-        let why = read(&run, &events).unwrap().wrong;
-        let told = RetryError::NothingFailed { run, why }.to_string();
-        assert!(told.ends_with("gate quorum failed [gate-failed]; look at that first"), "{told}");
-    }
-
-    #[test]
-    fn a_restart_keeps_its_limit() {
-        let run = RunId("7".to_owned());
-        let RunWhat::Plan { mut plan, waits } = plan(Goal::Switch, None).what else { return };
-        plan.hosts[0].reboots = true;
-        let limit = |reboot_limit_s| {
-            let options = RunOptions { reboot_limit_s, ..RunOptions::default() };
-            let (hosts, title) = (vec!["samsung".to_owned()], "switch via-cache".to_owned());
-            let begin = event(RunWhat::Begin { hosts, title, options });
-            let events = [begin, event(RunWhat::Plan { plan: plan.clone(), waits })];
-            read(&run, &events).unwrap().restart_limit()
-        };
-        assert_eq!(limit(Some(1800)), Some(Duration::from_secs(1800)));
-        assert_eq!(limit(None), Some(Duration::from_secs(600)), "an older nixdash did not say it");
-    }
-
-    #[test]
-    fn a_rollback_is_tried_again_with_its_generation() {
-        let run = RunId("7".to_owned());
-        let events = [
-            begin("rollback"),
-            plan(Goal::Rollback, Some(75)),
-            result("samsung", Outcome::RolledBack, Some("new")),
-        ];
-        assert_eq!(read(&run, &events).unwrap().generations["samsung"], 75);
+    fn no_args() -> (ConsentArgs, OptionArgs, RebootArgs) {
+        Default::default()
     }
 
     /// Chooses what samsung and p510 are given after a run that failed on both, of which p510's system was named
@@ -499,32 +314,11 @@ mod tests {
             Ok(Output { stdout, ..Output::default() })
         });
         let run = RunId("41".to_owned());
-        let failed = |host: &str, drv: Option<StorePath>| (host.to_owned(), Some(path("new")), drv);
-        let earlier = EarlierRun {
-            goal,
-            options: RunOptions::default(),
-            failed: vec![failed("samsung", Some(path("new.drv"))), failed("p510", None)],
-            goals: BTreeMap::new(),
-            degraded: BTreeMap::new(),
-            built_from: BTreeMap::new(),
-            generations: BTreeMap::new(),
-            reboots: false,
-            wrong: None,
-        };
-        let mut request = Request {
-            set_aside: BTreeMap::new(),
-            degraded: BTreeMap::new(),
-            hosts: in_order(&fleet, &earlier),
-            goal,
-            goals: BTreeMap::new(),
-            options: RunOptions::default(),
-            allow_protected: Vec::new(),
-            asks: false,
-            given: BTreeMap::new(),
-            reboot: None,
-        };
-        let planned = setup(&fleet, &request).unwrap();
-        let said = choose(&runner, &planned, &earlier, &run, &mut request).await;
+        let samsung = failed("samsung", goal, Some(path("new.drv")));
+        let earlier = EarlierRun::of(goal, vec![samsung, failed("p510", goal, None)]);
+        let (consent, options, reboot) = no_args();
+        let mut request = request(&fleet, &earlier, consent, options, reboot).unwrap();
+        let said = choose(&runner, &fleet, &earlier, &run, &mut request).await;
         (said, request)
     }
 
@@ -550,5 +344,40 @@ mod tests {
         let samsung = "p620 has neither the system of samsung in run 41 nor its derivation any more, so samsung is \
                        evaluated again";
         assert!(said.iter().any(|sentence| sentence == samsung), "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn a_rollback_that_did_not_begin_goes_to_its_generation_and_needs_neither_flake_nor_builder()
+     {
+        let fleet =
+            crate::config::parse("[hosts.samsung]\n", std::path::Path::new("hosts.toml"), None);
+        let fleet = fleet.unwrap();
+        // Nobody is asked where it is: the host's own generations keep it.
+        let runner = FakeRunner::new(|host, _| {
+            Err(RemoteError::new(host, Trouble::Unreachable, "No route to host"))
+        });
+        let samsung =
+            FailedHost { generation: Some(75), ..failed("samsung", Goal::Rollback, None) };
+        let earlier = EarlierRun::of(Goal::Rollback, vec![samsung]);
+        let (consent, options, reboot) = no_args();
+        let mut request = request(&fleet, &earlier, consent, options, reboot).unwrap();
+        let run = RunId("41".to_owned());
+        choose(&runner, &fleet, &earlier, &run, &mut request).await.unwrap();
+        let given = &request.given["samsung"];
+        assert_eq!((given.generation, &given.place), (Some(75), &GivenPlace::Kept));
+        assert_eq!(setup(&fleet, &request).unwrap().goal, Goal::Rollback);
+    }
+
+    #[tokio::test]
+    async fn a_host_keeps_what_was_to_be_done_to_it() {
+        let text = "[fleet]\nflake = \"github:me/x\"\nstrategy = \"direct\"\n[hosts.samsung]\n[hosts.p510]\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let all = vec![failed("samsung", Goal::Switch, None), failed("p510", Goal::Boot, None)];
+        let earlier = EarlierRun::of(Goal::Switch, all);
+        let (consent, options, reboot) = no_args();
+        let request = request(&fleet, &earlier, consent, options, reboot).unwrap();
+        let goals: Vec<Goal> =
+            setup(&fleet, &request).unwrap().hosts.iter().map(|host| host.goal).collect();
+        assert_eq!(goals, [Goal::Switch, Goal::Boot]);
     }
 }

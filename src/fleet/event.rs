@@ -4,9 +4,9 @@
 //! events replays to the same screen.
 
 use crate::fleet::{
-    Alarms, BuildTag, CoverageFacts, Finding, HostBuilds, HostFacts, HostResult, LineColours,
-    NextFacts, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, RolloutNews, RunId,
-    RunOptions, StoreFacts, TierFacts, UsualTimes, Wait,
+    Alarms, AskedOfHost, BuildTag, CoverageFacts, Finding, HostBuilds, HostFacts, HostResult,
+    LineColours, NextFacts, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, RolloutNews,
+    RunId, RunOptions, StoreFacts, TierFacts, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -179,6 +179,9 @@ pub enum RunWhat {
         /// What a person asked of it beside that; nothing in the records of older runs.
         #[serde(default, skip_serializing_if = "RunOptions::is_empty")]
         options: RunOptions,
+        /// What was asked for each host; nothing in the records of older runs.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        asked: BTreeMap<String, AskedOfHost>,
     },
     /// A phase of a host changed its state.
     Phase {
@@ -299,7 +302,8 @@ pub enum RunWhat {
 impl RunWhat {
     /// Returns that a run begins that was asked for nothing but its hosts.
     pub fn begin(hosts: Vec<String>, title: String) -> Self {
-        Self::Begin { hosts, title, options: RunOptions::default() }
+        let (options, asked) = (RunOptions::default(), BTreeMap::new());
+        Self::Begin { hosts, title, options, asked }
     }
 
     /// Returns that a line without colours was logged which no job of Nix printed.

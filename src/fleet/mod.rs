@@ -99,10 +99,10 @@ pub use rollout::{
 };
 pub use root_access::{Elevate, RootAccess, RootHosts, SudoPassword, SudoQuestion};
 pub use run::{
-    ANSWER_LIMIT, DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan, HostResult, Outcome,
-    Phase, PhaseState, Plan, PlannedChanges, Progress, RefusedPaths, RemoteCommand, RollbackScope,
-    RolloutNews, Route, RunId, RunOptions, RunOrder, Strategy, TakenRoute, UsualBuilds, UsualTimes,
-    Wait, WaveState, back_to_before,
+    ANSWER_LIMIT, AskedOfHost, DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan,
+    HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges, Progress, RefusedPaths,
+    RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOptions, RunOrder, Strategy,
+    TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState, back_to_before,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};

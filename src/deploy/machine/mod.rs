@@ -25,10 +25,10 @@ mod waves;
 pub use input::{Input, MachineCommand};
 
 use crate::deploy::words::STOPPED;
-use crate::deploy::{Failure, Reason, RunFacts, Setup};
+use crate::deploy::{Failure, HostSetup, Reason, RunFacts, Setup};
 use crate::fleet::{
-    ANSWER_LIMIT, Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RolloutNews, RunId,
-    RunWhat, Wait, duration,
+    ANSWER_LIMIT, AskedOfHost, Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState,
+    RolloutNews, RunId, RunWhat, Wait, duration,
 };
 use control::GoingBack;
 use host::{Claim, HostProgress, Stage};
@@ -198,6 +198,7 @@ impl Machine {
             hosts: self.hosts.iter().map(|host| host.setup.name.clone()).collect(),
             title: self.title(),
             options: self.setup.options,
+            asked: self.hosts.iter().map(|host| &host.setup).map(asked_of).collect(),
         }));
         for index in 0..self.hosts.len() {
             if let Some(Failure { outcome, reason }) = self.hosts[index].setup.set_aside.clone() {
@@ -349,6 +350,15 @@ impl Machine {
         }
         out.push(MachineCommand::Tell(RunWhat::Result { host: name, result }));
     }
+}
+
+/// Returns what was asked for a host, with its name.
+fn asked_of(host: &HostSetup) -> (String, AskedOfHost) {
+    let (system, generation) = match &host.given {
+        Some(given) => (Some(given.toplevel.clone()), given.generation),
+        None => (None, None),
+    };
+    (host.name.clone(), AskedOfHost { goal: host.goal, system, generation })
 }
 
 /// Tells what a host waits for, or that it goes on.

@@ -19,7 +19,7 @@ pub use command::RemoteCommand;
 pub use goal::Goal;
 pub use id::RunId;
 pub use news::{RolloutNews, WaveState};
-pub use options::RunOptions;
+pub use options::{AskedOfHost, RunOptions};
 pub use order::{RollbackScope, RunOrder, back_to_before};
 pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};

@@ -1,6 +1,6 @@
 //! What a person asked of a run beside its hosts and its goal.
 
-use crate::fleet::Strategy;
+use crate::fleet::{Goal, StorePath, Strategy};
 use serde::{Deserialize, Serialize};
 
 /// What a person asked of a run beside its hosts and its goal. It stands in the run's record, so that a
@@ -53,6 +53,19 @@ impl RunOptions {
             reboot_limit_s: anew.reboot_limit_s.or(self.reboot_limit_s),
         }
     }
+}
+
+/// What was asked for one host of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedOfHost {
+    /// What is done to it.
+    pub goal: Goal,
+    /// The system that it is given; none where its flake says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<StorePath>,
+    /// The generation of its system profile that it goes to; none where it gets a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 #[cfg(test)]

@@ -125,13 +125,15 @@ fn what_else(path: &StorePath) -> Option<&'static str> {
 /// Returns the other host of the fleet whose system this is by its name.
 fn other_owner<'a>(fleet: &'a Fleet, host: &Host, system: &StorePath) -> Option<&'a str> {
     let of = system.name().strip_prefix("nixos-system-")?;
-    let is_of = |name: &str| of.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
-    if is_of(&host.name) || is_of(&host.attribute) {
-        return None;
-    }
+    let fits = |name: &str| of.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+    // One host may be called as another one begins: the longest name is meant.
+    let fit = |host: &Host| {
+        let names = [&host.name, &host.attribute].into_iter();
+        names.filter(|name| fits(name)).map(String::len).max()
+    };
     let others = fleet.hosts.iter().filter(|other| other.name != host.name);
-    let mut named = others.filter(|other| is_of(&other.name));
-    named.next().map(|other| other.name.as_str())
+    let named = others.filter(|other| fit(other) > fit(host)).max_by_key(|other| fit(other));
+    named.map(|other| other.name.as_str())
 }
 
 /// What hosts are given, and why others are given nothing.
@@ -199,7 +201,8 @@ mod tests {
 
     #[test]
     fn the_system_of_another_host_is_refused_by_its_name() {
-        let text = "[hosts.p62]\n[hosts.p620]\n[hosts.samsung]\nattribute = \"galaxy\"\n";
+        let text =
+            "[hosts.p62]\n[hosts.p620]\n[hosts.p620-b]\n[hosts.samsung]\nattribute = \"galaxy\"\n";
         let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
         let of = |host: &str, name: &str| {
             let hash = "l0znnv1nxsr0ry7gmadkh49s1d0hycgd";
@@ -209,7 +212,11 @@ mod tests {
         assert_eq!(of("samsung", "nixos-system-p620-26.05"), Some("p620"));
         assert_eq!(of("p62", "nixos-system-p620-26.05"), Some("p620"));
         assert_eq!(of("p620", "nixos-system-p620-26.05"), None);
+        assert_eq!(of("p620", "nixos-system-p620-b-26.05"), Some("p620-b"));
+        assert_eq!(of("p620-b", "nixos-system-p620-b-26.05"), None);
+        assert_eq!(of("p620-b", "nixos-system-p620-26.05"), Some("p620"));
         assert_eq!(of("samsung", "nixos-system-galaxy-26.05"), None, "its attribute's name");
+        assert_eq!(of("p620", "nixos-system-galaxy-26.05"), Some("samsung"));
         assert_eq!(of("samsung", "nixos-system-nixos-26.05"), None, "nobody's name says nothing");
     }
 }

@@ -4,6 +4,7 @@ use crate::cli::EXIT_USAGE;
 use crate::cli::given::GivenError;
 use crate::deploy::engine::PlaceError;
 use crate::fleet::RollbackError;
+use crate::record::ExportError;
 use std::process::ExitCode;
 
 /// A command could not do its work.
@@ -184,7 +185,7 @@ pub enum CliError {
     Claim(#[from] crate::record::ClaimError),
     /// A run could not be exported, or an exported one not be read.
     #[error("{0}")]
-    Export(#[from] crate::record::ExportError),
+    Export(#[from] ExportError),
     /// A compressed file would be written to the terminal.
     #[error(
         "an exported run is compressed, so it is not printed on a terminal; name a file with -o FILE"
@@ -265,7 +266,15 @@ impl CliError {
             | Self::Claim(_)
             | Self::Logs(_)
             | Self::BinaryToTerminal
-            | Self::Export(_)
+            | Self::Export(
+                ExportError::NoRun { .. }
+                | ExportError::Open { .. }
+                | ExportError::NoExport { .. }
+                | ExportError::Newer { .. }
+                | ExportError::Cut { .. }
+                | ExportError::TooBig { .. }
+                | ExportError::RunTooBig { .. },
+            )
             | Self::WriteExport { .. }
             | Self::ExportIsThere(_)
             | Self::NoTerminalForPassword(_)
@@ -292,6 +301,7 @@ impl CliError {
                 | GivenError::BuilderSilent { .. }
                 | GivenError::Place(PlaceError::Remote(_)),
             )
+            | Self::Export(ExportError::Write { .. } | ExportError::Unpack { .. })
             | Self::Record(_)
             | Self::KeepTrust(_)
             | Self::History(_)

@@ -6,6 +6,7 @@
 
 use crate::fleet::{RunId, StorePath};
 use crate::nix::derivation::Derivation;
+use crate::record::runs::host_file;
 use crate::record::{RunStreams, Runs, StreamEnd};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -44,7 +45,7 @@ impl Runs {
 
     /// Returns the file that they are kept in.
     fn edges_file(&self, run: &RunId, host: &str) -> PathBuf {
-        self.folder(run).join(format!("{host}.edges"))
+        host_file(&self.folder(run), host, "edges")
     }
 }
 

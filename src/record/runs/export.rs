@@ -17,12 +17,12 @@ use crate::fleet::{
     KnownSecrets, LogLine, RawLogLine, RunId, each_text, printable_json, printable_line, redact,
     redact_json,
 };
+use crate::record::Runs;
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::marks::read_marks;
 use crate::record::runs::retention::REMOVED;
 use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, LIVE, files_of, journal};
-use crate::record::{RecordError, Runs};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -49,6 +49,12 @@ const LONGEST: u64 = 16 << 20;
 
 /// How much a file may hold, in bytes: four times what the logs of a run may take by default.
 const BIGGEST: u64 = 4 << 30;
+
+/// The same in words.
+const BIGGEST_WORDS: &str = "4 GiB";
+
+/// How much of that may be no logs, in bytes: it is held in memory by whoever looks.
+const BIGGEST_DOCUMENTS: u64 = 256 << 20;
 
 /// How many files a run may have: of a host the parts of its log, what is needed, and two for each job.
 const FILES: usize = 30_000;
@@ -132,10 +138,25 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// The file holds too much.
-    #[error("{} holds more than 4 GB or 30 000 files, which no run does", path.display())]
+    #[error(
+        "{} holds more than nixdash writes into the file of a run ({what}), so it is not opened: it would fill \
+         memory or disk; ask whoever sent it for another one",
+        path.display()
+    )]
     TooBig {
         /// The file.
         path: PathBuf,
+        /// What it holds too much of.
+        what: &'static str,
+    },
+    /// The run holds more than is read from a file.
+    #[error(
+        "run {run} is too large for one file: it holds more than {BIGGEST_WORDS} of logs and of what Nix said; \
+         `nixdash logs {run}` shows it here, and max_run_size in [retention] keeps later runs smaller"
+    )]
+    RunTooBig {
+        /// The run.
+        run: RunId,
     },
     /// The file could not be written.
     #[error(
@@ -147,9 +168,17 @@ pub enum ExportError {
         /// Why.
         source: io::Error,
     },
-    /// Something could not be read or written.
-    #[error(transparent)]
-    Record(#[from] RecordError),
+    /// What a file holds could not be written where it is read from.
+    #[error(
+        "could not unpack {}: {source}; its folder needs room for the whole run, and TMPDIR may name another one",
+        path.display()
+    )]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// What was written of a run that was exported.
@@ -184,11 +213,24 @@ impl Runs {
         secrets: &KnownSecrets,
         out: impl Write,
     ) -> Result<WrittenExport, ExportError> {
+        self.export_within(BIGGEST, run, fleet, secrets, out)
+    }
+
+    /// The same, of a run that takes so many bytes at most before they are compressed.
+    fn export_within(
+        &self,
+        room: u64,
+        run: &RunId,
+        fleet: Value,
+        secrets: &KnownSecrets,
+        out: impl Write,
+    ) -> Result<WrittenExport, ExportError> {
         self.check_exportable(run)?;
         let not_written = |source| ExportError::Write { run: run.clone(), source };
         let mut out = RunExport {
             out: GzEncoder::new(BufWriter::new(out), Compression::default()),
             lines: 0,
+            room,
             secrets,
         };
         let mut head = ExportedRun {
@@ -202,7 +244,11 @@ impl Runs {
         secrets.hide_json(&mut head.fleet);
         redact_json(&mut head.fleet);
         out.json(&head).map_err(not_written)?;
-        let unread = self.export_files(run, &mut out).map_err(not_written)?;
+        let unread = match self.export_files(run, &mut out) {
+            Ok(unread) => unread,
+            Err(_) if out.room == 0 => return Err(ExportError::RunTooBig { run: run.clone() }),
+            Err(error) => return Err(not_written(error)),
+        };
         let lines = out.lines;
         out.json(&ExportedLine::End { lines }).map_err(not_written)?;
         out.out.finish().and_then(|mut out| out.flush()).map_err(not_written)?;
@@ -238,14 +284,9 @@ impl Runs {
         let name_of =
             |path: &Path| path.strip_prefix(&dir).unwrap_or(path).to_string_lossy().into_owned();
         let mut unread = Vec::new();
-        let documents = [dir.join(journal::JOURNAL), dir.join(LIVE), dir.join(REMOVED)];
+        let documents = [dir.join(journal::JOURNAL), dir.join(LIVE)];
         for path in documents.into_iter().chain(self.files_ending(run, EDGES)) {
-            let name = name_of(&path);
-            unread.extend(each_line(&path, |line, _| match serde_json::from_slice(line) {
-                Ok(document) => out.document(&name, document),
-                // Torn.
-                Err(_) => Ok(()),
-            })?);
+            unread.extend(out.documents(&path, &name_of(&path))?);
         }
         for log in self.files_ending(run, LOG) {
             let name = name_of(&log);
@@ -265,6 +306,8 @@ impl Runs {
         for stream in self.files_ending(run, STREAM) {
             unread.extend(out.stream(&stream, &name_of(&stream))?);
         }
+        // Logs may be removed while they are read. That is noted before, so it is known now.
+        unread.extend(out.documents(&dir.join(REMOVED), REMOVED)?);
         Ok(unread)
     }
 
@@ -285,14 +328,30 @@ impl Runs {
 struct RunExport<'a, W: Write> {
     out: GzEncoder<BufWriter<W>>,
     lines: u64,
+    /// How many bytes may be written still, counted before they are compressed.
+    room: u64,
     secrets: &'a KnownSecrets,
 }
 
 impl<W: Write> RunExport<'_, W> {
     /// Writes a line of JSON.
     fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, line)?;
-        self.out.write_all(b"\n")
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
+        self.room = self.room.saturating_sub(bytes.len() as u64);
+        if self.room == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.out.write_all(&bytes)
+    }
+
+    /// Writes a file with a document in each line. Returns what cannot be read.
+    fn documents(&mut self, path: &Path, name: &str) -> io::Result<Option<UnreadFile>> {
+        each_line(path, |line, _| match serde_json::from_slice(line) {
+            Ok(document) => self.document(name, document),
+            // Torn.
+            Err(_) => Ok(()),
+        })
     }
 
     /// Writes a document that is a line of a file, without secrets.

@@ -8,9 +8,9 @@ use crate::fleet::{LogLine, RunId};
 use crate::record::Runs;
 use crate::record::runs::index::{LogIndex, index_of};
 use crate::record::runs::stored::{self, StoredFile};
-use crate::record::runs::{tail_folder, tails};
+use crate::record::runs::{host_file, tail_folder, tails};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many bytes are read at once.
 const CHUNK: u64 = 256 * 1024;
@@ -62,10 +62,11 @@ impl Runs {
     /// Returns the files that are the log of a host in a run, by their plain names, each with the number
     /// of its part, oldest lines first.
     pub(super) fn log_parts(&self, run: &RunId, host: &str) -> Vec<(u64, PathBuf)> {
-        let (dir, name) = (self.folder(run), format!("{host}.log"));
+        let dir = self.folder(run);
         let ends = tails(&dir).into_iter();
-        let ends = ends.map(|number| (number, tail_folder(&dir, number).join(&name)));
-        std::iter::once((0, dir.join(&name)))
+        let log_in = |folder: &Path| host_file(folder, host, "log");
+        let ends = ends.map(|number| (number, log_in(&tail_folder(&dir, number))));
+        std::iter::once((0, log_in(&dir)))
             .chain(ends)
             .filter(|(_, file)| stored::find(file).is_some())
             .collect()

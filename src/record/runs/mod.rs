@@ -257,6 +257,12 @@ fn files_of(dir: &Path) -> impl Iterator<Item = PathBuf> {
         .map(|entry| entry.path())
 }
 
+/// Returns the file of a host in the folder of a run. Names of hosts in a run that was exported may come from
+/// anybody, and none names a file elsewhere.
+fn host_file(folder: &Path, host: &str, end: &str) -> PathBuf {
+    folder.join(format!("{}.{end}", host.replace('/', "_")))
+}
+
 /// Returns what a fleet is called in the record: the whole path of its file.
 fn fleet_name(fleet: Option<&Path>) -> String {
     let path = fleet.map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));

@@ -8,10 +8,10 @@
 //! stays the beginning that it is; what it lacks is still on the host.
 
 use crate::fleet::{LogFrom, LogMark, RunId};
-use crate::record::runs::Runs;
 use crate::record::runs::marks::{StreamMarks, read_marks};
 use crate::record::runs::places::LogPlaces;
 use crate::record::runs::stored::{StoredFile, plain_of};
+use crate::record::runs::{Runs, host_file};
 use jiff::Timestamp;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -80,7 +80,8 @@ impl Runs {
 
     /// Returns when a stream of a host in a run was how long, as far as that is known, the oldest first.
     pub fn stream_marks(&self, run: &RunId, host: &str, stream: &str) -> Vec<LogMark> {
-        read_marks(&self.folder(run).join(format!("{host}.{stream}.{STREAM}")))
+        let end = format!("{stream}.{STREAM}");
+        read_marks(&host_file(&self.folder(run), host, &end))
     }
 
     /// Opens what is kept of the streams of a host in a run, whether it goes on or has ended, each with
@@ -129,7 +130,7 @@ impl RunStreams {
         let folder = self.runs.folder(&self.run);
         let is_known = |number: &u32| {
             let name = name_of(job, *number);
-            folder.join(format!("{host}.{name}.{STREAM}")).exists()
+            host_file(&folder, host, &format!("{name}.{STREAM}")).exists()
                 || self.logged(host, &name).is_some()
         };
         (2..=MOST).take_while(is_known).last().unwrap_or(1)
@@ -138,7 +139,8 @@ impl RunStreams {
     /// Opens a stream to add to it, for its owner alone.
     fn open_number(&self, host: &str, job: &str, number: u32) -> io::Result<StreamFile> {
         let name = name_of(job, number);
-        let path = self.runs.folder(&self.run).join(format!("{host}.{name}.{STREAM}"));
+        let folder = self.runs.folder(&self.run);
+        let path = host_file(&folder, host, &format!("{name}.{STREAM}"));
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(0o600).open(&path)?;
         let length = file.metadata()?.len();

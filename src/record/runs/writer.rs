@@ -15,7 +15,7 @@ use crate::record::runs::files::Files;
 use crate::record::runs::index::{IndexBuilder, LogIndex, index_of};
 use crate::record::runs::places::{AddedLines, LogPlaces, places_of};
 use crate::record::runs::stored::StoredFile;
-use crate::record::runs::{EVENTS, LIVE, doing, tail_folder, tails};
+use crate::record::runs::{EVENTS, LIVE, doing, host_file, tail_folder, tails};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
@@ -414,7 +414,7 @@ const LOG: &str = "log";
 
 /// Returns the file of a host's log in a folder.
 fn log_in(folder: &Path, host: &str) -> PathBuf {
-    folder.join(format!("{host}.{LOG}"))
+    host_file(folder, host, LOG)
 }
 
 /// Returns the logs in a folder, with their sizes in bytes.

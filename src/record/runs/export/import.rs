@@ -2,8 +2,8 @@
 
 use super::damage::{Damages, ExportDamage};
 use super::{
-    BIGGEST, EDGES, ExportError, ExportedLine, ExportedRun, FILES, FORMAT, LOG, MARKS, STREAM,
-    ends, read_line, stream_line,
+    BIGGEST, BIGGEST_DOCUMENTS, BIGGEST_WORDS, EDGES, ExportError, ExportedLine, ExportedRun,
+    FILES, FORMAT, LOG, MARKS, STREAM, ends, read_line, stream_line,
 };
 use crate::fleet::{LogLine, printable_json};
 use crate::record::runs::retention::REMOVED;
@@ -39,9 +39,10 @@ impl Runs {
         if head.run.0.is_empty() || !head.run.0.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(no_export("its run has no number".to_owned()));
         }
-        let mut import = RunImport::begin(self.folder(&head.run))?;
+        let no_room = |error| not_unpacked(path, error);
+        let mut import = RunImport::begin(self.folder(&head.run)).map_err(no_room)?;
         let damage = read_lines(path, &mut reader, &mut import)?;
-        import.end()?;
+        import.end().map_err(no_room)?;
         if !damage.is_empty() && !import.begun.contains(EVENTS) {
             return Err(if matches!(damage[..], [ExportDamage::Cut { .. }]) {
                 ExportError::Cut { path: path.to_path_buf() }
@@ -68,7 +69,7 @@ fn read_lines(
         text.clear();
         let read = read_line(reader, &mut text);
         if reader.get_ref().limit() == 0 {
-            return Err(ExportError::TooBig { path: path.to_path_buf() });
+            return Err(too_big(path, BIGGEST_WORDS));
         }
         match read {
             Ok(0) => {
@@ -104,15 +105,29 @@ fn read_lines(
                     return Err(ExportError::NoExport { path: path.to_path_buf(), why });
                 }
                 if import.begun.len() >= FILES {
-                    return Err(ExportError::TooBig { path: path.to_path_buf() });
+                    return Err(too_big(path, "30 000 files"));
                 }
-                if !import.take(&file, &line)? {
+                if import.documents_left == 0 {
+                    return Err(too_big(path, "256 MiB of events"));
+                }
+                let is_taken = import.take(&file, &line);
+                if !is_taken.map_err(|error| not_unpacked(path, error))? {
                     found.add(ExportDamage::NoDocument { line: number, file });
                 }
             }
         }
     }
     Ok(found.all())
+}
+
+/// Says that a file holds too much of something.
+fn too_big(path: &Path, what: &'static str) -> ExportError {
+    ExportError::TooBig { path: path.to_path_buf(), what }
+}
+
+/// Says that what a file holds could not be written.
+fn not_unpacked(path: &Path, error: RecordError) -> ExportError {
+    ExportError::Unpack { path: path.to_path_buf(), source: error.source }
 }
 
 /// Writes the files of a run that is read from one file.
@@ -124,6 +139,8 @@ struct RunImport {
     file: Option<(String, BufWriter<File>)>,
     /// How long the streams are, in bytes.
     streams: BTreeMap<PathBuf, u64>,
+    /// How long the files together may become that are no logs, in bytes.
+    documents_left: u64,
 }
 
 impl RunImport {
@@ -134,7 +151,9 @@ impl RunImport {
             let file = dir.join(name);
             fs::write(&file, text).map_err(doing("write", &file))?;
         }
-        Ok(Self { dir, begun: BTreeSet::new(), file: None, streams: BTreeMap::new() })
+        let documents_left = BIGGEST_DOCUMENTS;
+        let (begun, streams) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Self { dir, begun, file: None, streams, documents_left })
     }
 
     /// Takes a line of a file; returns whether it can be read there.
@@ -154,7 +173,9 @@ impl RunImport {
             // What is no JSON would not be read from the folder either.
             let Ok(mut document) = serde_json::from_str::<Value>(line) else { return Ok(false) };
             printable_json(&mut document);
-            format!("{document}\n")
+            let text = format!("{document}\n");
+            self.documents_left = self.documents_left.saturating_sub(text.len() as u64);
+            text
         };
         let path = self.dir.join(name);
         if self.file.as_ref().is_none_or(|(open, _)| open != name) {
@@ -208,5 +229,31 @@ fn not_read(error: &io::Error) -> String {
                 .to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    #[test]
+    fn a_small_file_that_holds_too_much_is_not_taken_into_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.gz");
+        let mut file = GzEncoder::new(File::create(&path).unwrap(), Compression::default());
+        for _ in 0..100 {
+            file.write_all(b"{\"file\":\"events.jsonl\",\"line\":\"{}\"}\n").unwrap();
+        }
+        file.finish().unwrap();
+        let mut import = RunImport::begin(dir.path().join("7")).unwrap();
+        import.documents_left = 100;
+        let file = BufReader::new(File::open(&path).unwrap());
+        let mut reader = BufReader::new(GzDecoder::new(file).take(BIGGEST));
+        let error = read_lines(&path, &mut reader, &mut import).unwrap_err().to_string();
+        assert!(error.contains("(256 MiB of events), so it is not opened"), "{error}");
+        import.end().unwrap();
+        assert!(fs::metadata(dir.path().join("7").join(EVENTS)).unwrap().len() <= 110);
     }
 }

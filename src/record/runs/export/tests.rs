@@ -373,3 +373,75 @@ fn that_logs_were_removed_is_told_elsewhere_too() {
     assert!(here.removed_logs(&run).is_some());
     assert_eq!(there.removed_logs(&run), here.removed_logs(&run));
 }
+
+/// Takes what is written, and removes the logs of a run when the first of it comes.
+struct RemovesLogs<'a> {
+    runs: &'a Runs,
+    run: &'a RunId,
+    bytes: Vec<u8>,
+}
+
+impl Write for RemovesLogs<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.is_empty() {
+            let mut failed = FirstError::default();
+            let logs = self.runs.old_logs(self.run);
+            self.runs.remove_logs(&logs, RemovedWhy::Age, at(9), &mut failed);
+        }
+        self.bytes.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn that_logs_are_removed_while_their_run_is_exported_is_in_the_file() {
+    let (_dir, runs) = runs();
+    // Random words: what is compressed is written while the logs are read.
+    let run = a_run(&runs, 10);
+    let events = runs.folder(&run).join(EVENTS);
+    let mut more = fs::read_to_string(&events).unwrap();
+    let mut word = 1_u64;
+    for _ in 0..20_000 {
+        word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let title = format!("{word:x}");
+        let event =
+            RunEvent { run: run.clone(), at: at(1), what: RunWhat::begin(Vec::new(), title) };
+        more += &(serde_json::to_string(&event).unwrap() + "\n");
+    }
+    fs::write(&events, more).unwrap();
+    let mut out = RemovesLogs { runs: &runs, run: &run, bytes: Vec::new() };
+    runs.export(&run, fleet(), &KnownSecrets::default(), &mut out).unwrap();
+    let mut text = String::new();
+    GzDecoder::new(&out.bytes[..]).read_to_string(&mut text).unwrap();
+    assert!(!text.contains("\"file\":\"samsung.log\""), "they are gone");
+    assert!(text.contains(&format!("\"file\":\"{REMOVED}\"")), "and that is told");
+}
+
+#[test]
+fn a_run_that_nobody_could_open_is_not_exported() {
+    let (_dir, runs) = runs();
+    let run = a_run(&runs, 100);
+    let within = |room| {
+        let mut out = Vec::new();
+        runs.export_within(room, &run, fleet(), &KnownSecrets::default(), &mut out).map(drop)
+    };
+    within(1 << 20).unwrap();
+    let error = within(5_000).unwrap_err().to_string();
+    assert!(error.contains("too large for one file"), "{error}");
+    assert!(error.contains(&format!("`nixdash logs {run}` shows it here")), "{error}");
+}
+
+#[test]
+fn a_host_names_no_file_outside_of_its_run() {
+    let (dir, runs) = runs();
+    let run = a_run(&runs, 1);
+    fs::write(dir.path().join("secret.log"), "of somebody else\n").unwrap();
+    for up in 1..4 {
+        let host = format!("{}secret", "../".repeat(up));
+        assert!(runs.read_log(&run, &host, 10).look().is_none(), "{host}");
+    }
+}

@@ -95,22 +95,17 @@ built() { at "$(address p620)" readlink "/nix/var/nix/gcroots/nixdash/$1.next"; 
 # Runs a command and writes the processor time, in milliseconds, of its own process into a file: what
 # it started is not in it. $1: the file.
 measured() {
-	# shellcheck disable=SC2016 # Perl's
-	perl -e '
-		my $file = shift;
-		my $pid = fork() // die;
-		if (!$pid) { exec(@ARGV) or exit 127 }
-		my @stat;
-		# A process that has ended keeps its times until it is waited for.
-		do {
-			select(undef, undef, undef, 0.002);
-			open(my $in, "<", "/proc/$pid/stat") or die; my $line = <$in>; close $in;
-			$line =~ s/.*\) //; @stat = split(/ /, $line);
-		} until $stat[0] eq "Z";
-		open(my $out, ">", $file); print $out (($stat[11] + $stat[12]) * 10), "\n"; close $out;
-		waitpid($pid, 0);
-		exit($? >> 8);
-	' "$@"
+	python3 -c '
+import os, sys
+pid = os.spawnvp(os.P_NOWAIT, sys.argv[2], sys.argv[2:])
+# A process that has ended keeps its times until it is waited for.
+os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+with open(f"/proc/{pid}/stat") as stat:
+    times = stat.read().rpartition(") ")[2].split()[11:13]
+with open(sys.argv[1], "w") as out:
+    print(sum(map(int, times)) * 10, file=out)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+' "$@"
 }
 
 deploy_nixdash() { deploy_with "$nixdash" "$@"; }

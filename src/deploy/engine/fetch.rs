@@ -269,6 +269,43 @@ mod tests {
     }
 
     #[test]
+    fn of_the_progress_of_a_large_file_some_lines_pass_and_the_last_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let progress = |done: u32, of: u32, running: u32| {
+            let fields = format!("[{done},{of},{running},0]");
+            format!("@nix {{\"action\":\"result\",\"fields\":{fields},\"id\":71,\"type\":105}}")
+        };
+        let passed = |said: &[String]| {
+            let lines: String = said.iter().map(|line| format!("echo '{line}' >&2\n")).collect();
+            let (is_ok, heard) = fetched(folder.path(), &format!("{lines}exit 0"), &[]);
+            assert!(is_ok);
+            heard.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let stop = "@nix {\"action\":\"stop\",\"id\":71}".to_owned();
+        // A small file: each eighth, and the end.
+        let steps = |to: u32, of: u32| (0..=to).map(move |step| progress(step * 1_000, of, 0));
+        let heard = passed(&steps(80, 80_000).collect::<Vec<_>>());
+        let wanted: Vec<_> = (0..=8).map(|part| progress(part * 10_000, 80_000, 0)).collect();
+        assert_eq!(heard, wanted);
+        // A large one, that breaks off: each sixteenth line, and the last.
+        let said: Vec<_> = steps(40, 1_000_000_000).chain([stop.clone()]).collect();
+        let of = |step: u32| progress(step * 1_000, 1_000_000_000, 0);
+        assert_eq!(passed(&said), [of(0), of(16), of(32), of(40), stop.clone()]);
+        // How many run, and a whole that is not known, is always told.
+        let said = [
+            progress(1, 900, 1),
+            progress(2, 900, 2),
+            progress(2, 900, 1),
+            progress(3, 0, 0),
+            progress(4, 0, 0),
+        ];
+        assert_eq!(passed(&said), said);
+        // What comes under the number of another one later is told as of a new one.
+        let said = [progress(1, 900, 0), stop.clone(), progress(1, 900, 0)];
+        assert_eq!(passed(&said), said);
+    }
+
+    #[test]
     fn the_nix_of_this_machine_knows_these_options_and_leaves_a_cache_that_hangs() {
         let Ok(found) = Command::new("sh").args(["-c", "command -v nix-store"]).output() else {
             return;

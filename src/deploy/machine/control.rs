@@ -1,22 +1,12 @@
-//! What people say to a run: stop, pause, leave a host out, try it again, go back.
+//! What people say to a run: stop, pause, leave a host out, try it again. `back.rs` has the way back.
 
+use super::back::go_back_now;
 use super::host::{Claim, HostProgress, Stage};
 use super::rollout::Wave;
-use super::{Machine, MachineCommand, known_anew, stopped_by_the_operator, tell_wait};
-use crate::deploy::{Ending, GivenPlace, GivenSystem, LaterSystem, Reason};
-use crate::fleet::{
-    Code, Goal, Outcome, Phase, RollbackScope, RolloutNews, Route, RunOrder, RunWhat, Strategy,
-    Wait,
-};
+use super::{Machine, MachineCommand, known_anew, stopped_by_the_operator};
+use crate::deploy::{Ending, LaterSystem, Reason};
+use crate::fleet::{Code, Goal, Outcome, Phase, RolloutNews, RunOrder, RunWhat};
 use jiff::Timestamp;
-
-/// Which hosts of a run go back, and why.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct GoingBack {
-    /// Those of this wave; none: those of the whole run.
-    wave: Option<usize>,
-    why: Reason,
-}
 
 impl Machine {
     /// Does what somebody said, and tells that it was said, or why it is not done.
@@ -177,91 +167,8 @@ impl Machine {
         }
     }
 
-    /// Returns whether a host can go back: it has the new system from this run, and had another one before.
-    fn can_go_back(&self, index: usize) -> bool {
-        let host = &self.hosts[index];
-        let had_another =
-            host.before().is_some_and(|before| Some(before) != host.known.toplevel.as_ref());
-        host.was_brought_its_system() && had_another
-    }
-
-    /// Lets hosts go back to what they ran before this run. The newest wave is the newest of which a host
-    /// has its new system now, or is getting it: when its hosts have gone back, those of the wave before it
-    /// stay. A run that goes back as a whole goes on with that.
-    pub(super) fn take_back(
-        &mut self,
-        scope: RollbackScope,
-        why: &Reason,
-        now: Timestamp,
-        out: &mut Vec<MachineCommand>,
-    ) {
-        let is_meant = |index: &usize| {
-            let host = &self.hosts[*index];
-            self.can_go_back(*index) || host.has_begun() && host.back.is_none()
-        };
-        let goes_all = self.going_back.as_ref().is_some_and(|back| back.wave.is_none());
-        let wave = match scope {
-            RollbackScope::Wave if !goes_all => {
-                let meant = (0..self.hosts.len()).filter(is_meant);
-                meant.map(|index| self.wave_of(index)).max()
-            }
-            RollbackScope::Run | RollbackScope::Wave => None,
-        };
-        self.going_back = Some(GoingBack { wave, why: why.clone() });
-        self.follow_back(now, out);
-    }
-
-    /// Lets the hosts go back that the run takes back: those that have their new system by a deploy of
-    /// their own, those that are at it through their supervisor, and those that are just being made
-    /// permanent or restarted as soon as they are done.
-    pub(super) fn follow_back(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        let Some(GoingBack { wave, why }) = self.going_back.clone() else { return };
-        for index in 0..self.hosts.len() {
-            if !self.is_of_wave(index, wave) || !self.can_go_back(index) {
-                continue;
-            }
-            let host = &mut self.hosts[index];
-            let Some(toplevel) = host.before().cloned() else { continue };
-            host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
-            host.brought = host.known.toplevel.take();
-            host.setup.goal = match host.setup.goal {
-                goal @ (Goal::Test | Goal::Boot) => goal,
-                Goal::Build | Goal::Switch | Goal::DryActivate | Goal::Rollback => Goal::Rollback,
-            };
-            host.setup.given = Some(GivenSystem {
-                toplevel: toplevel.clone(),
-                generation: None,
-                place: GivenPlace::Kept,
-                built_from: None,
-            });
-            // It is there already, and needs neither a builder nor a cache.
-            host.setup.route = Route::Direct;
-            host.setup.asked = Strategy::Direct;
-            host.known = known_anew(host.known.attempt + 1);
-            host.known.toplevel = Some(toplevel);
-            host.begin_again(Phase::Preflight);
-            self.tell_again(index, &why.text, out);
-        }
-        for index in 0..self.hosts.len() {
-            if !self.is_of_wave(index, wave) {
-                continue;
-            }
-            let host = &mut self.hosts[index];
-            let (Stage::Running(phase) | Stage::Waiting(phase)) = host.stage else { continue };
-            let is_permanent = matches!(phase, Phase::Persist | Phase::Reboot);
-            if host.has_begun() && host.back.is_none() && !is_permanent {
-                go_back_now(host, phase, &why, now, out);
-            }
-        }
-    }
-
-    /// Returns whether a host is of a wave, from 0; without one, every host is.
-    fn is_of_wave(&self, index: usize, wave: Option<usize>) -> bool {
-        wave.is_none_or(|wave| self.wave_of(index) == wave)
-    }
-
     /// Tells that a host begins again.
-    fn tell_again(&self, index: usize, why: &str, out: &mut Vec<MachineCommand>) {
+    pub(super) fn tell_again(&self, index: usize, why: &str, out: &mut Vec<MachineCommand>) {
         let host = &self.hosts[index];
         let news = RolloutNews::Again {
             host: host.setup.name.clone(),
@@ -343,7 +250,7 @@ impl HostProgress {
     }
 
     /// Goes back to the beginning of a host's run.
-    fn begin_again(&mut self, first: Phase) {
+    pub(super) fn begin_again(&mut self, first: Phase) {
         self.stage = Stage::Waiting(first);
         self.waits_for = None;
         self.leaves = None;
@@ -355,36 +262,6 @@ impl HostProgress {
         self.only_restarts = false;
         self.prepared_in = None;
     }
-}
-
-/// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
-/// interrupted.
-fn go_back_now(
-    host: &mut HostProgress,
-    phase: Phase,
-    why: &Reason,
-    now: Timestamp,
-    out: &mut Vec<MachineCommand>,
-) {
-    if host.known.abort.is_some() {
-        return;
-    }
-    host.known.abort = Some(why.clone());
-    let name = host.setup.name.clone();
-    out.push(MachineCommand::Abort { host: name.clone(), why: why.clone() });
-    if phase == Phase::Check && host.stage == Stage::Running(phase) {
-        host.stop(phase, format!("its checks are stopped, since it goes back: {}", why.text), out);
-    }
-    let wait = if phase == Phase::Activate {
-        let wait = Wait::Activation;
-        let line = format!("{name} is being activated: waiting for {}", wait.sentence(now));
-        out.push(MachineCommand::Tell(RunWhat::log(name, phase, line)));
-        wait
-    } else {
-        Wait::WayBack
-    };
-    host.waits_for = Some(wait);
-    tell_wait(out, host, now);
 }
 
 /// Says that a run has no system for a host that was set aside before it began, since `why`.

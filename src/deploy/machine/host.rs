@@ -253,50 +253,10 @@ impl HostProgress {
         }
     }
 
-    /// Returns whether this run brought the host the system that it runs, or will boot. Who was only
-    /// restarted got nothing of this run that could be taken back.
-    pub(super) fn was_brought_its_system(&self) -> bool {
-        let is_new = self.outcome().is_some_and(Outcome::is_new_system);
-        self.back.is_none() && is_new && !self.only_restarts
-    }
-
     /// Returns whether its new system was confirmed there before.
     pub(super) fn returns(&self) -> bool {
         let toplevel = self.known.toplevel.as_ref();
         toplevel.is_some_and(|path| self.known.preflight.confirmed.contains(path))
-    }
-
-    /// Returns the system that it ran before this run.
-    pub(super) fn before(&self) -> Option<&StorePath> {
-        let preflight = &self.known.preflight;
-        match self.setup.goal {
-            Goal::Boot => preflight.profile.as_ref(),
-            Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Build | Goal::Rollback => {
-                // Of a host that runs a specialisation, the system that it belongs to.
-                let special = preflight.deploys.specialisation.as_ref();
-                special.map(|special| &special.system).or(preflight.running.as_ref())
-            }
-        }
-    }
-
-    /// Returns how a host ends that goes back and has meanwhile got another system from somebody else:
-    /// that one is not touched.
-    fn replaced_by_others(&self) -> Option<Ending> {
-        let (Some(brought), Some(target)) = (&self.brought, &self.known.toplevel) else {
-            return None;
-        };
-        let found = &self.known.preflight;
-        let now = if self.setup.goal == Goal::Boot { &found.profile } else { &found.running };
-        let now = now.as_ref()?;
-        if now == target || now == brought || found.runs(brought) {
-            return None;
-        }
-        let text = format!(
-            "{}: somebody else has deployed {now} since this run brought {brought}, so it is not taken back",
-            self.setup.name
-        );
-        let reason = Some(Reason::new(Code::Superseded, text));
-        Some(Ending { outcome: Outcome::Superseded, reason })
     }
 
     /// Returns whether it is held back by what other hosts have to do first: it needs no place as long as
@@ -419,40 +379,6 @@ impl HostProgress {
         }
     }
 
-    /// Returns how a host ends that was told to go back to what ran before this run: why it was to go back
-    /// comes first, and what went wrong with that second.
-    fn as_went_back(&self, outcome: Outcome, reason: Option<Reason>) -> (Outcome, Vec<Reason>) {
-        let Some(back) = &self.back else {
-            return (outcome, reason.into_iter().collect());
-        };
-        let (ends, what) = match outcome {
-            outcome if outcome.is_good() => return (Outcome::RolledBack, vec![taken_back(back)]),
-            Outcome::Degraded => (Outcome::RolledBack, taken_back(back)),
-            // Somebody else decided what it runs.
-            Outcome::Superseded => (Outcome::Superseded, to_be_taken_back(back, "")),
-            Outcome::Unknown | Outcome::Offline => {
-                let known = " and it is not known whether it did";
-                (Outcome::Unknown, to_be_taken_back(back, known))
-            }
-            // It still has the system that it was to leave.
-            Outcome::Switched
-            | Outcome::Booted
-            | Outcome::Tested
-            | Outcome::Dry
-            | Outcome::Built
-            | Outcome::Unchanged
-            | Outcome::NeedsReboot
-            | Outcome::RolledBack
-            | Outcome::Failed
-            | Outcome::Skipped
-            | Outcome::Interrupted => {
-                let keeps = " and keeps the system that this run brought";
-                (Outcome::Degraded, to_be_taken_back(back, keeps))
-            }
-        };
-        (ends, [Some(what), reason].into_iter().flatten().collect())
-    }
-
     /// Returns the ending with what the checks found: a system that stays with failed units is
     /// degraded.
     fn judge(&self, ending: Ending) -> Ending {
@@ -467,17 +393,6 @@ impl HostProgress {
             Some(_) | None => ending,
         }
     }
-}
-
-/// Says of a host that it is back on what ran before this run, and why.
-fn taken_back(why: &Reason) -> Reason {
-    Reason { text: format!("taken back to the previous system: {}", why.text), ..why.clone() }
-}
-
-/// Says of a host that it was to go back to what ran before this run, what became of that, and why.
-fn to_be_taken_back(why: &Reason, became: &str) -> Reason {
-    let text = format!("it was to go back to the previous system ({}){became}", why.text);
-    Reason { text, ..why.clone() }
 }
 
 /// Returns whether the phase that brought this outcome did its work.

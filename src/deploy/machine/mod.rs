@@ -10,6 +10,7 @@
 //! same state.
 
 mod away;
+mod back;
 mod control;
 mod host;
 mod input;
@@ -30,7 +31,7 @@ use crate::fleet::{
     ANSWER_LIMIT, AskedOfHost, Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState,
     RolloutNews, RunId, RunWhat, Wait, duration,
 };
-use control::GoingBack;
+use back::GoingBack;
 use host::{Claim, HostProgress, Stage};
 use jiff::Timestamp;
 use phases::prepare;

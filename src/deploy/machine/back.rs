@@ -1,0 +1,224 @@
+//! The way back of hosts to the systems that they ran before the run: by a deploy of their own or, of those that are
+//! at it, through their supervisors.
+
+use super::host::{HostProgress, Stage};
+use super::{Machine, MachineCommand, known_anew, tell_wait};
+use crate::deploy::{Ending, GivenPlace, GivenSystem, Reason};
+use crate::fleet::{
+    Code, Goal, Outcome, Phase, RollbackScope, Route, RunWhat, StorePath, Strategy, Wait,
+};
+use jiff::Timestamp;
+
+/// Which hosts of a run go back, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct GoingBack {
+    /// Those of this wave; none: those of the whole run.
+    wave: Option<usize>,
+    why: Reason,
+}
+
+impl Machine {
+    /// Returns whether a host can go back: it has the new system from this run, and had another one before.
+    pub(super) fn can_go_back(&self, index: usize) -> bool {
+        let host = &self.hosts[index];
+        let had_another =
+            host.before().is_some_and(|before| Some(before) != host.known.toplevel.as_ref());
+        host.was_brought_its_system() && had_another
+    }
+
+    /// Lets hosts go back to what they ran before this run. The newest wave is the newest of which a host
+    /// has its new system now, or is getting it: when its hosts have gone back, those of the wave before it
+    /// stay. A run that goes back as a whole goes on with that.
+    pub(super) fn take_back(
+        &mut self,
+        scope: RollbackScope,
+        why: &Reason,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let is_meant = |index: &usize| {
+            let host = &self.hosts[*index];
+            self.can_go_back(*index) || host.has_begun() && host.back.is_none()
+        };
+        let goes_all = self.going_back.as_ref().is_some_and(|back| back.wave.is_none());
+        let wave = match scope {
+            RollbackScope::Wave if !goes_all => {
+                let meant = (0..self.hosts.len()).filter(is_meant);
+                meant.map(|index| self.wave_of(index)).max()
+            }
+            RollbackScope::Run | RollbackScope::Wave => None,
+        };
+        self.going_back = Some(GoingBack { wave, why: why.clone() });
+        self.follow_back(now, out);
+    }
+
+    /// Lets the hosts go back that the run takes back: those that have their new system by a deploy of
+    /// their own, those that are at it through their supervisor, and those that are just being made
+    /// permanent or restarted as soon as they are done.
+    pub(super) fn follow_back(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        let Some(GoingBack { wave, why }) = self.going_back.clone() else { return };
+        for index in 0..self.hosts.len() {
+            if !self.is_of_wave(index, wave) || !self.can_go_back(index) {
+                continue;
+            }
+            let host = &mut self.hosts[index];
+            let Some(toplevel) = host.before().cloned() else { continue };
+            host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
+            host.brought = host.known.toplevel.take();
+            host.setup.goal = match host.setup.goal {
+                goal @ (Goal::Test | Goal::Boot) => goal,
+                Goal::Build | Goal::Switch | Goal::DryActivate | Goal::Rollback => Goal::Rollback,
+            };
+            host.setup.given = Some(GivenSystem {
+                toplevel: toplevel.clone(),
+                generation: None,
+                place: GivenPlace::Kept,
+                built_from: None,
+            });
+            // It is there already, and needs neither a builder nor a cache.
+            host.setup.route = Route::Direct;
+            host.setup.asked = Strategy::Direct;
+            host.known = known_anew(host.known.attempt + 1);
+            host.known.toplevel = Some(toplevel);
+            host.begin_again(Phase::Preflight);
+            self.tell_again(index, &why.text, out);
+        }
+        for index in 0..self.hosts.len() {
+            if !self.is_of_wave(index, wave) {
+                continue;
+            }
+            let host = &mut self.hosts[index];
+            let (Stage::Running(phase) | Stage::Waiting(phase)) = host.stage else { continue };
+            let is_permanent = matches!(phase, Phase::Persist | Phase::Reboot);
+            if host.has_begun() && host.back.is_none() && !is_permanent {
+                go_back_now(host, phase, &why, now, out);
+            }
+        }
+    }
+
+    /// Returns whether a host is of a wave, from 0; without one, every host is.
+    fn is_of_wave(&self, index: usize, wave: Option<usize>) -> bool {
+        wave.is_none_or(|wave| self.wave_of(index) == wave)
+    }
+}
+
+impl HostProgress {
+    /// Returns whether this run brought the host the system that it runs, or will boot. Who was only
+    /// restarted got nothing of this run that could be taken back.
+    pub(super) fn was_brought_its_system(&self) -> bool {
+        let is_new = self.outcome().is_some_and(Outcome::is_new_system);
+        self.back.is_none() && is_new && !self.only_restarts
+    }
+
+    /// Returns the system that it ran before this run.
+    pub(super) fn before(&self) -> Option<&StorePath> {
+        let preflight = &self.known.preflight;
+        match self.setup.goal {
+            Goal::Boot => preflight.profile.as_ref(),
+            Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Build | Goal::Rollback => {
+                // Of a host that runs a specialisation, the system that it belongs to.
+                let special = preflight.deploys.specialisation.as_ref();
+                special.map(|special| &special.system).or(preflight.running.as_ref())
+            }
+        }
+    }
+
+    /// Returns how a host ends that goes back and has meanwhile got another system from somebody else:
+    /// that one is not touched.
+    pub(super) fn replaced_by_others(&self) -> Option<Ending> {
+        let (Some(brought), Some(target)) = (&self.brought, &self.known.toplevel) else {
+            return None;
+        };
+        let found = &self.known.preflight;
+        let now = if self.setup.goal == Goal::Boot { &found.profile } else { &found.running };
+        let now = now.as_ref()?;
+        if now == target || now == brought || found.runs(brought) {
+            return None;
+        }
+        let text = format!(
+            "{}: somebody else has deployed {now} since this run brought {brought}, so it is not taken back",
+            self.setup.name
+        );
+        let reason = Some(Reason::new(Code::Superseded, text));
+        Some(Ending { outcome: Outcome::Superseded, reason })
+    }
+
+    /// Returns how a host ends that was told to go back to what ran before this run: why it was to go back
+    /// comes first, and what went wrong with that second.
+    pub(super) fn as_went_back(
+        &self,
+        outcome: Outcome,
+        reason: Option<Reason>,
+    ) -> (Outcome, Vec<Reason>) {
+        let Some(back) = &self.back else {
+            return (outcome, reason.into_iter().collect());
+        };
+        let (ends, what) = match outcome {
+            outcome if outcome.is_good() => return (Outcome::RolledBack, vec![taken_back(back)]),
+            Outcome::Degraded => (Outcome::RolledBack, taken_back(back)),
+            // Somebody else decided what it runs.
+            Outcome::Superseded => (Outcome::Superseded, to_be_taken_back(back, "")),
+            Outcome::Unknown | Outcome::Offline => {
+                let known = " and it is not known whether it did";
+                (Outcome::Unknown, to_be_taken_back(back, known))
+            }
+            // It still has the system that it was to leave.
+            Outcome::Switched
+            | Outcome::Booted
+            | Outcome::Tested
+            | Outcome::Dry
+            | Outcome::Built
+            | Outcome::Unchanged
+            | Outcome::NeedsReboot
+            | Outcome::RolledBack
+            | Outcome::Failed
+            | Outcome::Skipped
+            | Outcome::Interrupted => {
+                let keeps = " and keeps the system that this run brought";
+                (Outcome::Degraded, to_be_taken_back(back, keeps))
+            }
+        };
+        (ends, [Some(what), reason].into_iter().flatten().collect())
+    }
+}
+
+/// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
+/// interrupted.
+pub(super) fn go_back_now(
+    host: &mut HostProgress,
+    phase: Phase,
+    why: &Reason,
+    now: Timestamp,
+    out: &mut Vec<MachineCommand>,
+) {
+    if host.known.abort.is_some() {
+        return;
+    }
+    host.known.abort = Some(why.clone());
+    let name = host.setup.name.clone();
+    out.push(MachineCommand::Abort { host: name.clone(), why: why.clone() });
+    if phase == Phase::Check && host.stage == Stage::Running(phase) {
+        host.stop(phase, format!("its checks are stopped, since it goes back: {}", why.text), out);
+    }
+    let wait = if phase == Phase::Activate {
+        let wait = Wait::Activation;
+        let line = format!("{name} is being activated: waiting for {}", wait.sentence(now));
+        out.push(MachineCommand::Tell(RunWhat::log(name, phase, line)));
+        wait
+    } else {
+        Wait::WayBack
+    };
+    host.waits_for = Some(wait);
+    tell_wait(out, host, now);
+}
+
+/// Says of a host that it is back on what ran before this run, and why.
+fn taken_back(why: &Reason) -> Reason {
+    Reason { text: format!("taken back to the previous system: {}", why.text), ..why.clone() }
+}
+
+/// Says of a host that it was to go back to what ran before this run, what became of that, and why.
+fn to_be_taken_back(why: &Reason, became: &str) -> Reason {
+    let text = format!("it was to go back to the previous system ({}){became}", why.text);
+    Reason { text, ..why.clone() }
+}

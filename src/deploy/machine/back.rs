@@ -20,10 +20,21 @@ pub(super) struct GoingBack {
 impl Machine {
     /// Returns whether a host can go back: it has the new system from this run, and had another one before.
     pub(super) fn can_go_back(&self, index: usize) -> bool {
+        self.was_brought_another(index) && self.hosts[index].before().is_some()
+    }
+
+    /// Returns whether a host has a system from this run that it had not before.
+    pub(super) fn was_brought_another(&self, index: usize) -> bool {
         let host = &self.hosts[index];
-        let had_another =
-            host.before().is_some_and(|before| Some(before) != host.known.toplevel.as_ref());
-        host.was_brought_its_system() && had_another
+        host.was_brought_its_system() && host.before() != host.known.toplevel.as_ref()
+    }
+
+    /// Returns whether a host has the new system from this run, or may be getting it, and is not on its way back.
+    pub(super) fn may_go_back(&self, index: usize) -> bool {
+        let host = &self.hosts[index];
+        let is_tried_again = host.left_degraded.as_ref().is_some_and(|left| left.brought);
+        let may_have = host.has_begun() || !host.is_over() && is_tried_again;
+        self.can_go_back(index) || may_have && host.back.is_none()
     }
 
     /// Lets hosts go back to what they ran before this run. The newest wave is the newest of which a host
@@ -36,14 +47,10 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        let is_meant = |index: &usize| {
-            let host = &self.hosts[*index];
-            self.can_go_back(*index) || host.has_begun() && host.back.is_none()
-        };
         let goes_all = self.going_back.as_ref().is_some_and(|back| back.wave.is_none());
         let wave = match scope {
             RollbackScope::Wave if !goes_all => {
-                let meant = (0..self.hosts.len()).filter(is_meant);
+                let meant = (0..self.hosts.len()).filter(|index| self.may_go_back(*index));
                 meant.map(|index| self.wave_of(index)).max()
             }
             RollbackScope::Run | RollbackScope::Wave => None,
@@ -65,6 +72,7 @@ impl Machine {
             let Some(toplevel) = host.before().cloned() else { continue };
             host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
             host.brought = host.known.toplevel.take();
+            host.left_degraded = None;
             host.setup.goal = match host.setup.goal {
                 goal @ (Goal::Test | Goal::Boot) => goal,
                 Goal::Build | Goal::Switch | Goal::DryActivate | Goal::Rollback => Goal::Rollback,
@@ -107,12 +115,14 @@ impl HostProgress {
     /// restarted got nothing of this run that could be taken back.
     pub(super) fn was_brought_its_system(&self) -> bool {
         let is_new = self.outcome().is_some_and(Outcome::is_new_system);
-        self.back.is_none() && is_new && !self.only_restarts
+        let by_this_run =
+            self.left_degraded.as_ref().map_or(!self.only_restarts, |left| left.brought);
+        self.back.is_none() && is_new && by_this_run
     }
 
     /// Returns the system that it ran before this run.
     pub(super) fn before(&self) -> Option<&StorePath> {
-        let preflight = &self.known.preflight;
+        let preflight = self.found_before();
         match self.setup.goal {
             Goal::Boot => preflight.profile.as_ref(),
             Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Build | Goal::Rollback => {
@@ -141,44 +151,6 @@ impl HostProgress {
         );
         let reason = Some(Reason::new(Code::Superseded, text));
         Some(Ending { outcome: Outcome::Superseded, reason })
-    }
-
-    /// Returns how a host ends that was told to go back to what ran before this run: why it was to go back
-    /// comes first, and what went wrong with that second.
-    pub(super) fn as_went_back(
-        &self,
-        outcome: Outcome,
-        reason: Option<Reason>,
-    ) -> (Outcome, Vec<Reason>) {
-        let Some(back) = &self.back else {
-            return (outcome, reason.into_iter().collect());
-        };
-        let (ends, what) = match outcome {
-            outcome if outcome.is_good() => return (Outcome::RolledBack, vec![taken_back(back)]),
-            Outcome::Degraded => (Outcome::RolledBack, taken_back(back)),
-            // Somebody else decided what it runs.
-            Outcome::Superseded => (Outcome::Superseded, to_be_taken_back(back, "")),
-            Outcome::Unknown | Outcome::Offline => {
-                let known = " and it is not known whether it did";
-                (Outcome::Unknown, to_be_taken_back(back, known))
-            }
-            // It still has the system that it was to leave.
-            Outcome::Switched
-            | Outcome::Booted
-            | Outcome::Tested
-            | Outcome::Dry
-            | Outcome::Built
-            | Outcome::Unchanged
-            | Outcome::NeedsReboot
-            | Outcome::RolledBack
-            | Outcome::Failed
-            | Outcome::Skipped
-            | Outcome::Interrupted => {
-                let keeps = " and keeps the system that this run brought";
-                (Outcome::Degraded, to_be_taken_back(back, keeps))
-            }
-        };
-        (ends, [Some(what), reason].into_iter().flatten().collect())
     }
 }
 
@@ -210,6 +182,41 @@ pub(super) fn go_back_now(
     };
     host.waits_for = Some(wait);
     tell_wait(out, host, now);
+}
+
+/// Returns how a host ends that was told to go back to what ran before this run: why it was to go back
+/// comes first, and what went wrong with that second.
+pub(super) fn as_went_back(
+    back: &Reason,
+    outcome: Outcome,
+    reason: Option<Reason>,
+) -> (Outcome, Vec<Reason>) {
+    let (ends, what) = match outcome {
+        outcome if outcome.is_good() => return (Outcome::RolledBack, vec![taken_back(back)]),
+        Outcome::Degraded => (Outcome::RolledBack, taken_back(back)),
+        // Somebody else decided what it runs.
+        Outcome::Superseded => (Outcome::Superseded, to_be_taken_back(back, "")),
+        Outcome::Unknown | Outcome::Offline => {
+            let known = " and it is not known whether it did";
+            (Outcome::Unknown, to_be_taken_back(back, known))
+        }
+        // It still has the system that it was to leave.
+        Outcome::Switched
+        | Outcome::Booted
+        | Outcome::Tested
+        | Outcome::Dry
+        | Outcome::Built
+        | Outcome::Unchanged
+        | Outcome::NeedsReboot
+        | Outcome::RolledBack
+        | Outcome::Failed
+        | Outcome::Skipped
+        | Outcome::Interrupted => {
+            let keeps = " and keeps the system that this run brought";
+            (Outcome::Degraded, to_be_taken_back(back, keeps))
+        }
+    };
+    (ends, [Some(what), reason].into_iter().flatten().collect())
 }
 
 /// Says of a host that it is back on what ran before this run, and why.

@@ -135,8 +135,8 @@ impl Machine {
 
     /// Says why nothing can go back.
     fn may_roll_back(&self) -> Option<String> {
-        let begun = self.hosts.iter().any(HostProgress::has_begun);
-        let any = begun || (0..self.hosts.len()).any(|index| self.can_go_back(index));
+        let any = (0..self.hosts.len())
+            .any(|index| self.hosts[index].has_begun() || self.may_go_back(index));
         (!any).then(|| "no host has its new system from this run".to_owned())
     }
 
@@ -147,9 +147,11 @@ impl Machine {
     }
 
     /// Lets a host begin again. What was evaluated, built and published is kept; preflight, compare,
-    /// verify and all that follows are made again.
+    /// verify and all that follows are made again. One that has its new system keeps that until it has changed again.
     pub(super) fn retry(&mut self, index: usize, out: &mut Vec<MachineCommand>) {
+        let brought = self.was_brought_another(index);
         let host = &mut self.hosts[index];
+        host.note_degraded(brought);
         let known = std::mem::take(&mut host.known);
         host.known = known_anew(known.attempt + 1);
         host.known.drv = known.drv;

@@ -1,5 +1,7 @@
 //! One host's part of a run: where it is, and what is known of it.
 
+use super::back::as_went_back;
+use super::left_degraded::LeftDegraded;
 use crate::deploy::{
     Activation, Ending, GatedHost, GivenPlace, HostSetup, Reason, Report, RunFacts,
 };
@@ -74,6 +76,8 @@ pub(super) struct HostProgress {
     pub(super) done: BTreeSet<Phase>,
     /// Whether it has begun to change in this attempt.
     pub(super) changed: bool,
+    /// How an earlier attempt left it, where that brought it the new system and it still has that.
+    pub(super) left_degraded: Option<LeftDegraded>,
     /// Why it goes back to the system that ran before this run.
     pub(super) back: Option<Reason>,
     /// The system that this run brought, where it goes back.
@@ -105,6 +109,7 @@ impl HostProgress {
             claim: Claim::None,
             done: BTreeSet::new(),
             changed: false,
+            left_degraded: None,
             back: None,
             brought: None,
             only_restarts: false,
@@ -293,6 +298,7 @@ impl HostProgress {
         match report {
             Report::Preflight(preflight) => {
                 self.known.preflight = *preflight;
+                self.look_at_what_was_left();
                 return self.replaced_by_others();
             }
             Report::Evaluated { drv, toplevel } => {
@@ -350,7 +356,11 @@ impl HostProgress {
         reason: Option<Reason>,
         duration_ms: u64,
     ) -> HostResult {
-        let (outcome, reasons) = self.as_went_back(outcome, reason);
+        let goes_back = self.back.clone();
+        let ((outcome, reasons), joint) = match &goes_back {
+            Some(why) => (as_went_back(why, outcome, reason), ". Then, going back: "),
+            None => (self.as_it_was_left(outcome, reason), ". Then, tried again: "),
+        };
         self.stage = Stage::Ended(outcome);
         self.waits_for = None;
         self.leaves = None;
@@ -366,7 +376,7 @@ impl HostProgress {
             outcome,
             attempt: Some(self.known.attempt),
             toplevel: self.known.toplevel.clone(),
-            previous: self.known.preflight.running.clone(),
+            previous: self.found_before().running.clone(),
             duration_ms,
             built: self.known.built,
             phases: self.took.clone(),
@@ -374,7 +384,7 @@ impl HostProgress {
             taken: self.known.taken.clone(),
             substituted: self.known.substituted.clone(),
             fetched: self.known.fetched.clone(),
-            error: (!texts.is_empty()).then(|| texts.join(". Then, going back: ")),
+            error: (!texts.is_empty()).then(|| texts.join(joint)),
             findings,
         }
     }

@@ -14,6 +14,7 @@ mod back;
 mod control;
 mod host;
 mod input;
+mod left_degraded;
 mod obstacle;
 mod order;
 mod phases;

@@ -118,7 +118,8 @@ impl Machine {
     ) {
         let waits = self.setup.options.wait_offline && failure.outcome == Outcome::Offline;
         let host = &mut self.hosts[index];
-        if waits && phase == Phase::Preflight && host.leaves.is_none() && host.back.is_none() {
+        let is_new_here = host.back.is_none() && host.left_degraded.is_none();
+        if waits && phase == Phase::Preflight && host.leaves.is_none() && is_new_here {
             return self.set_aside(index, failure.reason, now, out);
         }
         if self.asks_about(index, phase, &failure) {

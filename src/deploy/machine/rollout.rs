@@ -361,7 +361,7 @@ impl Machine {
         let counts = |host: &&usize| {
             let host = &self.hosts[**host];
             let failed = host.back.is_none() && host.outcome().is_some_and(Outcome::is_trouble);
-            failed && (all_count || host.changed)
+            failed && (all_count || host.was_changed())
         };
         let failed: Vec<usize> = wave.hosts.iter().filter(counts).copied().collect();
         if failed.len() <= allowed {

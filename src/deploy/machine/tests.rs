@@ -1,6 +1,7 @@
 //! Drives the machine with made-up hosts and looks at what it does, in which order.
 
 mod again;
+mod again_degraded;
 mod hooks;
 mod order;
 mod properties;

@@ -15,6 +15,8 @@ pub(super) struct Ride {
     pub(super) inputs: VecDeque<Input>,
     wake: Option<Timestamp>,
     pub(super) began: Vec<(String, Phase)>,
+    /// The hosts whose phases began, as they were to be deployed then.
+    pub(super) runs: Vec<(Phase, HostSetup)>,
     pub(super) told: Vec<RunWhat>,
     pub(super) claims: Vec<(bool, String)>,
     /// The hosts that gates were asked about, each with the gate.
@@ -38,6 +40,7 @@ impl Ride {
             inputs: VecDeque::from([Input::Begin]),
             wake: None,
             began: Vec::new(),
+            runs: Vec::new(),
             told: Vec::new(),
             claims: Vec::new(),
             gated: Vec::new(),
@@ -58,6 +61,7 @@ impl Ride {
                 match command {
                     MachineCommand::Run { host, phase, .. } => {
                         self.began.push((host.name.clone(), phase));
+                        self.runs.push((phase, host.clone()));
                         let result = react(&host.name, phase);
                         self.inputs.push_back(Input::Done { host: host.name, phase, result });
                     }

@@ -1,0 +1,104 @@
+//! A host that has the new system from this run, though something is wrong with it, and is tried again.
+//!
+//! Its next preflight finds the new system. What it ran before the run, which units had failed by then, and that this
+//! run changed it, is known from the attempt that did so; and whatever ends the next one before it changes anything,
+//! the host still stands as the earlier one left it.
+
+use super::host::HostProgress;
+use crate::deploy::{Preflight, Reason};
+use crate::fleet::{Goal, Outcome, StorePath};
+
+/// How an earlier attempt of the run left a host.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LeftDegraded {
+    /// What is wrong with it.
+    why: Option<Reason>,
+    /// What preflight saw before the run changed it.
+    found: Preflight,
+    /// Whether the run brought it the system: it had another one before.
+    pub(super) brought: bool,
+}
+
+impl HostProgress {
+    /// Keeps what is known of a host that has its new system and begins again: the next preflight looks again whether
+    /// it is well.
+    pub(super) fn note_degraded(&mut self, brought: bool) {
+        if !self.outcome().is_some_and(Outcome::is_new_system) {
+            return;
+        }
+        let why = self.known.blemish.clone();
+        self.setup.degraded = Some(why.as_ref().map(|why| why.text.clone()).unwrap_or_default());
+        let before = self.left_degraded.take();
+        let found = before.map_or_else(|| self.known.preflight.clone(), |before| before.found);
+        self.left_degraded = Some(LeftDegraded { why, found, brought });
+    }
+
+    /// Compares what preflight found with how an earlier attempt left the host. Where it has the new system no more,
+    /// somebody else changed it since; else what had failed before the run is all that had failed before it.
+    pub(super) fn look_at_what_was_left(&mut self) {
+        let found = &mut self.known.preflight;
+        let has = |system: &StorePath| found.runs(system) || found.profile.as_ref() == Some(system);
+        if !self.known.toplevel.as_ref().is_some_and(has) {
+            self.left_degraded = None;
+        }
+        if let Some(left) = &self.left_degraded {
+            found.failed_units.clone_from(&left.found.failed_units);
+        }
+    }
+
+    /// Returns what preflight saw before this run changed the host.
+    pub(super) fn found_before(&self) -> &Preflight {
+        self.left_degraded.as_ref().map_or(&self.known.preflight, |left| &left.found)
+    }
+
+    /// Returns whether the run has begun to change the host, in this attempt or in an earlier one that left it with the
+    /// new system.
+    pub(super) fn was_changed(&self) -> bool {
+        self.changed || self.left_degraded.is_some()
+    }
+
+    /// Returns how a host ends, where an earlier attempt may have left it with the new system: that is what it has as
+    /// long as no later one changed it.
+    pub(super) fn as_it_was_left(
+        &self,
+        outcome: Outcome,
+        reason: Option<Reason>,
+    ) -> (Outcome, Vec<Reason>) {
+        let Some(left) = &self.left_degraded else {
+            return (outcome, reason.into_iter().collect());
+        };
+        match outcome {
+            Outcome::Unchanged if left.brought => {
+                (self.brought_well(), reason.into_iter().collect())
+            }
+            // What ran when this attempt began is the new system.
+            Outcome::RolledBack
+            | Outcome::Failed
+            | Outcome::Offline
+            | Outcome::Skipped
+            | Outcome::Interrupted => {
+                (Outcome::Degraded, [left.why.clone(), reason].into_iter().flatten().collect())
+            }
+            Outcome::Switched
+            | Outcome::Booted
+            | Outcome::Tested
+            | Outcome::Dry
+            | Outcome::Built
+            | Outcome::Unchanged
+            | Outcome::Degraded
+            | Outcome::NeedsReboot
+            | Outcome::Superseded
+            | Outcome::Unknown => (outcome, reason.into_iter().collect()),
+        }
+    }
+
+    /// Returns how a host ends that has its system from an earlier attempt and is well now.
+    fn brought_well(&self) -> Outcome {
+        match self.setup.goal {
+            Goal::Switch | Goal::Rollback => Outcome::Switched,
+            Goal::Boot => Outcome::Booted,
+            Goal::Test => Outcome::Tested,
+            Goal::Build | Goal::DryActivate => Outcome::Unchanged,
+        }
+    }
+}

@@ -43,7 +43,10 @@ impl Machine {
                     Some(_) | None => self.next(index, phase, now, out),
                 }
             }
-            Some(ending) if self.hosts[index].restarts_after(phase, ending.outcome) => {
+            // A run that was stopped begins nothing more.
+            Some(ending)
+                if !self.cancelled && self.hosts[index].restarts_after(phase, ending.outcome) =>
+            {
                 tell_phase(out, name, phase, PhaseState::Finished);
                 self.hosts[index].only_restarts = ending.outcome == Outcome::Unchanged;
                 self.hosts[index].kept = Some(ending);

@@ -660,6 +660,37 @@ fn a_host_is_restarted_only_when_its_new_system_is_permanent() {
     assert_eq!(phases_of(&story, "samsung").last(), Some(&Phase::Reboot));
 }
 
+#[test]
+fn a_host_whose_run_is_stopped_while_it_gets_its_system_is_not_restarted() {
+    for (stopped_in, outcome) in
+        [(Phase::Persist, Outcome::Switched), (Phase::Activate, Outcome::NeedsReboot)]
+    {
+        let mut machine =
+            samsung_with(Goal::Switch, |setup| setup.reboot = Some(Duration::from_secs(60)));
+        let (mut input, mut phases) = (Some(Input::Begin), Vec::new());
+        while let Some(next) = input.take() {
+            for command in machine.step(next, Timestamp::UNIX_EPOCH) {
+                let MachineCommand::Run { phase, .. } = command else { continue };
+                phases.push(phase);
+                let report = match phase {
+                    Phase::Activate if outcome == Outcome::NeedsReboot => {
+                        let ending = Ending { outcome, reason: None };
+                        Report::Activated(Activation::Decided(ending))
+                    }
+                    phase => good(phase, Goal::Switch),
+                };
+                let result = Ok(report);
+                input = Some(Input::Done { host: "samsung".to_owned(), phase, result });
+            }
+            if phases.last() == Some(&stopped_in) && !machine.cancelled {
+                machine.step(Input::Cancel, Timestamp::UNIX_EPOCH);
+            }
+        }
+        assert_eq!(phases.last(), Some(&stopped_in), "no restart follows");
+        assert_eq!(machine.outcomes(), [("samsung".to_owned(), outcome)]);
+    }
+}
+
 /// What preflight finds on a host that waits for its restart into the new system.
 fn waiting_for_restart(running: &str) -> Report {
     Report::Preflight(Box::new(Preflight {

@@ -170,7 +170,7 @@ pub struct GatedHost {
     /// Whether it may run the system from before its deploy: it starts the new one later, or it ended with another
     /// one than it was to, which its result says.
     pub may_run_before: bool,
-    /// The kernel's boot id in which its deploy ended; none where that is not known.
+    /// The kernel's boot id of the start in which it was activated; none where that is not known.
     pub boot_id: Option<String>,
 }
 
@@ -342,6 +342,13 @@ pub enum Report {
     },
     /// Activate.
     Activated(Activation),
+    /// Acknowledge.
+    Acknowledged {
+        /// The kernel's boot id of the start in which the supervisor works; none where the host did not say that it
+        /// does.
+        #[serde(default)]
+        boot_id: Option<String>,
+    },
     /// Check.
     Checked {
         /// Units that failed since preflight.
@@ -375,6 +382,7 @@ impl Report {
             | Self::Built { .. }
             | Self::Fetched { .. }
             | Self::Activated(Activation::Decided(_))
+            | Self::Acknowledged { .. }
             | Self::Persisted(_)
             | Self::Rebooted(_)
             | Self::Done => true,
@@ -411,6 +419,8 @@ pub struct RunFacts {
     pub fetched: BTreeMap<String, Fetched>,
     /// By which way the target got its system.
     pub taken: Option<TakenRoute>,
+    /// The kernel's boot id of the start in which it was activated: it may have been restarted since preflight.
+    pub activated_in: Option<String>,
     /// What is worth knowing of the activation.
     pub remarks: Remarks,
     /// What is wrong with the activated system, though it stays; or why the host is out.

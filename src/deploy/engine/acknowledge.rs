@@ -4,7 +4,7 @@ use super::scripts::ACKNOWLEDGE;
 use super::step::Step;
 use super::supervised::{Supervised, patience};
 use crate::deploy::{Activation, Failure, Report};
-use crate::fleet::Wait;
+use crate::fleet::{Wait, printable_line};
 use crate::remote::job::Patience;
 use crate::remote::{Script, Way};
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ pub(super) async fn acknowledge(step: &Step) -> Result<Report, Failure> {
                 }
                 step.log("reached over a new connection").await;
                 step.keep_supervised(supervised).await;
-                return Ok(Report::Done);
+                return Ok(Report::Acknowledged { boot_id: works_in(&output.stdout) });
             }
             Ok(output) => {
                 step.log(&format!("not acknowledged: {}", output.complaint())).await;
@@ -69,6 +69,14 @@ fn is_too_late(boot_id: &str, text: &str) -> bool {
     })
 }
 
+/// Returns in which start of the machine the supervisor works, by its boot id; none where its job is not there.
+fn works_in(text: &str) -> Option<String> {
+    let fields = || text.lines().filter_map(|line| line.split_once('\t'));
+    let has_job = fields().any(|field| field == ("job", "there"));
+    let boot_id = fields().find_map(|(key, value)| (key == "boot_id").then(|| value.trim()))?;
+    (has_job && !boot_id.is_empty()).then(|| printable_line(boot_id))
+}
+
 /// Waits for what the supervisor decided without us.
 pub(super) async fn after_silence(
     step: &Step,
@@ -95,5 +103,13 @@ mod tests {
         assert!(!is_too_late("1", "boot_id\t2\njob\tthere\nactivated\t0 ok\n"));
         assert!(is_too_late("1", "boot_id\t2\njob\tthere\nactivated\t0 back\n"));
         assert!(is_too_late("1", "boot_id\t1\njob\tthere\noutcome\tswitched\n"));
+    }
+
+    #[test]
+    fn the_start_in_which_the_supervisor_works_is_the_one_that_has_its_job() {
+        let started = |text| works_in(text);
+        assert_eq!(started("job\tthere\nboot_id\t2\nactivated\t0 ok\n").as_deref(), Some("2"));
+        assert_eq!(started("boot_id\t2\nactivated\t0 ok\n"), None, "its job is gone");
+        assert_eq!(started("job\tthere\nboot_id\t\n"), None);
     }
 }

@@ -89,9 +89,8 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
         Phase::Settle if byte.is_multiple_of(17) => {
             Report::AddressesLost(vec!["root@b".to_owned()])
         }
-        Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge | Phase::Settle => {
-            Report::Done
-        }
+        Phase::Acknowledge => Report::Acknowledged { boot_id: Some("1".to_owned()) },
+        Phase::Publish | Phase::Verify | Phase::Diff | Phase::Settle => Report::Done,
         Phase::Fetch => Report::Fetched {
             fetched: BTreeMap::new(),
             taken: TakenRoute { route: Route::Direct, given_up: Vec::new() },

@@ -249,12 +249,11 @@ impl HostProgress {
             && matches!(code, Some(Code::SystemUnexpected | Code::NotRestarted));
         // In which start of the machine the deploy of somebody else ended, or its own restart, is not known.
         let is_known = !is_of_others && !ended_elsewhere && self.kept.is_none();
-        let boot_id = Some(&self.known.preflight.boot_id).filter(|id| is_known && !id.is_empty());
         GatedHost {
             name: self.setup.name.clone(),
             known: self.known.clone(),
             may_run_before: starts_later || ended_elsewhere,
-            boot_id: boot_id.cloned(),
+            boot_id: self.known.activated_in.clone().filter(|_| is_known),
         }
     }
 
@@ -322,6 +321,7 @@ impl HostProgress {
                 self.known.blemish = remarks.blemish();
                 self.known.remarks = remarks;
             }
+            Report::Acknowledged { boot_id } => self.known.activated_in = boot_id,
             Report::Activated(Activation::Decided(ending)) | Report::Rebooted(ending) => {
                 return Some(ending);
             }

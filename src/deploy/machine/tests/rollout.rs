@@ -214,10 +214,12 @@ fn a_canary_goes_alone_and_has_to_stay_well_before_the_others_begin() {
 fn only_a_canary_that_starts_its_system_later_may_run_the_old_one_at_the_end_of_the_soak() {
     let reboot = Some(Duration::from_secs(60));
     for (goal, reboot, ends, may_run_before, boot_id) in [
-        (Goal::Switch, None, Outcome::Switched, false, Some("1")),
-        (Goal::Test, None, Outcome::Tested, false, Some("1")),
-        (Goal::Boot, None, Outcome::Booted, true, Some("1")),
-        (Goal::Switch, None, Outcome::NeedsReboot, true, Some("1")),
+        // It was restarted between preflight and its activation.
+        (Goal::Switch, None, Outcome::Switched, false, Some("2")),
+        (Goal::Test, None, Outcome::Tested, false, Some("2")),
+        // Nobody saw in which start of the machine it got its system.
+        (Goal::Boot, None, Outcome::Booted, true, None),
+        (Goal::Switch, None, Outcome::NeedsReboot, true, None),
         // In which start of the machine its restart ended is not known.
         (Goal::Boot, reboot, Outcome::Switched, false, None),
         (Goal::Boot, None, Outcome::Unchanged, true, None),
@@ -227,6 +229,9 @@ fn only_a_canary_that_starts_its_system_later_may_run_the_old_one_at_the_end_of_
         let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
         let mut ride = Ride::of(machine, rollout);
         let mut react = |_: &str, phase| match good(phase, goal) {
+            _ if phase == Phase::Acknowledge => {
+                Ok(Report::Acknowledged { boot_id: Some("2".to_owned()) })
+            }
             Report::Preflight(mut found) => {
                 found.boot_id = "1".to_owned();
                 Ok(Report::Preflight(found))
@@ -246,6 +251,26 @@ fn only_a_canary_that_starts_its_system_later_may_run_the_old_one_at_the_end_of_
         assert_eq!((gate.as_str(), host.name.as_str()), (Gate::SOAK, "razer"));
         assert_eq!((host.may_run_before, host.boot_id.as_deref()), (may_run_before, boot_id));
     }
+}
+
+#[test]
+fn a_canary_that_was_only_restarted_is_not_asked_whether_it_was_restarted() {
+    let mut machine = machine(&["razer", "samsung"], Goal::Switch, false);
+    machine.hosts[0].setup.reboot = Some(Duration::from_secs(60));
+    let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::of(machine, rollout);
+    let mut react = |host: &str, phase| match (host, phase) {
+        ("razer", Phase::Preflight) => {
+            let Report::Preflight(mut found) = waiting_for_restart(NEW) else { unreachable!() };
+            found.boot_id = "1".to_owned();
+            Ok(Report::Preflight(found))
+        }
+        _ => well(host, phase),
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    let [(_, host)] = &ride.gated[..] else { panic!("{:?}", ride.gated) };
+    assert_eq!((host.may_run_before, host.boot_id.as_deref()), (false, None));
 }
 
 #[test]

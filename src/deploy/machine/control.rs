@@ -260,6 +260,7 @@ impl HostProgress {
         self.stuck = None;
         self.changed = false;
         self.kept = None;
+        self.has_place = false;
         self.claim = Claim::None;
         self.only_restarts = false;
         self.prepared_in = None;

@@ -70,6 +70,9 @@ pub(super) struct HostProgress {
     pub(super) away: Option<(Timestamp, Timestamp)>,
     /// Why no way is left by which its system could reach it, while somebody may still decide.
     pub(super) stuck: Option<Stuck>,
+    /// Whether it has one of the places of `rollout.parallel`: from its fetch to its end, but for the times at which
+    /// it waits for what others have to do first, or for a decision.
+    pub(super) has_place: bool,
     /// Its places in budgets.
     pub(super) claim: Claim,
     /// The phases that ended well.
@@ -106,6 +109,7 @@ impl HostProgress {
             leaves: None,
             away: None,
             stuck: None,
+            has_place: false,
             claim: Claim::None,
             done: BTreeSet::new(),
             changed: false,
@@ -182,23 +186,6 @@ impl HostProgress {
         (is_due && self.setup.hooks.contains(&moment)).then_some(moment)
     }
 
-    /// Returns whether the host takes one of the places of `rollout.parallel`.
-    pub(super) fn has_place(&self) -> bool {
-        if self.away.is_some() {
-            return false;
-        }
-        match self.stage {
-            Stage::Waiting(_) if self.only_restarts => false,
-            // It keeps the place that its hooks began with.
-            Stage::Waiting(_) if self.prepared_in.is_some() => true,
-            Stage::Preparing(phase) | Stage::Running(phase) => phase >= Phase::Fetch,
-            Stage::Waiting(phase) => {
-                phase > Phase::Fetch && self.setup.route.travels() && !self.setup.last
-            }
-            Stage::Ended(_) => false,
-        }
-    }
-
     /// Returns whether a phase applies to the host's route and to what is done to it.
     pub(super) fn applies(&self, phase: Phase) -> bool {
         let (setup, goal) = (&self.setup, self.setup.goal);
@@ -261,17 +248,6 @@ impl HostProgress {
     pub(super) fn returns(&self) -> bool {
         let toplevel = self.known.toplevel.as_ref();
         toplevel.is_some_and(|path| self.known.preflight.confirmed.contains(path))
-    }
-
-    /// Returns whether it is held back by what other hosts have to do first: it needs no place as long as
-    /// it waits for that, and one of those hosts may need it.
-    pub(super) fn is_held_back(&self) -> bool {
-        match (&self.stage, &self.waits_for) {
-            (Stage::Waiting(_), Some(wait)) => wait.is_for_others(),
-            (Stage::Waiting(_) | Stage::Preparing(_) | Stage::Running(_) | Stage::Ended(_), _) => {
-                false
-            }
-        }
     }
 
     /// Takes the way that was chosen for this attempt. What an earlier attempt built on another host is
@@ -362,6 +338,7 @@ impl HostProgress {
             None => (self.as_it_was_left(outcome, reason), ". Then, tried again: "),
         };
         self.stage = Stage::Ended(outcome);
+        self.has_place = false;
         self.waits_for = None;
         self.leaves = None;
         self.away = None;

@@ -224,7 +224,7 @@ impl Machine {
             for index in 0..self.hosts.len() {
                 self.start(index, now, out);
             }
-            // Who is held back from now on gives its places up: another one may take them.
+            // Who waits for others from now on has given its places up: another one may take them.
             if self.places_kept() == before {
                 break;
             }
@@ -233,11 +233,11 @@ impl Machine {
         self.ask_to_be_woken(now, out);
     }
 
-    /// Returns of each host whether it may keep a place that another one could take, and whether it claims places in
+    /// Returns of each host whether it has a place that another one could take, and whether it claims places in
     /// budgets.
     fn places_kept(&self) -> Vec<(bool, bool)> {
         let hosts = self.hosts.iter();
-        hosts.map(|host| (!host.is_held_back(), host.claim != Claim::None)).collect()
+        hosts.map(|host| (host.has_place, host.claim != Claim::None)).collect()
     }
 
     /// Starts the phase that a host waits for, unless something stands in the way.
@@ -251,12 +251,14 @@ impl Machine {
         let wait = wait.or_else(|| self.claim(index, phase, out));
         let host = &mut self.hosts[index];
         if let Some(wait) = wait {
+            host.has_place &= !wait.is_for_others();
             if host.waits_for.as_ref() != Some(&wait) {
                 host.waits_for = Some(wait);
                 tell_wait(out, host, now);
             }
             return;
         }
+        host.has_place |= phase >= Phase::Fetch;
         if let Some(moment) = host.hooks_before(phase) {
             return prepare(host, phase, moment, now, out);
         }

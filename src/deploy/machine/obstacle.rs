@@ -50,15 +50,10 @@ impl Machine {
                 return Some(Wait::Served { hosts: busy });
             }
         }
-        if phase >= Phase::Fetch && !host.has_place() {
-            let others = self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
-            let placed =
-                others.filter(|(_, host)| host.has_place() && !host.is_held_back()).count();
-            if placed >= self.setup.parallel {
-                return Some(Wait::Place { places: self.setup.parallel });
-            }
-        }
-        None
+        let taken = self.hosts.iter().filter(|host| host.has_place).count();
+        let needs_one = phase >= Phase::Fetch && !host.has_place;
+        (needs_one && taken >= self.setup.parallel)
+            .then_some(Wait::Place { places: self.setup.parallel })
     }
 
     /// Returns the hosts that a host builds or serves a cache for, as long as they are not done: its

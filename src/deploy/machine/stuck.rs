@@ -35,6 +35,7 @@ impl Machine {
         tell_phase(out, &host.setup.name, phase, PhaseState::Failed);
         host.stuck = Some(Stuck { why, until: watch::later(now, DECISION_LIMIT) });
         host.stage = Stage::Waiting(phase);
+        host.has_place = false;
     }
 
     /// Returns the hosts that wait for somebody to decide.

@@ -4,6 +4,7 @@ mod again;
 mod again_degraded;
 mod hooks;
 mod order;
+mod places;
 mod properties;
 mod rollout;
 mod sleepers;

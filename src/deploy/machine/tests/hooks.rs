@@ -115,7 +115,7 @@ fn a_host_of_a_paused_run_waits_behind_its_hooks_and_keeps_its_place() {
     ride.say(RunOrder::Pause);
     ride.hooks_end("samsung", Ok(()));
     assert_eq!(ride.waits("samsung"), Some(Wait::Paused));
-    assert!(ride.machine.hosts[1].has_place());
+    assert!(ride.machine.hosts[1].has_place);
     ride.say(RunOrder::Resume);
     ride.go(&mut well, &mut passes);
     assert_eq!(ride.outcome("samsung"), Outcome::Switched);

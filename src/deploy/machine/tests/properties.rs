@@ -306,6 +306,7 @@ impl World {
 
     /// Looks whether a phase may begin, and decides how it ends.
     fn begin(&mut self, host: &HostSetup, phase: Phase, known: &RunFacts) {
+        self.look_at_places(&host.name, phase);
         let is_early = phase >= Phase::Fetch && self.goal.deploys() && !self.planned;
         assert!(!is_early, "{} begins {phase} before the plan is made", host.name);
         let name = host.name.clone();
@@ -336,6 +337,7 @@ impl World {
 
     /// Looks whether the hooks of a host may run, and decides how they end.
     fn prepare(&mut self, host: &HostSetup, phase: Phase, known: &RunFacts) {
+        self.look_at_places(&host.name, phase);
         let (name, back) = (host.name.clone(), self.goes_back.contains(&host.name));
         assert!(!self.paused || back, "the hooks of {name} begin in a paused run");
         assert!(!self.prepared.contains(&name), "the hooks of {name} run twice");
@@ -349,6 +351,20 @@ impl World {
             Ok(())
         };
         self.pending.push(Input::Prepared { host: name, phase, result });
+    }
+
+    /// Looks whether a host may begin a phase beside those that are at one: no more than `parallel` are in fetch and what
+    /// follows.
+    fn look_at_places(&self, name: &str, phase: Phase) {
+        let takes_one = |input: &&Input| match input {
+            Input::Done { host, phase, .. } | Input::Prepared { host, phase, .. } => {
+                host != name && *phase >= Phase::Fetch
+            }
+            _ => false,
+        };
+        let taken = self.pending.iter().filter(takes_one).count();
+        let parallel = self.machine.setup.parallel;
+        assert!(phase < Phase::Fetch || taken < parallel, "{name} begins {phase} beside {taken}");
     }
 
     /// Looks whether a host may begin to change.

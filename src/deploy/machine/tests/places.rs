@@ -1,0 +1,77 @@
+//! The places that hosts take: those of `rollout.parallel`, and those in budgets.
+
+use super::rollout::{Ride, passes, step_once, well};
+use super::*;
+use crate::deploy::ClaimAnswer;
+use crate::fleet::{Budget, Quota, RunOrder, Wait};
+
+/// Returns a run of razer, which has a place in a budget only when a test says so, and samsung.
+fn with_a_budget() -> Ride {
+    let rollout = Rollout { canary: 0, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::new(&["razer", "samsung"], rollout);
+    let (name, tag) = ("etcd".to_owned(), "etcd".to_owned());
+    ride.machine.setup.budgets = vec![Budget { name, tag: tag.clone(), in_flight: 1 }];
+    ride.machine.hosts[0].setup.tags = vec![tag];
+    ride
+}
+
+/// Goes on until razer claims its place in the budget, and takes the answer away.
+fn until_it_claims(ride: &mut Ride) {
+    let is_answer = |input: &Input| matches!(input, Input::Claimed { .. });
+    while !ride.inputs.iter().any(is_answer) {
+        step_once(ride, &mut well);
+    }
+    ride.inputs.retain(|input| !is_answer(input));
+}
+
+#[test]
+fn a_host_whose_place_another_one_took_while_it_waited_waits_for_the_next() {
+    let mut ride = with_a_budget();
+    ride.machine.setup.parallel = 1;
+    until_it_claims(&mut ride);
+    while ride.began("samsung", Phase::Activate).is_none() {
+        step_once(&mut ride, &mut well);
+    }
+    let held = Input::Claimed { host: "razer".to_owned(), answer: ClaimAnswer::Held };
+    ride.inputs.push_front(held);
+    step_once(&mut ride, &mut well);
+    assert_eq!(ride.machine.hosts[0].waits_for, Some(Wait::Place { places: 1 }));
+    assert_eq!(ride.began("razer", Phase::Activate), None);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(
+        (ride.outcome("razer"), ride.outcome("samsung")),
+        (Outcome::Switched, Outcome::Switched)
+    );
+    assert!(ride.began("razer", Phase::Activate) > ride.began("samsung", Phase::Persist));
+}
+
+#[test]
+fn hosts_that_a_wave_held_back_go_one_after_the_other_when_it_passes() {
+    let rollout = Rollout {
+        canary: 1,
+        canary_is_written: true,
+        max_failed: Quota::Count(1),
+        ..Rollout::default()
+    };
+    let mut ride = Ride::new(&["razer", "samsung", "p510"], rollout);
+    ride.machine.setup.parallel = 2;
+    let mut no_fetch = |host: &str, phase: Phase| match (host, phase) {
+        ("razer", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
+        _ => well(host, phase),
+    };
+    ride.go(&mut no_fetch, &mut passes);
+    ride.say(RunOrder::Accept);
+    while ride.began("p510", Phase::Fetch).is_none() {
+        step_once(&mut ride, &mut no_fetch);
+    }
+    // Both have fetched their systems when the canary is tried again.
+    ride.inputs.push_front(Input::Order(RunOrder::Retry { host: "razer".to_owned() }));
+    ride.machine.setup.parallel = 1;
+    ride.began.clear();
+    ride.finish(&mut well, &mut passes);
+    assert!(ride.machine.is_finished(), "{:?}", ride.machine.waits());
+    let (samsung, p510) =
+        (ride.began("samsung", Phase::Activate), ride.began("p510", Phase::Activate));
+    let ends = (ride.began("samsung", Phase::Persist), ride.began("p510", Phase::Persist));
+    assert!(samsung > ends.1 || p510 > ends.0, "{:?}", ride.began);
+}

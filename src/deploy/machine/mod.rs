@@ -244,8 +244,8 @@ impl Machine {
     fn start(&mut self, index: usize, now: Timestamp, out: &mut Vec<MachineCommand>) {
         let Stage::Waiting(phase) = self.hosts[index].stage else { return };
         let wait = self.obstacle(index, phase, now);
-        if wait.as_ref().is_some_and(Wait::is_for_others) {
-            // One of those that it waits for may need the place.
+        if wait.as_ref().is_some_and(|wait| wait.is_for_others() || *wait == Wait::Paused) {
+            // One of those that it waits for may need the place, and a pause has no end that is known.
             self.unclaim(index, out);
         }
         let wait = wait.or_else(|| self.claim(index, phase, out));

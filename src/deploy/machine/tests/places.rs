@@ -24,6 +24,10 @@ fn until_it_claims(ride: &mut Ride) {
     ride.inputs.retain(|input| !is_answer(input));
 }
 
+fn claimed(ride: &Ride) -> Vec<bool> {
+    ride.claims.iter().map(|(taken, _)| *taken).collect()
+}
+
 #[test]
 fn a_host_whose_place_another_one_took_while_it_waited_waits_for_the_next() {
     let mut ride = with_a_budget();
@@ -74,4 +78,37 @@ fn hosts_that_a_wave_held_back_go_one_after_the_other_when_it_passes() {
         (ride.began("samsung", Phase::Activate), ride.began("p510", Phase::Activate));
     let ends = (ride.began("samsung", Phase::Persist), ride.began("p510", Phase::Persist));
     assert!(samsung > ends.1 || p510 > ends.0, "{:?}", ride.began);
+}
+
+#[test]
+fn a_paused_run_gives_places_in_budgets_back_and_claims_them_again() {
+    let mut ride = with_a_budget();
+    until_it_claims(&mut ride);
+    ride.say(RunOrder::Pause);
+    ride.go(&mut well, &mut passes);
+    assert_eq!(claimed(&ride), [true, false], "others may go on meanwhile");
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(claimed(&ride), [true, false, true, false]);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+}
+
+#[test]
+fn a_host_that_is_paused_behind_its_hooks_gives_its_place_in_a_budget_back() {
+    let mut ride = with_a_budget();
+    ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.prepares, ["razer"]);
+    ride.say(RunOrder::Pause);
+    ride.go(&mut well, &mut passes);
+    assert_eq!(claimed(&ride), [true], "its hooks run");
+    let (host, phase) = ("razer".to_owned(), Phase::Activate);
+    ride.inputs.push_back(Input::Prepared { host, phase, result: Ok(()) });
+    ride.go(&mut well, &mut passes);
+    assert_eq!(claimed(&ride), [true, false]);
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(claimed(&ride), [true, false, true, false]);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    assert_eq!(ride.prepares, ["razer"], "hooks run once in an attempt");
 }

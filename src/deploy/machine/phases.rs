@@ -110,7 +110,7 @@ impl Machine {
     }
 
     /// Ends a host whose phase failed. One that was stopped ends as whoever stopped it said; one
-    /// that is away is waited for, where that is wanted; one to which no way is left is asked about.
+    /// that is away is waited for, where that is wanted and no wave waits for it; one to which no way is left is asked about.
     fn fail(
         &mut self,
         index: usize,
@@ -119,7 +119,8 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        let waits = self.setup.options.wait_offline && failure.outcome == Outcome::Offline;
+        let is_away = failure.outcome == Outcome::Offline;
+        let waits = self.setup.options.wait_offline && is_away && !self.holds_a_wave_up(index);
         let host = &mut self.hosts[index];
         let is_new_here = host.back.is_none() && host.left_degraded.is_none();
         if waits && phase == Phase::Preflight && host.leaves.is_none() && is_new_here {

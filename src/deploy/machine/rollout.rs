@@ -122,6 +122,11 @@ impl Machine {
         self.hosts[index].wave.unwrap_or(self.waves.len())
     }
 
+    /// Returns whether later waves wait for a host.
+    pub(super) fn holds_a_wave_up(&self, index: usize) -> bool {
+        self.wave_of(index) + 1 < self.waves.len()
+    }
+
     /// Claims a host's places in budgets before it changes; returns what it waits for until then.
     pub(super) fn claim(
         &mut self,

@@ -129,3 +129,36 @@ fn a_host_that_failed_before_the_plan_and_is_tried_again_counts_in_the_last_wave
     let halted = ride.machine.halted.as_ref().unwrap();
     assert_eq!(halted.code, Code::WaveFailed);
 }
+
+#[test]
+fn a_host_that_is_away_when_it_is_tried_again_holds_no_later_wave_up() {
+    let rollout = Rollout {
+        canary: 1,
+        canary_is_written: true,
+        max_failed: Quota::Count(1),
+        ..Rollout::default()
+    };
+    let mut ride = Ride::new(&["razer", "samsung"], rollout);
+    ride.machine.setup.options.wait_offline = true;
+    let mut no_fetch = |host: &str, phase: Phase| match (host, phase) {
+        ("razer", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
+        _ => well(host, phase),
+    };
+    ride.finish(&mut no_fetch, &mut passes);
+    let mut is_away = |host: &str, phase: Phase| match (host, phase) {
+        ("razer", Phase::Preflight) => {
+            let reason = Reason::new(Code::HostUnreachable, "no route");
+            Err(Failure { outcome: Outcome::Offline, reason })
+        }
+        _ => well(host, phase),
+    };
+    let retry = || RunOrder::Retry { host: "razer".to_owned() };
+    ride.say(retry());
+    ride.finish(&mut is_away, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Offline);
+    ride.say(retry());
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(ride.refusals(), Vec::<String>::new());
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+}

@@ -188,6 +188,9 @@ impl Machine {
         let newest = host.known.preflight.newest.take();
         let mut later_run = None;
         if let Some(newest) = newest {
+            if host.known.toplevel.as_ref() != Some(&newest.toplevel) {
+                host.forget_build();
+            }
             host.known.drv = Some(newest.drv);
             host.known.toplevel = Some(newest.toplevel);
             host.known.preflight.source.clone_from(&newest.built_from);

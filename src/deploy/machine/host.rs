@@ -256,16 +256,23 @@ impl HostProgress {
     pub(super) fn choose(&mut self, route: &Route) -> Option<String> {
         let before = std::mem::replace(&mut self.setup.route, route.clone());
         let built_on = before.builder(&self.setup.name);
-        let is_elsewhere = built_on != self.setup.build_on();
-        if is_elsewhere || before.tier() != route.tier() {
-            self.done.remove(&Phase::Publish);
-        }
-        if !is_elsewhere || !self.done.remove(&Phase::Build) {
+        if built_on == self.setup.build_on() {
+            if before.tier() != route.tier() {
+                self.done.remove(&Phase::Publish);
+            }
             return None;
         }
+        let built_on = self.done.contains(&Phase::Build).then(|| built_on.to_owned());
+        self.forget_build();
+        built_on
+    }
+
+    /// Forgets what an earlier attempt built and published: it is not what this one needs.
+    pub(super) fn forget_build(&mut self) {
+        self.done.remove(&Phase::Build);
+        self.done.remove(&Phase::Publish);
         self.known.built = 0;
         self.known.substituted.clear();
-        Some(built_on.to_owned())
     }
 
     /// Takes what a phase found; returns the end of the host's run, when it is that.

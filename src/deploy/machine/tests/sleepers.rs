@@ -2,6 +2,7 @@
 
 use super::rollout::{Ride, passes, rolls_back, well};
 use super::*;
+use crate::deploy::NewestSystem;
 use crate::fleet::{Quota, RolloutNews, RunOrder, WaveState};
 
 /// A run that waits for hosts which are away, and how often each was tried.
@@ -161,4 +162,45 @@ fn a_host_that_is_away_when_it_is_tried_again_holds_no_later_wave_up() {
     assert_eq!(ride.refusals(), Vec::<String>::new());
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
     assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+}
+
+#[test]
+fn a_host_that_wakes_to_another_system_than_an_earlier_attempt_built_has_that_built() {
+    for (newest, is_built) in [(NEW.replace("-new", "-newer"), true), (NEW.to_owned(), false)] {
+        let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
+        // Razer's hooks keep the run open.
+        ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+        ride.machine.setup.options.wait_offline = true;
+        let mut no_fetch = |host: &str, phase: Phase| match (host, phase) {
+            ("samsung", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
+            _ => well(host, phase),
+        };
+        ride.go(&mut no_fetch, &mut passes);
+        assert_eq!(ride.outcome("samsung"), Outcome::Failed);
+        assert_eq!(ride.machine.hosts[1].known.built, 3);
+        ride.say(RunOrder::Retry { host: "samsung".to_owned() });
+        ride.began.clear();
+        let mut is_away = true;
+        let mut wakes = |host: &str, phase: Phase| match (phase, well(host, phase)) {
+            (Phase::Preflight, Ok(Report::Preflight(mut found))) => {
+                if std::mem::take(&mut is_away) {
+                    let reason = Reason::new(Code::HostUnreachable, "no route");
+                    return Err(Failure { outcome: Outcome::Offline, reason });
+                }
+                found.newest = Some(NewestSystem {
+                    run: RunId("9".to_owned()),
+                    drv: format!("{newest}.drv"),
+                    toplevel: path(&newest),
+                    built_from: None,
+                });
+                Ok(Report::Preflight(found))
+            }
+            (_, found) => found,
+        };
+        ride.finish(&mut wakes, &mut passes);
+        assert_eq!(ride.outcome("samsung"), Outcome::Switched, "{}", ride.error("samsung"));
+        for phase in [Phase::Build, Phase::Publish] {
+            assert_eq!(ride.began("samsung", phase).is_some(), is_built, "{newest}: {phase}");
+        }
+    }
 }

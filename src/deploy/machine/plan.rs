@@ -123,11 +123,21 @@ impl Machine {
         self.is_unchanged(index) && !self.hosts[index].only_restarts
     }
 
+    /// Returns whether a host runs its system as it was asked for: itself, or as a specialisation of it that is kept.
+    fn runs_as_asked(&self, index: usize, toplevel: &StorePath) -> bool {
+        let found = &self.hosts[index].known.preflight;
+        if self.setup.options.without_specialisation {
+            found.running.as_ref() == Some(toplevel)
+        } else {
+            found.runs(toplevel)
+        }
+    }
+
     /// Returns whether a host has its system already.
     pub(super) fn is_unchanged(&self, index: usize) -> bool {
         let known = &self.hosts[index].known;
         let Some(toplevel) = &known.toplevel else { return false };
-        let runs = known.preflight.runs(toplevel);
+        let runs = self.runs_as_asked(index, toplevel);
         let boots = known.preflight.profile.as_ref() == Some(toplevel);
         match self.hosts[index].setup.goal {
             Goal::Switch | Goal::Rollback => runs && boots,

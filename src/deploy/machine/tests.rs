@@ -8,6 +8,7 @@ mod places;
 mod properties;
 mod rollout;
 mod sleepers;
+mod specialisations;
 mod stuck;
 
 use super::*;

@@ -83,7 +83,7 @@ pub(super) async fn named(
     }
     let place = place_of(fleet, runner, host, &toplevel).await.map_err(GivenError::Place)?;
     let built_from = built_in_runs(name, &toplevel);
-    let given = GivenSystem { toplevel, generation: None, place, built_from };
+    let given = GivenSystem { built_from, ..GivenSystem::new(toplevel, place) };
     Ok([(name.clone(), given)].into())
 }
 
@@ -161,13 +161,7 @@ pub(super) async fn built(
             None => GivenError::BuilderSilent { host },
             Some(None) => GivenError::NotBuilt { host },
             Some(Some(system)) => {
-                let place = GivenPlace::Builder;
-                let system = GivenSystem {
-                    toplevel: system.toplevel,
-                    generation: None,
-                    place,
-                    built_from: None,
-                };
+                let system = GivenSystem::new(system.toplevel, GivenPlace::Builder);
                 systems.given.insert(host, system);
                 continue;
             }

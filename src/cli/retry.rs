@@ -184,7 +184,7 @@ async fn choose(
 fn provisional(earlier: &EarlierRun) -> BTreeMap<String, GivenSystem> {
     let known = |host: &FailedHost| {
         let (toplevel, place) = (host.system.clone()?, GivenPlace::Host);
-        let given = GivenSystem { toplevel, generation: None, place, built_from: None };
+        let given = GivenSystem::new(toplevel, place);
         Some((host.name.clone(), given))
     };
     earlier.failed.iter().filter_map(known).collect()
@@ -200,7 +200,7 @@ async fn go_back(
     let kept = |host: &FailedHost| {
         let (toplevel, generation) = (host.system.clone()?, Some(host.generation?));
         let place = GivenPlace::Kept;
-        let given = GivenSystem { toplevel, generation, place, built_from: None };
+        let given = GivenSystem { generation, ..GivenSystem::new(toplevel, place) };
         Some((host.name.clone(), given))
     };
     request.given = earlier.failed.iter().filter_map(kept).collect();
@@ -261,8 +261,8 @@ async fn given(
                 return Some((name, Err(Failure { outcome, reason: Reason { text, ..reason } })));
             }
         };
-        let (generation, built_from) = (None, built_from.clone());
-        Some((name, Ok(GivenSystem { toplevel, generation, place, built_from })))
+        let built_from = built_from.clone();
+        Some((name, Ok(GivenSystem { built_from, ..GivenSystem::new(toplevel, place) })))
     });
     let mut systems = GivenSystems::default();
     for (name, found) in join_all(all).await.into_iter().flatten() {

@@ -145,12 +145,8 @@ fn has_what_runs(host: &str, target: &RollbackTarget) -> Result<(), RollbackErro
 /// Returns the system that a host is given.
 pub(super) fn given(target: RollbackTarget) -> GivenSystem {
     let RollbackTarget { generation, system, .. } = target;
-    GivenSystem {
-        toplevel: system,
-        generation: Some(generation),
-        place: GivenPlace::Kept,
-        built_from: None,
-    }
+    let generation = Some(generation);
+    GivenSystem { generation, ..GivenSystem::new(system, GivenPlace::Kept) }
 }
 
 /// Says which generation is meant.

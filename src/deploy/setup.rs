@@ -46,6 +46,17 @@ pub struct GivenSystem {
     /// What it was built from, where an earlier run says so; none: its builder and its host are asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built_from: Option<DeployedFrom>,
+    /// The specialisation of it that is activated, where the host goes back to that; none: the one that it runs, if
+    /// any, is kept or left as the run says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub specialisation: Option<String>,
+}
+
+impl GivenSystem {
+    /// Makes a system that has no generation yet, and of which nothing else is known.
+    pub fn new(toplevel: StorePath, place: GivenPlace) -> Self {
+        Self { toplevel, generation: None, place, built_from: None, specialisation: None }
+    }
 }
 
 /// Where a given system is.

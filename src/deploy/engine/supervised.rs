@@ -13,7 +13,7 @@ use super::owner::Owner;
 use super::resumed;
 use super::scripts::SUPERVISE;
 use super::step::{PlainLog, Step};
-use crate::deploy::{Ending, Failure, GivenPlace, HostSetup, Reason};
+use crate::deploy::{Ending, Failure, GivenPlace, GivenSystem, HostSetup, Preflight, Reason};
 use crate::fleet::{Code, DeployedFrom, Goal, Outcome};
 use crate::remote::RemoteError;
 use crate::remote::job::{Job, JobKind, JobState, StartFailure};
@@ -206,10 +206,10 @@ fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item
     let seen = &step.known.preflight;
     let generation = step.host.given.as_ref().and_then(|given| given.generation);
     let special =
-        seen.deploys.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
+        specialisation(step.host.given.as_ref(), seen, step.shared.without_specialisation);
     [
         generation.map(|number| format!("generation={number}")),
-        special.map(|special| format!("specialisation={}", special.name)),
+        special.map(|name| format!("specialisation={name}")),
         seen.running.as_ref().map(|running| format!("seen_running={running}")),
         seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),
         source.map(|source| format!("revision={}", source.revision)),
@@ -217,6 +217,18 @@ fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item
     ]
     .into_iter()
     .flatten()
+}
+
+/// Returns the name of the specialisation that is activated: the one that a host goes back to, else the one that it
+/// runs and keeps.
+fn specialisation<'a>(
+    given: Option<&'a GivenSystem>,
+    seen: &'a Preflight,
+    is_left: bool,
+) -> Option<&'a str> {
+    let kept = seen.deploys.specialisation.as_ref().filter(|_| !is_left);
+    let goes_back_to = given.and_then(|given| given.specialisation.as_deref());
+    goes_back_to.or(kept.map(|special| special.name.as_str()))
 }
 
 /// Returns who built a host's system, as it remembers it; nothing where its generations had it.
@@ -241,6 +253,22 @@ pub(super) fn clock(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::{Specialisation, StorePath};
+
+    #[test]
+    fn a_host_goes_back_to_its_specialisation_though_the_run_left_it() {
+        let system = StorePath::parse("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old").unwrap();
+        let mut seen = Preflight::default();
+        let back = GivenSystem {
+            specialisation: Some("gaming".to_owned()),
+            ..GivenSystem::new(system.clone(), GivenPlace::Kept)
+        };
+        assert_eq!(specialisation(Some(&back), &seen, true), Some("gaming"));
+        seen.deploys.specialisation = Some(Specialisation { system, name: "work".to_owned() });
+        assert_eq!(specialisation(Some(&back), &seen, false), Some("gaming"));
+        assert_eq!(specialisation(None, &seen, false), Some("work"));
+        assert_eq!(specialisation(None, &seen, true), None);
+    }
 
     #[test]
     fn a_supervisor_is_asked_for_an_action_of_switch_to_configuration() {

@@ -23,10 +23,13 @@ impl Machine {
         self.was_brought_another(index) && self.hosts[index].before().is_some()
     }
 
-    /// Returns whether a host has a system from this run that it had not before.
+    /// Returns whether a host has a system from this run that it had not before, or lost its specialisation in it.
     pub(super) fn was_brought_another(&self, index: usize) -> bool {
         let host = &self.hosts[index];
-        host.was_brought_its_system() && host.before() != host.known.toplevel.as_ref()
+        let left_special =
+            self.setup.options.without_specialisation && host.specialisation_before().is_some();
+        let is_another = host.before() != host.known.toplevel.as_ref();
+        host.was_brought_its_system() && (is_another || left_special)
     }
 
     /// Returns whether a host has the new system from this run, or may be getting it, and is not on its way back.
@@ -70,6 +73,7 @@ impl Machine {
             }
             let host = &mut self.hosts[index];
             let Some(toplevel) = host.before().cloned() else { continue };
+            let specialisation = host.specialisation_before().map(str::to_owned);
             host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
             host.brought = host.known.toplevel.take();
             host.left_degraded = None;
@@ -78,10 +82,8 @@ impl Machine {
                 Goal::Build | Goal::Switch | Goal::DryActivate | Goal::Rollback => Goal::Rollback,
             };
             host.setup.given = Some(GivenSystem {
-                toplevel: toplevel.clone(),
-                generation: None,
-                place: GivenPlace::Kept,
-                built_from: None,
+                specialisation,
+                ..GivenSystem::new(toplevel.clone(), GivenPlace::Kept)
             });
             // It is there already, and needs neither a builder nor a cache.
             host.setup.route = Route::Direct;
@@ -133,6 +135,12 @@ impl HostProgress {
         }
     }
 
+    /// Returns the name of the specialisation of that system which it ran.
+    fn specialisation_before(&self) -> Option<&str> {
+        let special = self.found_before().deploys.specialisation.as_ref()?;
+        (self.setup.goal != Goal::Boot).then_some(special.name.as_str())
+    }
+
     /// Returns how a host ends that goes back and has meanwhile got another system from somebody else:
     /// that one is not touched.
     pub(super) fn replaced_by_others(&self) -> Option<Ending> {
@@ -140,9 +148,11 @@ impl HostProgress {
             return None;
         };
         let found = &self.known.preflight;
-        let now = if self.setup.goal == Goal::Boot { &found.profile } else { &found.running };
+        let boots = self.setup.goal == Goal::Boot;
+        let now = if boots { &found.profile } else { &found.running };
         let now = now.as_ref()?;
-        if now == target || now == brought || found.runs(brought) {
+        let is_now = |system| if boots { now == system } else { found.runs(system) };
+        if is_now(target) || is_now(brought) {
             return None;
         }
         let text = format!(

@@ -123,10 +123,17 @@ impl Machine {
         self.is_unchanged(index) && !self.hosts[index].only_restarts
     }
 
-    /// Returns whether a host runs its system as it was asked for: itself, or as a specialisation of it that is kept.
+    /// Returns whether a host runs its system as it was asked for: itself, as a specialisation of it that is kept, or as
+    /// the one that it goes back to.
     fn runs_as_asked(&self, index: usize, toplevel: &StorePath) -> bool {
-        let found = &self.hosts[index].known.preflight;
-        if self.setup.options.without_specialisation {
+        let host = &self.hosts[index];
+        let found = &host.known.preflight;
+        if let Some(name) =
+            host.setup.given.as_ref().and_then(|given| given.specialisation.as_ref())
+        {
+            let special = found.deploys.specialisation.as_ref();
+            special.is_some_and(|special| special.system == *toplevel && special.name == *name)
+        } else if self.setup.options.without_specialisation {
             found.running.as_ref() == Some(toplevel)
         } else {
             found.runs(toplevel)

@@ -202,12 +202,8 @@ fn the_builder_activates_when_everybody_else_is_done() {
 
 #[test]
 fn a_host_with_nothing_to_go_back_to_is_set_aside_and_the_others_go_back() {
-    let kept = GivenSystem {
-        toplevel: path(NEW),
-        generation: Some(4),
-        place: GivenPlace::Kept,
-        built_from: None,
-    };
+    let new = GivenSystem::new(path(NEW), GivenPlace::Kept);
+    let kept = GivenSystem { generation: Some(4), ..new };
     let mut machine = machine(&["razer", "samsung"], Goal::Rollback, true);
     machine.setup.hosts[1].given = Some(kept);
     machine.setup.hosts[0].set_aside = Some(Failure::failed(Code::NoGeneration, "none is older"));
@@ -575,7 +571,7 @@ fn samsung_with(goal: Goal, change: impl Fn(&mut HostSetup)) -> Machine {
 
 #[expect(clippy::unnecessary_wraps, reason = "as a setup holds it")]
 fn given(place: GivenPlace) -> Option<GivenSystem> {
-    Some(GivenSystem { toplevel: path(NEW), generation: None, place, built_from: None })
+    Some(GivenSystem::new(path(NEW), place))
 }
 
 #[test]

@@ -42,7 +42,7 @@ async fn deploy_built(
 ) -> WaysStory {
     let toplevel = StorePath::parse(NEW).unwrap();
     let mut request = requested(&["samsung"], options);
-    let given = GivenSystem { toplevel, generation: None, place: place.clone(), built_from: None };
+    let given = GivenSystem::new(toplevel, place.clone());
     request.given.insert("samsung".into(), given);
     let remembered = format!("{built}\t/home/me/fleet\tme@desk\t1\n");
     let preflight = format!(

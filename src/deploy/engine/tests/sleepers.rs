@@ -28,11 +28,9 @@ fn silence(host: &str) -> RemoteError {
 
 #[tokio::test(start_paused = true)]
 async fn a_builder_that_falls_asleep_before_it_is_needed_again_is_woken() {
-    let derivation = || GivenSystem {
-        toplevel: StorePath::parse(NEW).unwrap(),
-        generation: None,
-        place: GivenPlace::Derivation(format!("{NEW}.drv")),
-        built_from: None,
+    let derivation = || {
+        let place = GivenPlace::Derivation(format!("{NEW}.drv"));
+        GivenSystem::new(StorePath::parse(NEW).unwrap(), place)
     };
     let on_builder = || GivenSystem { place: GivenPlace::Builder, ..derivation() };
     for (sleeps_at, built, given) in [

@@ -3,118 +3,19 @@
 //!
 //! `ORDERS=100000 cargo test --release machine::tests::properties` tries as many orders as that.
 
+mod random;
+
 use super::*;
 use crate::deploy::{ClaimAnswer, FailedUnit, GateAnswer};
 use crate::fleet::{
     Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, RollbackScope, RolloutNews,
     RunOrder, WaveRule,
 };
+use random::{Dice, HostTruth, NAMES, random_machine, system};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many orders are tried where nothing else is said.
 const ORDERS: u64 = 3000;
-
-/// Small and even enough random numbers (xorshift64*), the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// Returns a number below a bound.
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).unwrap() % bound
-    }
-
-    /// Returns whether one of so many comes up.
-    fn one_in(&mut self, many: usize) -> bool {
-        self.below(many) == 0
-    }
-}
-
-const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
-
-fn system(host: &str) -> StorePath {
-    path(&format!("{NEW}-{host}"))
-}
-
-/// Makes a run at random.
-fn random_machine(dice: &mut Dice) -> Machine {
-    let names = &NAMES[..=dice.below(NAMES.len())];
-    let goals =
-        [Goal::Switch, Goal::Switch, Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate];
-    let goal = goals[dice.below(goals.len())];
-    let mut machine = machine(names, goal, dice.one_in(2));
-    machine.setup.parallel = 1 + dice.below(4);
-    machine.setup.options.wait_offline = dice.one_in(3);
-    machine.setup.rollout = random_rollout(dice);
-    for budget in 0..dice.below(3) {
-        let (name, tag) = (format!("budget-{budget}"), format!("tag-{budget}"));
-        machine.setup.budgets.push(Budget { name, tag, in_flight: 1 + dice.below(2) });
-    }
-    for host in &mut machine.hosts {
-        host.setup.last = dice.one_in(5);
-        if dice.one_in(4) {
-            host.setup.route = Route::Direct;
-        }
-        if dice.one_in(3) {
-            host.setup.hooks = [HookMoment::BeforeActivate, HookMoment::BeforeRollback].into();
-        }
-        for tag in 0..3 {
-            if dice.one_in(2) {
-                host.setup.tags.push(format!("tag-{tag}"));
-            }
-        }
-    }
-    machine
-}
-
-fn random_rollout(dice: &mut Dice) -> Rollout {
-    let mut rollout = Rollout {
-        canary: dice.below(3),
-        canary_is_written: dice.one_in(2),
-        soak: Duration::from_secs([0, 0, 60][dice.below(3)]),
-        max_failed: [Quota::Count(0), Quota::Count(1), Quota::Percent(50)][dice.below(3)],
-        on_failure: if dice.one_in(3) { OnFailure::Rollback } else { OnFailure::Halt },
-        ..Rollout::default()
-    };
-    for _ in 0..dice.below(4) {
-        rollout.waves.push(match dice.below(4) {
-            0 => WaveRule::Tag("tag-0".to_owned()),
-            1 => WaveRule::Some(Quota::Percent(25)),
-            2 => WaveRule::Some(Quota::Count(2)),
-            _ => WaveRule::Rest,
-        });
-    }
-    for number in 0..dice.below(3) {
-        rollout.gates.push(Gate {
-            name: format!("gate-{number}"),
-            asks: GateQuestion::Command(vec!["true".to_owned()]),
-            delay: Duration::from_secs(dice.below(3) as u64),
-            interval: Duration::from_secs(5),
-            successes_in_a_row: 1 + dice.below(2) as u32,
-            failures: dice.below(2) as u32,
-            limit: Duration::from_secs(5),
-        });
-    }
-    for _ in 0..dice.below(4) {
-        // Later names wait for earlier ones: an order has no circle.
-        let (one, other) = (dice.below(NAMES.len()), dice.below(NAMES.len()));
-        if one < other {
-            rollout.order.push(OrderRule {
-                who: HostOrTag::Host(NAMES[other].to_owned()),
-                after: HostOrTag::Host(NAMES[one].to_owned()),
-                reason: "why".to_owned(),
-            });
-        }
-    }
-    rollout
-}
 
 /// The world around a machine, and what it has seen.
 struct World {
@@ -135,6 +36,7 @@ struct World {
     held: BTreeSet<String>,
     claimed: BTreeSet<String>,
     results: BTreeMap<String, usize>,
+    truths: BTreeMap<String, HostTruth>,
     agains: BTreeMap<String, usize>,
     goes_back: BTreeSet<String>,
     last_phase: BTreeMap<String, Phase>,
@@ -167,6 +69,7 @@ impl World {
             held: BTreeSet::new(),
             claimed: BTreeSet::new(),
             results: BTreeMap::new(),
+            truths: BTreeMap::new(),
             agains: BTreeMap::new(),
             goes_back: BTreeSet::new(),
             last_phase: BTreeMap::new(),
@@ -424,13 +327,23 @@ impl World {
     /// Returns how a phase ends.
     fn ending(&mut self, host: &HostSetup, phase: Phase, back: bool) -> Result<Report, Failure> {
         let rare = self.dice.below(40);
+        let target = if back { path(OLD) } else { system(&host.name) };
+        let truth = self.truths.entry(host.name.clone()).or_default();
         match (phase, rare) {
             (Phase::Preflight, 0..=3) => {
                 let reason = Reason::new(Code::HostUnreachable, "away");
                 return Err(Failure { outcome: Outcome::Offline, reason });
             }
             (Phase::Activate, 0..=2) => {
-                let outcome = [Outcome::RolledBack, Outcome::Failed, Outcome::NeedsReboot][rare];
+                let mut outcome =
+                    [Outcome::RolledBack, Outcome::Failed, Outcome::NeedsReboot][rare];
+                if outcome == Outcome::NeedsReboot {
+                    if host.goal.persists() {
+                        truth.profile = target;
+                    } else {
+                        outcome = Outcome::RolledBack;
+                    }
+                }
                 let reason = Some(Reason::new(Code::ActivationFailed, "it failed"));
                 return Ok(Report::Activated(Activation::Decided(Ending { outcome, reason })));
             }
@@ -439,7 +352,11 @@ impl World {
                 let new_failed_units = vec![FailedUnit { name, said: String::new() }];
                 return Ok(Report::Checked { new_failed_units, broken: Vec::new() });
             }
-            (Phase::Persist, 0) => {
+            (Phase::Reboot, 1..=9) => {
+                let reason = Some(Reason::new(Code::NotRestarted, "it stays up"));
+                return Ok(Report::Rebooted(Ending { outcome: Outcome::Degraded, reason }));
+            }
+            (Phase::Persist | Phase::Reboot, 0) => {
                 let reason = Reason::new(Code::NotSeenSince, "not seen");
                 return Err(Failure { outcome: Outcome::Unknown, reason });
             }
@@ -452,11 +369,13 @@ impl World {
                 Report::Evaluated { drv: format!("{NEW}.drv"), toplevel }
             }
             Phase::Preflight => {
-                let running = if back { system(&host.name) } else { path(OLD) };
+                let is_still = host.degraded.is_some() && rare.is_multiple_of(2);
                 let confirmed = if rare == 10 { vec![system(&host.name)] } else { Vec::new() };
                 Report::Preflight(Box::new(Preflight {
-                    running: Some(running.clone()),
-                    profile: Some(running),
+                    running: Some(truth.running.clone()),
+                    profile: Some(truth.profile.clone()),
+                    booted: Some(truth.booted.clone()),
+                    unwell: is_still.then(|| Reason::new(Code::UnitsFailed, "x.service failed")),
                     confirmed,
                     ..Preflight::default()
                 }))
@@ -468,6 +387,11 @@ impl World {
                     let reason = self.machine.hosts[index].known.abort.clone();
                     return Ok(Report::Persisted(Ending { outcome: Outcome::RolledBack, reason }));
                 }
+                truth.persist(host.goal, target);
+                good(phase, host.goal)
+            }
+            Phase::Reboot => {
+                truth.restart();
                 good(phase, host.goal)
             }
             phase => good(phase, host.goal),
@@ -526,13 +450,30 @@ impl World {
         self.machine.hosts[index].back.is_some()
     }
 
+    /// Looks whether a host has nothing of the run, where its end says so.
+    fn look_at_truth(&self, host: &HostProgress) {
+        let name = &host.setup.name;
+        let outcome = host.outcome().unwrap();
+        let truth = self.truths.get(name).cloned().unwrap_or_default();
+        let (runs_old, boots_old) = (truth.running == path(OLD), truth.profile == path(OLD));
+        let is_so = match outcome {
+            Outcome::Failed | Outcome::Offline | Outcome::Skipped | Outcome::Interrupted => {
+                runs_old && boots_old
+            }
+            // One that goes back may need a restart for that, too.
+            Outcome::RolledBack => runs_old || boots_old,
+            _ => true,
+        };
+        assert!(is_so, "{name} ends as {outcome}: {truth:?}");
+    }
+
     /// Looks whether everything is as it should be when the run is over.
     fn look_at_the_end(&self) {
         assert_eq!(self.summaries, 1);
         assert!(self.claimed.is_empty(), "places are left: {:?}", self.claimed);
         for host in &self.machine.hosts {
             let name = &host.setup.name;
-            assert!(host.is_over());
+            self.look_at_truth(host);
             let began = 1 + self.agains.get(name).copied().unwrap_or(0);
             assert_eq!(self.results.get(name), Some(&began), "{name} ends as often as it begins");
         }

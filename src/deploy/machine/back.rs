@@ -106,6 +106,12 @@ impl Machine {
         }
     }
 
+    /// Returns whether a host goes back as soon as it is done with what it is at.
+    pub(super) fn is_to_go_back(&self, index: usize) -> bool {
+        let is_meant = |back: &GoingBack| self.is_of_wave(index, back.wave);
+        self.hosts[index].back.is_none() && self.going_back.as_ref().is_some_and(is_meant)
+    }
+
     /// Returns whether a host is of a wave, from 0; without one, every host is.
     fn is_of_wave(&self, index: usize, wave: Option<usize>) -> bool {
         wave.is_none_or(|wave| self.wave_of(index) == wave)
@@ -202,6 +208,11 @@ pub(super) fn as_went_back(
     reason: Option<Reason>,
 ) -> (Outcome, Vec<Reason>) {
     let (ends, what) = match outcome {
+        // Its previous system is permanent, and not what runs.
+        Outcome::NeedsReboot => {
+            let later = " and runs the system that this run brought until it is restarted";
+            (Outcome::Degraded, to_be_taken_back(back, later))
+        }
         outcome if outcome.is_good() => return (Outcome::RolledBack, vec![taken_back(back)]),
         Outcome::Degraded => (Outcome::RolledBack, taken_back(back)),
         // Somebody else decided what it runs.
@@ -217,7 +228,6 @@ pub(super) fn as_went_back(
         | Outcome::Dry
         | Outcome::Built
         | Outcome::Unchanged
-        | Outcome::NeedsReboot
         | Outcome::RolledBack
         | Outcome::Failed
         | Outcome::Skipped
@@ -238,4 +248,19 @@ fn taken_back(why: &Reason) -> Reason {
 fn to_be_taken_back(why: &Reason, became: &str) -> Reason {
     let text = format!("it was to go back to the previous system ({}){became}", why.text);
     Reason { text, ..why.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_must_be_restarted_to_leave_the_new_system_is_not_called_rolled_back() {
+        let why = Reason::new(Code::RunRolledBack, "c failed");
+        let (outcome, reasons) = as_went_back(&why, Outcome::NeedsReboot, None);
+        assert_eq!(outcome, Outcome::Degraded);
+        assert!(reasons[0].text.ends_with("until it is restarted"), "{}", reasons[0].text);
+        let (outcome, _) = as_went_back(&why, Outcome::Switched, None);
+        assert_eq!(outcome, Outcome::RolledBack);
+    }
 }

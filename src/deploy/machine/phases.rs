@@ -43,9 +43,11 @@ impl Machine {
                     Some(_) | None => self.next(index, phase, now, out),
                 }
             }
-            // A run that was stopped begins nothing more.
+            // A run that was stopped begins nothing more, and who goes back is not restarted before.
             Some(ending)
-                if !self.cancelled && self.hosts[index].restarts_after(phase, ending.outcome) =>
+                if !self.cancelled
+                    && !self.is_to_go_back(index)
+                    && self.hosts[index].restarts_after(phase, ending.outcome) =>
             {
                 tell_phase(out, name, phase, PhaseState::Finished);
                 self.hosts[index].only_restarts = ending.outcome == Outcome::Unchanged;

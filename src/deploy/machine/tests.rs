@@ -15,7 +15,10 @@ use super::*;
 use crate::deploy::{Activation, Ending};
 use crate::deploy::{FailedUnit, GivenPlace, GivenSystem, Preflight, Remarks};
 use crate::deploy::{HostSetup, Report};
-use crate::fleet::{HookMoment, Rollout, Route, Specialisation, StorePath, Strategy, TakenRoute};
+use crate::fleet::{
+    HookMoment, RollbackScope, Rollout, Route, RunOrder, Specialisation, StorePath, Strategy,
+    TakenRoute,
+};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -687,6 +690,29 @@ fn a_host_whose_run_is_stopped_while_it_gets_its_system_is_not_restarted() {
         assert_eq!(phases.last(), Some(&stopped_in), "no restart follows");
         assert_eq!(machine.outcomes(), [("samsung".to_owned(), outcome)]);
     }
+}
+
+#[test]
+fn a_host_that_is_to_go_back_is_not_restarted_before() {
+    let mut machine =
+        samsung_with(Goal::Switch, |setup| setup.reboot = Some(Duration::from_secs(60)));
+    let (mut input, mut phases) = (Some(Input::Begin), Vec::new());
+    let mut told = false;
+    while let Some(next) = input.take() {
+        for command in machine.step(next, Timestamp::UNIX_EPOCH) {
+            let MachineCommand::Run { phase, .. } = command else { continue };
+            phases.push(phase);
+            let result = Ok(good(phase, Goal::Switch));
+            input = Some(Input::Done { host: "samsung".to_owned(), phase, result });
+        }
+        if phases.last() == Some(&Phase::Persist) && !told {
+            told = true;
+            let scope = RollbackScope::Run;
+            machine.step(Input::Order(RunOrder::Rollback { scope }), Timestamp::UNIX_EPOCH);
+        }
+    }
+    let behind = phases.iter().skip_while(|phase| **phase != Phase::Persist).nth(1);
+    assert_eq!(behind, Some(&Phase::Preflight), "{phases:?}");
 }
 
 /// What preflight finds on a host that waits for its restart into the new system.

@@ -229,12 +229,31 @@ odd
         assert!(error.contains("could not be sent from p620: p620: No route to host"), "{error}");
     }
 
+    /// Runs this with the functions of the script, for a card whose address has a byte that ends a line.
+    fn with_functions(command: &str) -> std::process::Output {
+        let functions = WAKE.split("\nif command").next().unwrap();
+        let script = format!("set -- 0a1b2c3d4e5f\n{functions}\n{command}\n");
+        std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap()
+    }
+
+    #[test]
+    fn bash_sends_the_packet_in_one_piece() {
+        let ear = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        ear.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let place = format!("/dev/udp/127.0.0.1/{}", ear.local_addr().unwrap().port());
+        let output = with_functions(&format!("send_with_bash \"$(escapes \"$1\")\" {place}"));
+        assert!(output.status.success(), "{output:?}");
+        let mut heard = [0; 256];
+        let length = ear.recv(&mut heard).unwrap();
+        assert_eq!(heard[..length], MacAddress::parse("0a:1b:2c:3d:4e:5f").unwrap().magic_packet());
+        ear.set_nonblocking(true).unwrap();
+        assert!(ear.recv(&mut heard).is_err(), "nothing follows");
+        assert!(!with_functions("send_with_bash x /nowhere/at/all").status.success());
+    }
+
     #[test]
     fn a_real_shell_makes_the_same_packet() {
-        // The escapes that bash prints, without the sending.
-        let script = format!("set -- 0a1b2c3d4e5f\n{}", WAKE.split("\nif command").next().unwrap());
-        let script = format!("{script}\nprintf \"$(escapes \"$1\")\"\n");
-        let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+        let output = with_functions("printf \"$(escapes \"$1\")\"");
         let packet = MacAddress::parse("0a:1b:2c:3d:4e:5f").unwrap().magic_packet();
         assert_eq!(output.stdout, packet, "{}", String::from_utf8_lossy(&output.stderr));
     }

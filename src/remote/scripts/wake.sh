@@ -30,6 +30,13 @@ escapes() {
 	done
 }
 
+# Sends the packet with bash, as one datagram: what bash writes by itself it writes line by line, and a byte of the
+# packet may be the end of a line. $1 the packet as escapes, $2 where to, as bash names it.
+send_with_bash() {
+	# shellcheck disable=SC2016 # the variables are bash's
+	bash -c 'exec 3>"$2" && printf "$1" | dd bs=102 iflag=fullblock >&3' sh "$1" "$2" 2>/dev/null
+}
+
 if command -v perl >/dev/null 2>&1; then
 	# shellcheck disable=SC2016,SC2046 # the variables are Perl's, and the addresses are to be split
 	perl -MSocket -e '
@@ -47,8 +54,7 @@ if command -v bash >/dev/null 2>&1; then
 	for link in /sys/class/net/*; do
 		name=${link##*/}
 		if [ "$name" = lo ] || [ "$(cat "$link/type" 2>/dev/null)" != 1 ]; then continue; fi
-		# shellcheck disable=SC2016 # the variables are bash's
-		bash -c 'printf "$1" >"/dev/udp/ff02::1%$2/9"' sh "$packet" "$name" 2>/dev/null && sent=yes
+		send_with_bash "$packet" "/dev/udp/ff02::1%$name/9" && sent=yes
 	done
 	[ "$sent" = no ] || { echo "to every machine of the link" && exit 0; }
 fi

@@ -2,6 +2,7 @@
 
 use super::check;
 use super::context::RunContext;
+use super::preflight::names_unit;
 use super::scripts::{GATE, WELL};
 use crate::deploy::{GateAnswer, GatedHost};
 use crate::fleet::{Gate, GateQuestion, StorePath, printable_line, public_url};
@@ -113,11 +114,10 @@ fn judge_well(
     if let Some(why) = left_its_system(gated, &running, &output) {
         return GateAnswer::Failed(why);
     }
-    let already = known.preflight.failed_units.iter();
-    let noted = known.blemish.as_ref().map(|reason| reason.text.clone()).unwrap_or_default();
-    let already: Vec<&String> = already.collect();
+    let already = &known.preflight.failed_units;
+    let noted = known.blemish.as_ref().map_or("", |reason| reason.text.as_str());
     let failed: Vec<String> = values(&output, "failed")
-        .filter(|unit| !already.contains(&unit) && !noted.contains(unit.as_str()))
+        .filter(|unit| !already.contains(unit) && !names_unit(noted, unit))
         .collect();
     let numbers = values(&output, "broken");
     let broken: Vec<String> = numbers.map(|number| check::command(commands, &number)).collect();
@@ -216,7 +216,7 @@ fn root_cause(error: reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::RunFacts;
+    use crate::deploy::{Reason, RunFacts};
     use crate::remote::Trouble;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -272,6 +272,19 @@ mod tests {
             GateAnswer::Failed("a: a check failed: curl -f x".to_owned())
         );
         assert!(matches!(judged("nothing"), GateAnswer::NotMade(_)));
+    }
+
+    #[test]
+    fn a_unit_that_failed_in_the_deploy_does_not_hide_one_whose_name_is_part_of_its_name() {
+        let mut host = switched();
+        let text = "my-nginx.service failed; see `systemctl status` there".to_owned();
+        host.known.blemish = Some(Reason::units_failed(text, "my-nginx.service"));
+        let judged = |unit: &str| {
+            judge_well(&host, &[], output(&format!("running\t{NEW}\nfailed\t{unit}\n")))
+        };
+        assert_eq!(judged("my-nginx.service"), GateAnswer::Passed, "it is known");
+        let failed = GateAnswer::Failed("a: nginx.service failed after its deploy".to_owned());
+        assert_eq!(judged("nginx.service"), failed);
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn still_wrong(host: &str, before: &str, commands: &[String], text: &str) -> Opt
 }
 
 /// Returns whether a sentence names a unit, and not one whose name only ends or begins in the same way.
-fn names_unit(sentence: &str, unit: &str) -> bool {
+pub(super) fn names_unit(sentence: &str, unit: &str) -> bool {
     // What names of units are made of (systemd.unit(5)).
     let is_of_a_name =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');

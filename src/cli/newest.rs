@@ -1,7 +1,7 @@
 //! Which system a host gets that was away: the newest that a person confirmed for it.
 
 use crate::deploy::NewestSystem;
-use crate::fleet::{DeployedFrom, Goal, Phase, RunEvent, RunId, RunWhat};
+use crate::fleet::{DeployedFrom, Goal, RunEvent, RunId, RunWhat};
 use crate::record::Runs;
 use std::path::Path;
 
@@ -25,10 +25,7 @@ fn confirmed_in(run: &RunId, events: &[RunEvent], host: &str) -> Option<NewestSy
         RunWhat::Plan { plan, .. } => Some(plan),
         _ => None,
     })?;
-    // Nothing goes beyond compare before the plan is confirmed.
-    let confirmed = events.iter().any(
-        |event| matches!(&event.what, RunWhat::Phase { phase, .. } if *phase > Phase::Compare),
-    );
+    let confirmed = events.iter().any(|event| event.what.is_work_after_plan());
     let planned = plan.hosts.iter().find(|planned| planned.host == host && confirmed)?;
     if !matches!(planned.goal.unwrap_or(plan.goal), Goal::Switch | Goal::Boot) {
         return None;
@@ -42,7 +39,7 @@ fn confirmed_in(run: &RunId, events: &[RunEvent], host: &str) -> Option<NewestSy
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Goal, HostPlan, PhaseState, Plan, Route, StorePath, Strategy};
+    use crate::fleet::{Goal, HostPlan, Phase, PhaseState, Plan, Route, StorePath, Strategy};
     use jiff::Timestamp;
     use std::collections::BTreeMap;
 
@@ -87,14 +84,19 @@ mod tests {
     fn only_a_plan_that_was_confirmed_counts() {
         let run = RunId("9".to_owned());
         let event = |what| RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what };
-        let phase = |phase| RunWhat::Phase {
-            host: "samsung".to_owned(),
-            phase,
-            state: PhaseState::Started,
+        let phase = |host: &str, phase, state| {
+            event(RunWhat::Phase { host: host.to_owned(), phase, state })
         };
-        let asked = vec![event(phase(Phase::Compare)), event(plan())];
+        let begun = |of| phase("samsung", of, PhaseState::Started);
+        // What one host leaves out, or has done already, is told before anybody is asked.
+        let asked = vec![
+            begun(Phase::Compare),
+            phase("razer", Phase::Build, PhaseState::Skipped),
+            phase("p620", Phase::Build, PhaseState::Finished),
+            event(plan()),
+        ];
         assert_eq!(confirmed_in(&run, &asked, "samsung"), None);
-        let confirmed = [asked, vec![event(phase(Phase::Build))]].concat();
+        let confirmed = [asked, vec![begun(Phase::Build)]].concat();
         let found = confirmed_in(&run, &confirmed, "samsung").unwrap();
         assert_eq!((found.run, found.toplevel), (run.clone(), path("new")));
         assert_eq!(confirmed_in(&run, &confirmed, "razer"), None);

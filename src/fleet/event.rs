@@ -317,6 +317,15 @@ impl RunWhat {
         Self::Waiting { host: host.to_owned(), wait, reason }
     }
 
+    /// Returns whether this shows that somebody said yes to the run's plan, or nobody was asked: a phase behind it
+    /// begins. That hosts skip phases, or have done them already, is told before the answer, too.
+    pub fn is_work_after_plan(&self) -> bool {
+        matches!(
+            self,
+            Self::Phase { phase, state: PhaseState::Started, .. } if *phase > Phase::Compare
+        )
+    }
+
     /// Returns whether the history keeps this: what else happens in a run lies in the run's folder.
     pub fn is_kept(&self) -> bool {
         match self {

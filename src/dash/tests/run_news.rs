@@ -35,6 +35,17 @@ fn a_plan_that_was_answered_elsewhere_waits_no_more() {
 }
 
 #[test]
+fn what_hosts_leave_out_is_no_answer_to_a_plan() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    for (state, waits) in
+        [(PhaseState::Skipped, true), (PhaseState::Finished, true), (PhaseState::Started, false)]
+    {
+        fold(&mut model, [run_event("41", 45, phase("p620", Phase::Build, state))]);
+        assert_eq!(model.world.run_by_id(&id("41")).unwrap().waits, waits, "{state:?}");
+    }
+}
+
+#[test]
 fn a_plan_that_arrives_elsewhere_takes_no_keys() {
     let mut model = model(demo::well(), 80, 24);
     fold(&mut model, demo::run_until_plan());

@@ -52,8 +52,25 @@ pub async fn git_head(dir: &Path) -> Option<GitHead> {
     Some(GitHead { commit, changed })
 }
 
+/// Returns the commit that a name stands for in a repository (of a branch, a tag or a commit, in full or not); none
+/// where git does not know it there.
+pub async fn git_commit(dir: &Path, name: &str) -> Option<String> {
+    if !dir.is_dir() {
+        return None;
+    }
+    let name = format!("{name}^{{commit}}");
+    let args = ["rev-parse", "-q", "--verify", "--end-of-options", &name];
+    // `--end-of-options` is printed by rev-parse itself.
+    git_says(dir, &args).await?.lines().last().map(|commit| commit.trim().to_owned())
+}
+
+/// Returns the text of a file in a commit; none where git does not know it there.
+pub async fn git_file(dir: &Path, commit: &str, path: &str) -> Option<String> {
+    git_says(dir, &["cat-file", "blob", &format!("{commit}:{path}")]).await
+}
+
 /// Counts the commits by which a commit is behind and ahead of another one (`HEAD` is what the work tree is
-/// at); none where git does not know one of them there.
+/// at); none where git does not know one of them there, or lacks commits between them.
 pub async fn git_ancestry(dir: &Path, commit: &str, other: &str) -> Option<Ancestry> {
     // They come from hosts: what is no name of a commit is none of git's options either.
     let names = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit());
@@ -63,7 +80,18 @@ pub async fn git_ancestry(dir: &Path, commit: &str, other: &str) -> Option<Ances
     let range = format!("{commit}...{other}");
     let counts = git_says(dir, &["rev-list", "--left-right", "--count", &range, "--"]).await?;
     let (ahead, behind) = counts.trim().split_once('\t')?;
-    Some(Ancestry { behind: behind.parse().ok()?, ahead: ahead.parse().ok()? })
+    let ancestry = Ancestry { behind: behind.parse().ok()?, ahead: ahead.parse().ok()? };
+    // A shallow clone does not see what lies between them: one that is contained looks as if it were not.
+    if !ancestry.is_contained() && is_shallow(dir).await? {
+        return None;
+    }
+    Some(ancestry)
+}
+
+/// Returns whether commits are missing in a repository, as in a shallow clone; none where git does not say it.
+async fn is_shallow(dir: &Path) -> Option<bool> {
+    let said = git_says(dir, &["rev-parse", "--is-shallow-repository"]).await?;
+    Some(said.trim() == "true")
 }
 
 /// Returns what git says in a folder; none where it fails.
@@ -126,6 +154,50 @@ mod tests {
             assert_eq!(git_ancestry(at, &first, unknown).await, None, "{unknown}");
         }
         assert_eq!(git_ancestry(Path::new("/does/not/exist"), &first, "HEAD").await, None);
+    }
+
+    #[tokio::test]
+    async fn in_a_shallow_clone_it_is_not_known_that_a_commit_is_left_out() {
+        let (dir, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = dir.path();
+        git(at, &["init", "-q", "-b", "main"]);
+        let commit = |message: &str| {
+            git(at, &["commit", "-q", "--allow-empty", "-m", message]);
+            git(at, &["rev-parse", "HEAD"])
+        };
+        let first = commit("first");
+        git(at, &["tag", "old"]);
+        commit("second");
+        let third = commit("third");
+        let clone = place.path();
+        let from = format!("file://{}", at.display());
+        git(clone, &["clone", "-q", "--depth=1", &from, "."]);
+        git(clone, &["fetch", "-q", "--depth=1", "origin", "tag", "old"]);
+        assert_eq!(git_ancestry(clone, &first, "HEAD").await, None);
+        assert_eq!(git_ancestry(clone, &third, "HEAD").await.unwrap().ahead, 0);
+        git(clone, &["fetch", "-q", "--unshallow"]);
+        let contained = Some(Ancestry { behind: 2, ahead: 0 });
+        assert_eq!(git_ancestry(clone, &first, "HEAD").await, contained);
+    }
+
+    #[tokio::test]
+    async fn commits_and_their_files_are_found_by_any_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        git(at, &["init", "-q", "-b", "main"]);
+        std::fs::write(at.join("a"), "1\n").unwrap();
+        git(at, &["add", "."]);
+        git(at, &["commit", "-q", "-m", "first"]);
+        git(at, &["tag", "-a", "-m", "it", "release"]);
+        let first = git(at, &["rev-parse", "HEAD"]);
+        std::fs::write(at.join("a"), "2\n").unwrap();
+        git(at, &["commit", "-q", "-a", "-m", "second"]);
+        for name in ["release", "main~1", &first[..8]] {
+            assert_eq!(git_commit(at, name).await.as_ref(), Some(&first), "{name}");
+        }
+        assert_eq!(git_commit(at, "--all").await, None);
+        assert_eq!(git_file(at, &first, "a").await.as_deref(), Some("1\n"));
+        assert_eq!(git_file(at, &first, "b").await, None);
     }
 
     #[tokio::test]

@@ -45,7 +45,7 @@ pub use error::{KeyTrouble, RemoteError, Trouble};
 pub use fake::FakeRunner;
 #[cfg(test)]
 pub(crate) use fake_program::write_program;
-pub use git::{GitHead, git_ancestry, git_head, git_in, git_revision};
+pub use git::{GitHead, git_ancestry, git_commit, git_file, git_head, git_in, git_revision};
 pub use host_key::{AcceptError, accept_host_key, host_keys};
 pub use interactive::RemoteShell;
 pub use kept_output::{Keep, ends_of};

@@ -1,7 +1,7 @@
 //! What a run deploys and what its hosts run already: revisions, changes that are not committed, and
 //! what the person should know of them before the answer to the plan.
 
-use super::flake::locate;
+use super::flake::{LocalFlake, locate};
 use super::scripts::BUILT_FROM;
 use super::step::Step;
 use crate::deploy::{Failure, GivenPlace, Preflight, Reason};
@@ -11,9 +11,8 @@ use crate::fleet::{
 };
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
-use crate::remote::{Script, git_ancestry, git_head};
+use crate::remote::{GitHead, Script, git_ancestry, git_commit, git_file, git_head, git_revision};
 use jiff::Timestamp;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// What is checked out, as git calls it.
@@ -22,12 +21,37 @@ const HEAD: &str = "HEAD";
 /// How long a builder may take to say what it remembers of a system.
 const BUILT_FROM_LIMIT: Duration = Duration::from_secs(10);
 
-/// Returns what a flake in a git work tree of this machine is at; nothing of another one, and of one
-/// that names a branch or commit.
+/// What of a git repository of this machine a flake is.
+struct InRepository {
+    flake: LocalFlake,
+    /// The name of the branch or commit that is meant; none where the work tree is.
+    named: Option<String>,
+}
+
+impl InRepository {
+    /// Finds it; nothing for a flake that lies elsewhere.
+    fn of(flake: &str) -> Option<Self> {
+        let url = FlakeUrl::parse(flake);
+        let flake = locate(&url)?.ok().filter(|flake| flake.is_git)?;
+        let named = url.param("rev").or(url.param("ref")).map(str::to_owned);
+        // A bare repository has no work tree.
+        let named = named.or_else(|| (!flake.root.join(".git").exists()).then(|| HEAD.to_owned()));
+        Some(Self { flake, named })
+    }
+}
+
+/// Returns what a flake in a git repository of this machine is at; nothing of another one.
 pub async fn flake_source(flake: &str) -> Option<FlakeSource> {
-    let (root, dir) = work_tree(flake)?;
-    let head = git_head(&root).await?;
-    let lock = std::fs::read_to_string(root.join(dir).join("flake.lock")).ok();
+    let InRepository { flake: found, named } = InRepository::of(flake)?;
+    let (root, lock_file) = (&found.root, found.file("flake.lock"));
+    let (head, lock) = match named {
+        Some(name) => {
+            let commit = git_commit(root, &name).await?;
+            let lock = git_file(root, &commit, &lock_file).await;
+            (GitHead { commit, changed: Vec::new() }, lock)
+        }
+        None => (git_head(root).await?, std::fs::read_to_string(root.join(lock_file)).ok()),
+    };
     Some(FlakeSource {
         // It travels as one word, and stands on hosts.
         flake: redact(flake).split_whitespace().collect(),
@@ -37,21 +61,24 @@ pub async fn flake_source(flake: &str) -> Option<FlakeSource> {
     })
 }
 
+/// Returns the revision of a flake in a git repository of this machine; nothing of another one.
+pub async fn flake_revision(flake: &str) -> Option<String> {
+    let InRepository { flake, named } = InRepository::of(flake)?;
+    match named {
+        Some(name) => git_commit(&flake.root, &name).await,
+        None => git_revision(&flake.root).await,
+    }
+}
+
 /// Counts by how many commits what a host runs is behind and ahead of a flake of this machine; nothing
 /// where that cannot be known.
 pub async fn flake_ancestry(flake: &str, from: &DeployedFrom) -> Option<Ancestry> {
-    let (root, _) = work_tree(flake)?;
-    git_ancestry(&root, from.commit(), HEAD).await
-}
-
-/// Returns the git work tree that a flake lies in, and its folder below that.
-fn work_tree(flake: &str) -> Option<(PathBuf, String)> {
-    let url = FlakeUrl::parse(flake);
-    if url.param("ref").is_some() || url.param("rev").is_some() {
-        return None;
-    }
-    let found = locate(&url)?.ok()?;
-    found.is_git.then_some((found.root, found.dir))
+    let InRepository { flake, named } = InRepository::of(flake)?;
+    let to = match named {
+        Some(name) => git_commit(&flake.root, &name).await?,
+        None => HEAD.to_owned(),
+    };
+    git_ancestry(&flake.root, from.commit(), &to).await
 }
 
 /// Says what is worth knowing of a host before the answer: which specialisation is kept, that nothing
@@ -137,14 +164,22 @@ async fn remembered(step: &Step, machine: &str, system: &StorePath) -> Option<De
     Some(DeployedFrom { by: None, at: None, ..from })
 }
 
-/// Says that what runs on a host is not contained in what is deployed, or that nobody knows.
+/// Says that what runs on a host is not contained in what is deployed, or that nobody knows. A rollback leaves out
+/// what runs there on purpose.
 async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
-    let (from, source) = (found.deploys.built_from.as_ref()?, found.source.as_ref()?);
-    let (root, _) = work_tree(step.flake())?;
-    // A system that was built earlier is not what the flake says now.
-    let to = if step.host.given.is_some() { source.commit() } else { HEAD };
-    let ancestry = git_ancestry(&root, from.commit(), to).await;
-    deploys::not_contained(&step.host.name, from, ancestry, &source.revision, Timestamp::now())
+    if step.host.goal == Goal::Rollback {
+        return None;
+    }
+    let (name, now) = (&step.host.name, Timestamp::now());
+    let from = found.deploys.built_from.as_ref()?;
+    let Some(source) = &found.source else {
+        return Some(deploys::contains_unknown(name, from, now));
+    };
+    let ancestry = match InRepository::of(step.flake()) {
+        Some(here) => git_ancestry(&here.flake.root, from.commit(), source.commit()).await,
+        None => None,
+    };
+    deploys::not_contained(name, from, ancestry, &source.revision, now)
 }
 
 /// Says what is worth knowing of the flake that a host has of its own; that of the fleet is told once for all.

@@ -15,6 +15,13 @@ pub struct LocalFlake {
     pub is_git: bool,
 }
 
+impl LocalFlake {
+    /// Returns where a file of the flake lies below the root.
+    pub fn file(&self, name: &str) -> String {
+        if self.dir.is_empty() { name.to_owned() } else { format!("{}/{name}", self.dir) }
+    }
+}
+
 /// Why there is no flake where one is named.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFlake {

@@ -60,7 +60,7 @@ use crate::deploy::engine::journaling::Survives;
 use crate::deploy::engine::resumed::Resumed;
 use crate::deploy::engine::step::Step;
 use crate::deploy::engine::telling::Teller;
-pub use ancestry::{flake_ancestry, flake_source};
+pub use ancestry::{flake_ancestry, flake_revision, flake_source};
 pub use context::tidy;
 pub use evaluate::tracks_flake_file;
 pub use flake::{LocalFlake, NoFlake, locate};
@@ -83,10 +83,8 @@ use crate::fleet::{
     Code, Finding, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath,
     UsualBuilds,
 };
-use crate::nix::flake_url::FlakeUrl;
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::job::Job;
-use crate::remote::{ScriptRunner, git_revision};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
@@ -335,18 +333,6 @@ async fn sleep_until(at: Option<Timestamp>) {
             tokio::time::sleep(left).await;
         }
         None => std::future::pending().await,
-    }
-}
-
-/// Returns the revision of a flake in a git work tree of this machine; nothing of another one.
-pub async fn flake_revision(flake: &str) -> Option<String> {
-    let url = FlakeUrl::parse(flake);
-    if url.param("ref").is_some() || url.param("rev").is_some() {
-        return None;
-    }
-    match locate(&url)? {
-        Ok(flake) if flake.is_git => git_revision(&flake.root).await,
-        Ok(_) | Err(_) => None,
     }
 }
 

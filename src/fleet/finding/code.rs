@@ -549,8 +549,8 @@ codes! {
         "The host runs a revision that the revision to deploy does not contain."
         "Merge or pull that revision first, or deploy with `--allow-older` to leave it out.";
     RevisionUnknown "revision-unknown" Note "revision?"
-        "The host runs a revision that is not known here."
-        "Run `git fetch` in the flake's repository, to see whether that revision is contained.";
+        "The host runs a revision of which it is not known here whether the system to deploy contains it."
+        "Run `git fetch` in the flake's repository (`git fetch --unshallow` in a shallow clone), to see whether that revision is contained.";
     TreeDirty "tree-dirty" Note "dirty tree"
         "The flake's work tree has changes that are not committed: what is deployed is not a revision."
         "Commit the changes, then deploy.";

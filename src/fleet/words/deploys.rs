@@ -7,6 +7,9 @@ use crate::fleet::{
 use jiff::Timestamp;
 use std::time::Duration;
 
+/// How to learn what a repository does not know of commits.
+const FETCH: &str = "run `git fetch` in the flake's repository to see it, in a shallow clone `git fetch --unshallow`";
+
 /// Most changed files that are named.
 const NAMED: usize = 5;
 
@@ -95,10 +98,9 @@ pub fn not_contained(
     let subject = Subject::host(host);
     let Some(ancestry) = ancestry else {
         let cause = format!(
-            "{host} runs {runs}, and git does not know here whether {to_deploy} contains that: it lacks one of them"
+            "{host} runs {runs}, and git does not know here whether {to_deploy} contains that: it lacks one of them, or commits between them"
         );
-        let fix = "run `git fetch` in the flake's repository to see it";
-        return Some(Finding::new(subject, Code::RevisionUnknown, &cause, fix));
+        return Some(Finding::new(subject, Code::RevisionUnknown, &cause, FETCH));
     };
     if ancestry.is_contained() {
         return None;
@@ -109,6 +111,16 @@ pub fn not_contained(
     );
     let fix = "merge or pull that revision first, or deploy with `--allow-older`";
     Some(Finding::new(subject, Code::RevisionNotContained, &cause, fix))
+}
+
+/// Says that a deploy may leave out what runs on the host: of which revision it is made is not known.
+pub fn contains_unknown(host: &str, from: &DeployedFrom, now: Timestamp) -> Finding {
+    let runs = built_from(from, now);
+    let cause = format!(
+        "{host} runs {runs}, and it is not known here of which revision the system to deploy is, so it may not contain that"
+    );
+    let fix = "deploy a flake in a git repository of this machine to see it";
+    Finding::new(Subject::host(host), Code::RevisionUnknown, &cause, fix)
 }
 
 /// Says what is worth knowing of what a run deploys: changes that are not committed, and the age of
@@ -197,5 +209,12 @@ mod tests {
         );
         let unknown = not_contained("s", &from(), None, "fedcba9876543", now).unwrap();
         assert_eq!(unknown.code, Code::RevisionUnknown);
+        assert!(unknown.fix.contains("`git fetch --unshallow`"), "{}", unknown.fix);
+        let unknown = contains_unknown("s", &from(), now);
+        assert_eq!(unknown.code, Code::RevisionUnknown);
+        assert_eq!(
+            unknown.cause,
+            "s runs revision 012345678 (deployed by me@desk 2 h ago), and it is not known here of which revision the system to deploy is, so it may not contain that"
+        );
     }
 }

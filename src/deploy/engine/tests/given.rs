@@ -129,6 +129,48 @@ async fn a_host_with_a_flake_of_its_own_is_deployed_as_the_revision_of_that() {
     assert!(told.contains(&format!("its own flake {own}: the work tree")), "{told}");
 }
 
+/// Deploys what a flake says to a host that runs a revision.
+async fn deploy_flake(flake: &str, runs: &str) -> WaysStory {
+    let preflight = format!(
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nbuilt_from\t{runs}\n"
+    );
+    let answers = move |host: &str, name: &str, _: &_| match (host, name) {
+        ("samsung", "preflight") => prints(&preflight),
+        _ => None,
+    };
+    let options = RunOptions { strategy: Some(Strategy::Push), ..RunOptions::default() };
+    let request = requested(&["samsung"], options);
+    deploy_requested(&request, (flake, FLEET), None, Box::new(answers)).await
+}
+
+#[tokio::test]
+async fn a_flake_at_a_branch_or_commit_is_asked_whether_it_contains_what_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = flake_with_two_commits(dir.path());
+    let done = Command::new("git").args(["branch", "old", &first]).current_dir(dir.path()).status();
+    assert!(done.unwrap().success());
+    let flake = format!("git+file://{}", dir.path().display());
+    for older in ["ref=old".to_owned(), format!("rev={first}")] {
+        let story = deploy_flake(&format!("{flake}?{older}"), &second).await;
+        assert_eq!(story.result.findings[0].code, Code::RevisionNotContained, "{older}");
+        assert_eq!(story.result.outcome, Outcome::Failed, "{older}");
+    }
+    let story = deploy_flake(&format!("{flake}?rev={second}"), &first).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    assert_eq!(story.revision().as_deref(), Some(&second[..9]), "the plan names it");
+    let codes = story.plan().findings.iter().map(|finding| finding.code).collect::<Vec<_>>();
+    assert!(!codes.contains(&Code::RevisionUnknown), "{codes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_knows_the_revision_of_is_deployed_with_a_note() {
+    let story = deploy_flake("github:me/x", "0123456789abcdef").await;
+    // Nobody is asked, and a note refuses nothing.
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    let found = story.plan().findings.iter().find(|one| one.code == Code::RevisionUnknown).unwrap();
+    assert!(found.cause.contains("samsung runs revision 012345678"), "{found:?}");
+}
+
 #[tokio::test]
 async fn a_later_runs_system_is_built_from_what_that_run_says_and_not_from_this_runs_flake() {
     let fleet = fleet("");

@@ -24,6 +24,37 @@ pub(super) enum Wanted {
     Commit(String),
 }
 
+/// Which submodules of a repository are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Submodules<'a> {
+    /// None.
+    No,
+    /// All; one that is not here is a failure.
+    All,
+    /// Those that are here, where this `flake.nix` asks Nix for them (`inputs.self.submodules`, since Nix 2.27), or
+    /// may: Nix alone can read it.
+    AskedFor(&'a str),
+}
+
+impl Submodules<'_> {
+    /// Returns all of them, or none.
+    pub(super) fn all_if(wanted: bool) -> Self {
+        if wanted { Self::All } else { Self::No }
+    }
+
+    /// Returns whether one is copied, from a repository whose other files are in a folder already.
+    fn wants(self, is_here: bool, copied: &Path) -> bool {
+        match self {
+            Self::No => false,
+            Self::All => true,
+            Self::AskedFor(file) => {
+                let asks = |text: String| text.contains("submodules");
+                is_here && fs::read_to_string(copied.join(file)).is_ok_and(asks)
+            }
+        }
+    }
+}
+
 /// Runs git in a folder and returns what it printed, or what it complained of.
 async fn git(dir: &Path, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, String> {
     printed(git_in(dir, args).limit(LIMIT).stdin(stdin)).await
@@ -63,7 +94,7 @@ pub(super) async fn is_there() -> bool {
 pub(super) async fn copy(
     repo: &Path,
     wanted: &Wanted,
-    submodules: bool,
+    submodules: Submodules<'_>,
     into: &Path,
 ) -> Result<bool, String> {
     let head = match wanted {
@@ -96,8 +127,12 @@ pub(super) async fn copy(
     for (path, commit) in links {
         let place = into.join(&path);
         fs::create_dir_all(&place).map_err(|error| error.to_string())?;
-        if submodules {
-            Box::pin(copy_submodule(repo, wanted, &path, commit, &place)).await?;
+        if submodules == Submodules::No {
+            continue;
+        }
+        let (source, wanted) = submodule(repo, wanted, &path, commit).await?;
+        if submodules.wants(source.exists(), into) {
+            Box::pin(copy_submodule(repo, &path, (&source, &wanted), &place)).await?;
         }
     }
     Ok(is_shallow)
@@ -179,31 +214,39 @@ async fn check_out(into: &Path) -> Result<Vec<SubmoduleLink>, String> {
     Ok(entries(&index).1)
 }
 
-/// Makes a submodule again below its repository.
-async fn copy_submodule(
+/// Returns where the repository of a submodule is, and what of it is wanted.
+async fn submodule(
     repo: &Path,
     wanted: &Wanted,
     path: &str,
     commit: String,
-    into: &Path,
-) -> Result<(), String> {
+) -> Result<(PathBuf, Wanted), String> {
     let inside = repo.join(path);
     let checked_out = inside.join(".git").exists();
-    let (source, wanted) = match wanted {
+    Ok(match wanted {
         Wanted::WorkTree if checked_out => (inside, Wanted::WorkTree),
         Wanted::Commit(_) if checked_out => (inside, Wanted::Commit(commit)),
         Wanted::Commit(_) | Wanted::WorkTree => {
             let modules = git(repo, &["rev-parse", "--git-path", "modules"], Vec::new()).await?;
             (repo.join(line(&modules)).join(path), Wanted::Commit(commit))
         }
-    };
+    })
+}
+
+/// Makes a submodule again below its repository.
+async fn copy_submodule(
+    repo: &Path,
+    path: &str,
+    (source, wanted): (&Path, &Wanted),
+    into: &Path,
+) -> Result<(), String> {
     if !source.exists() {
         return Err(format!(
             "its submodule {path} is not here; run `git -C {} submodule update --init --recursive`",
             repo.display()
         ));
     }
-    copy(&source, &wanted, true, into)
+    copy(source, wanted, Submodules::All, into)
         .await
         .map(drop)
         .map_err(|why| format!("its submodule {path}: {why}"))
@@ -306,7 +349,7 @@ mod tests {
     async fn a_copy_has_the_files_and_commits_and_nothing_else_of_a_repository() {
         let (repo, place) = (repository().await, tempfile::tempdir().unwrap());
         let into = place.path().join("copy");
-        assert_eq!(copy(repo.path(), &Wanted::WorkTree, false, &into).await, Ok(false));
+        assert_eq!(copy(repo.path(), &Wanted::WorkTree, Submodules::No, &into).await, Ok(false));
         for args in [["rev-parse", "HEAD"].as_slice(), &["rev-list", "--count", "HEAD"]] {
             assert_eq!(run(&into, args).await, run(repo.path(), args).await);
         }
@@ -316,7 +359,7 @@ mod tests {
         assert!(!config.contains("hunter2") && !into.join(".git/hooks").exists(), "{config}");
         fs::write(repo.path().join("nixos/flake.nix"), "three").unwrap();
         let dirty = place.path().join("dirty");
-        copy(repo.path(), &Wanted::WorkTree, false, &dirty).await.unwrap();
+        copy(repo.path(), &Wanted::WorkTree, Submodules::No, &dirty).await.unwrap();
         assert_eq!(run(&dirty, &["status", "--porcelain"]).await, "M nixos/flake.nix");
     }
 
@@ -324,14 +367,40 @@ mod tests {
     async fn a_commit_is_copied_by_any_name_of_it_and_a_wrong_name_is_told() {
         let (repo, place) = (repository().await, tempfile::tempdir().unwrap());
         let into = place.path().join("copy");
-        copy(repo.path(), &Wanted::Commit("main~1".to_owned()), false, &into).await.unwrap();
+        let earlier = Wanted::Commit("main~1".to_owned());
+        copy(repo.path(), &earlier, Submodules::No, &into).await.unwrap();
         assert_eq!(fs::read_to_string(into.join("nixos/flake.nix")).unwrap(), "one");
         assert_eq!(run(&into, &["status", "--porcelain"]).await, "");
         for name in ["gone", "--all"] {
             let wanted = Wanted::Commit(name.to_owned());
-            let why = copy(repo.path(), &wanted, false, &place.path().join(name)).await;
+            let why = copy(repo.path(), &wanted, Submodules::No, &place.path().join(name)).await;
             assert_eq!(why, Err(format!("it has no commit called {name}")));
         }
+    }
+
+    #[tokio::test]
+    async fn a_flake_that_asks_for_its_submodules_gets_those_that_are_here() {
+        let (repo, module, place) =
+            (repository().await, repository().await, tempfile::tempdir().unwrap());
+        let path = repo.path();
+        let from = module.path().display().to_string();
+        for name in ["here", "gone"] {
+            let args = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &from];
+            run(path, &[&args[..], &[name]].concat()).await;
+        }
+        run(path, &["commit", "-q", "-m", "submodules"]).await;
+        fs::remove_dir_all(path.join("gone")).unwrap();
+        fs::remove_dir_all(path.join(".git/modules/gone")).unwrap();
+        let wanted = Submodules::AskedFor("nixos/flake.nix");
+        for (text, asks) in [("{ inputs.self.submodules = true; }", true), ("{ }", false)] {
+            fs::write(path.join("nixos/flake.nix"), text).unwrap();
+            let into = place.path().join(asks.to_string());
+            copy(path, &Wanted::WorkTree, wanted, &into).await.unwrap();
+            assert_eq!(into.join("here/nixos/flake.nix").exists(), asks, "{text}");
+            assert!(!into.join("gone/nixos").exists());
+        }
+        let why = copy(path, &Wanted::WorkTree, Submodules::All, &place.path().join("all")).await;
+        assert!(why.unwrap_err().contains("its submodule gone is not here"));
     }
 
     #[tokio::test]
@@ -343,7 +412,7 @@ mod tests {
         run(repo.path(), &["add", "flake.nix"]).await;
         assert!(is_tracked(repo.path(), "flake.nix").await);
         let into = place.path().join("copy");
-        assert_eq!(copy(repo.path(), &Wanted::WorkTree, false, &into).await, Ok(false));
+        assert_eq!(copy(repo.path(), &Wanted::WorkTree, Submodules::No, &into).await, Ok(false));
         assert!(into.join("flake.nix").exists());
         without_git(&into).unwrap();
         assert!(!into.join(".git").exists());

@@ -6,7 +6,9 @@
 //! (`path:`, `git+file:`, `git+ssh:`), go along: there they are put into the store, where Nix looks
 //! for what is locked before it fetches anything.
 
-use super::repository::{self, Wanted, copy, copy_folder, fetch, is_there, printed, without_git};
+use super::repository::{
+    self, Submodules, Wanted, copy, copy_folder, fetch, is_there, printed, without_git,
+};
 use crate::deploy::Failure;
 use crate::deploy::engine::flake::{LocalFlake, locate};
 use crate::deploy::engine::scripts::UNPACK;
@@ -153,8 +155,14 @@ async fn collect_local(
         None => Wanted::WorkTree,
     };
     packed.scheme = "git+file";
-    packed.is_shallow = copy(&flake.root, &wanted, url.is_set("submodules"), into).await?;
+    let flake_file = flake.file("flake.nix");
+    packed.is_shallow = copy(&flake.root, &wanted, submodules(url, &flake_file), into).await?;
     Ok(packed)
+}
+
+/// Returns which submodules of a flake's repository Nix may read. `flake_file` is where its `flake.nix` lies in it.
+fn submodules<'a>(url: &FlakeUrl, flake_file: &'a str) -> Submodules<'a> {
+    if url.is_set("submodules") { Submodules::All } else { Submodules::AskedFor(flake_file) }
 }
 
 /// Fetches a flake that is reached over ssh, with the keys and the agent of the person here: those of
@@ -173,7 +181,8 @@ async fn collect_remote(
     let fetched = async {
         let found = fetch(address, &wanted, &bare).await?;
         let commit = url.param("rev").map_or(found, str::to_owned);
-        copy(&bare, &Wanted::Commit(commit), url.is_set("submodules"), into).await
+        let flake_file = Path::new(url.dir()).join("flake.nix").display().to_string();
+        copy(&bare, &Wanted::Commit(commit), submodules(url, &flake_file), into).await
     };
     match fetched.await {
         Ok(is_shallow) => {
@@ -207,14 +216,14 @@ async fn collect_input(step: &Step, input: &PrivateInput, place: &Path, into: &P
         match &input.place {
             InputPlace::Folder(folder) => return copy_folder(folder, &source, true).await,
             InputPlace::Repository(repo) => {
-                copy(repo, &commit, input.submodules, &source).await?;
+                copy(repo, &commit, Submodules::all_if(input.submodules), &source).await?;
             }
             InputPlace::Ssh(address) => {
                 let bare = place.join(format!("fetched-{}", input.name.replace('/', "-")));
                 let wanted = [input.rev.as_deref(), input.branch.as_deref(), Some("HEAD")];
                 let wanted: Vec<&str> = wanted.into_iter().flatten().collect();
                 fetch(address, &wanted, &bare).await?;
-                copy(&bare, &commit, input.submodules, &source).await?;
+                copy(&bare, &commit, Submodules::all_if(input.submodules), &source).await?;
             }
         }
         without_git(&source).map_err(|error| error.to_string())

@@ -174,7 +174,12 @@ impl Fleet {
     /// Returns the name of the host that builds for a host unless it builds itself: its own builder,
     /// that of its system, or the fleet's.
     pub fn builder_of<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
-        let of_system = || self.builders.get(host.system.as_deref()?).map(String::as_str);
+        self.builder_for(host, host.system.as_deref())
+    }
+
+    /// Returns the same of a host that is known to be of this system.
+    pub fn builder_for<'a>(&'a self, host: &'a Host, system: Option<&str>) -> Option<&'a str> {
+        let of_system = || self.builders.get(system?).map(String::as_str);
         host.builder.as_deref().or_else(of_system).or(self.builder.as_deref())
     }
 

@@ -9,6 +9,7 @@ use super::owner::Owner;
 use super::routes;
 use super::scripts::{PREFLIGHT, WELL};
 use super::step::Step;
+use super::systems;
 use super::touch;
 use super::verify::accepted;
 use super::wake;
@@ -37,12 +38,15 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
         // Nothing is done on the host, which need not be there.
         return routes::choose_builder(step).await;
     }
-    let may_pull = step.host.route.tier().is_some() || step.host.asked == Strategy::Auto;
-    let asks_settings = if may_pull { "settings" } else { "" };
+    // They say what it takes from a cache, and of which system it is.
+    let may_travel = step.host.route.travels() || step.host.asked == Strategy::Auto;
+    let asks_settings = if may_travel { "settings" } else { "" };
     let script = Script::new(PREFLIGHT).root().arg(asks_settings).limit(Duration::from_secs(25));
     let began = Timestamp::now();
     let asked = step.run(&step.host.name, &script);
-    let (output, mut answering) = tokio::join!(asked, step.runner.answering(&step.host.name));
+    let answering = step.runner.answering(&step.host.name);
+    let (output, mut answering, ()) =
+        tokio::join!(asked, answering, systems::ask_for_systems(step));
     let output = match output {
         Ok(output) => output,
         Err(failure) if wake::after(step, &step.host.name, &failure).await => {

@@ -4,15 +4,13 @@
 //! The host that builds stays the same when a way fails: another cache that holds the whole system comes
 //! next, and then the builder copies it straight to the target.
 
-use super::lost::{AWAY_LIMIT, lost};
-use super::once::SharedTry;
+use super::lost::AWAY_LIMIT;
 use super::preflight::takes_from;
 use super::push_way;
 use super::step::Step;
 use super::stores;
-use super::systems::{UnknownSystems, builds_for};
+use super::systems::{foreign_system, system_of};
 use super::verify;
-use super::wake;
 use crate::deploy::words::{no_public_key, without_question};
 use crate::deploy::{ChosenRoute, Failure, GivenPlace, Preflight, Reason, Report};
 use crate::fleet::{
@@ -76,22 +74,6 @@ impl Step {
         given_up.push(GivenUpRoute { route: before, why: why.text, code: Some(why.code) });
         self.set_way(WayNow { taken: TakenRoute { route, given_up }, again });
     }
-
-    /// Asks once per run for which systems a host builds. One that sleeps is woken and asked once more; one that
-    /// did not answer is asked again by whoever needs it later.
-    async fn builds_for(&self, builder: &str) -> Result<Vec<String>, UnknownSystems> {
-        let answer = self.shared.builders.cell(builder);
-        let runner = self.shared.runner.as_ref();
-        let ask = |shared| answer.get(shared, || builds_for(runner, builder));
-        match ask(SharedTry::UnderWay).await {
-            Err(UnknownSystems::Remote(error))
-                if wake::after(self, builder, &lost(&error)).await =>
-            {
-                ask(SharedTry::Later).await
-            }
-            asked => asked,
-        }
-    }
 }
 
 /// Chooses the way where that is asked for, and looks whether the way can be gone: notes go into what
@@ -115,7 +97,7 @@ pub(super) async fn settle(
     let Some(builder) = route.travels().then(|| route.builder(&host.name).to_owned()) else {
         return Ok(());
     };
-    found.notes.extend(foreign_system(step, host, &builder).await?);
+    found.notes.extend(foreign_system(step, system_of(host, settings), &builder).await?);
     if matches!(route, Route::Push { .. }) {
         found.notes.extend(push_way::prepare(step, &builder).await?.notes.clone());
     }
@@ -135,7 +117,7 @@ async fn choose(
     let direct = |why: String| Ok(ChosenRoute { route: Route::Direct, why });
     let battery = found.on_battery.map(|charge| format!("it is on battery, {charge} %"));
     let lasts = battery.as_ref().map(|battery| format!("; {battery}")).unwrap_or_default();
-    let builder = match builder_now(step, host).await {
+    let builder = match builder_now(step, host, system_of(host, settings)).await {
         Ok(builder) => builder,
         Err(why) => return direct(format!("{why}{lasts}")),
     };
@@ -170,7 +152,7 @@ async fn choose(
 /// would travel does not matter: nothing is deployed.
 pub(super) async fn choose_builder(step: &Step) -> Result<Report, Failure> {
     let host = step.config()?;
-    let chosen = match builder_now(step, host).await {
+    let chosen = match builder_now(step, host, host.system.as_deref()).await {
         Ok(builder) => {
             let why = format!("{builder} answers and builds for it");
             ChosenRoute { route: Route::Push { builder }, why }
@@ -183,10 +165,10 @@ pub(super) async fn choose_builder(step: &Step) -> Result<Report, Failure> {
     Ok(Report::Preflight(Box::new(found)))
 }
 
-/// Returns the other host that builds for a host now; the error says why there is none.
-async fn builder_now(step: &Step, host: &Host) -> Result<String, String> {
+/// Returns the other host that builds for a host of a system now; the error says why there is none.
+async fn builder_now(step: &Step, host: &Host, system: Option<&str>) -> Result<String, String> {
     let name = &host.name;
-    let builder = step.shared.fleet.builder_of(host);
+    let builder = step.shared.fleet.builder_for(host, system);
     let Some(builder) = builder.map(str::to_owned) else {
         return Err("hosts.toml names no builder for it".to_owned());
     };
@@ -196,7 +178,7 @@ async fn builder_now(step: &Step, host: &Host) -> Result<String, String> {
     let systems = step.builds_for(&builder).await.map_err(|why| {
         format!("its builder {builder} does not answer ({})", without_question(&why.to_string()))
     })?;
-    match host.system.as_ref().filter(|system| !systems.contains(system)) {
+    match system.filter(|system| !systems.iter().any(|builds| builds == system)) {
         Some(system) => {
             Err(format!("{builder} builds for {}, but {name} is {system}", systems.join(", ")))
         }
@@ -216,48 +198,6 @@ async fn usable(
         Ok(()) => verify::is_up(step, tier, found.running.as_ref()).await,
         Err(reason) => Ok(Err(reason.text)),
     }
-}
-
-/// Says how a host of another system than its builder is built: by emulation, or by nobody.
-async fn foreign_system(
-    step: &Step,
-    host: &Host,
-    builder: &str,
-) -> Result<Option<Reason>, Failure> {
-    let own = step.shared.fleet.host(builder).and_then(|builder| builder.system.as_ref());
-    let Some(system) = host.system.as_ref().filter(|system| own != Some(system)) else {
-        return Ok(None);
-    };
-    // One that does not answer is told by the phases that need it.
-    let Ok(systems) = step.builds_for(builder).await else { return Ok(None) };
-    judge_systems(&host.name, system, builder, &systems)
-}
-
-/// Judges whether a builder builds for a system; its own comes first among those that it builds for.
-fn judge_systems(
-    host: &str,
-    system: &str,
-    builder: &str,
-    systems: &[String],
-) -> Result<Option<Reason>, Failure> {
-    if systems.first().is_some_and(|native| native == system) {
-        return Ok(None);
-    }
-    if systems.iter().any(|known| known == system) {
-        let text = format!(
-            "{builder} builds for {system} by emulation or through a machine that its own Nix knows, since it \
-             is {}",
-            systems.first().map_or("of an unknown system", String::as_str)
-        );
-        return Ok(Some(Reason::new(Code::BuildEmulated, text)));
-    }
-    let text = format!(
-        "{host}: nobody builds for it: it is {system}, and its builder {builder} builds only for {}. Set \
-         boot.binfmt.emulatedSystems = [ \"{system}\" ] on {builder}, name a builder of that system in [builders] \
-         of hosts.toml, or let {host} build its own system with --strategy direct",
-        systems.join(", ")
-    );
-    Err(Failure::failed(Code::NoBuilder, text))
 }
 
 /// Turns to the next way that works after a cache failed: another cache that holds the whole system and
@@ -404,25 +344,6 @@ fn other_tiers<'t>(tiers: &'t [Tier], taken: &TakenRoute) -> Vec<&'t Tier> {
 mod tests {
     use super::*;
     use crate::fleet::KindName;
-
-    #[test]
-    fn a_host_of_another_system_is_told_who_builds_for_it() {
-        let systems =
-            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let judge = |list: &[&str]| judge_systems("pi", "aarch64-linux", "p620", &systems(list));
-        assert_eq!(judge(&["aarch64-linux"]), Ok(None), "its own system");
-        let emulated = judge(&["x86_64-linux", "i686-linux", "aarch64-linux"]).unwrap().unwrap();
-        assert_eq!(emulated.code, Code::BuildEmulated);
-        assert!(
-            emulated.text.starts_with("p620 builds for aarch64-linux by emulation"),
-            "{emulated}"
-        );
-        let nobody = judge(&["x86_64-linux"]).unwrap_err().reason;
-        assert_eq!(nobody.code, Code::NoBuilder);
-        for part in ["nobody builds for it", "[builders]", "--strategy direct", "emulatedSystems"] {
-            assert!(nobody.text.contains(part), "{nobody}");
-        }
-    }
 
     #[test]
     fn only_a_cache_that_is_at_fault_lets_another_way_be_tried() {

@@ -2,7 +2,7 @@
 
 use super::failover::cache_is_down;
 use super::target::{NEW, OLD, Target, name_of};
-use crate::deploy::{Deploy, Request, RunBegin, RunJournal, setup};
+use crate::deploy::{Control, Deploy, Request, RunBegin, RunJournal, setup};
 use crate::fleet::{
     Code, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Route, RunEvent, RunId,
     RunOptions, RunWhat, Strategy,
@@ -146,9 +146,21 @@ pub(super) fn requested(names: &[&str], options: RunOptions) -> Request {
 /// Deploys what is asked for; the story's result is that of the first host that ended.
 pub(super) async fn deploy_requested(
     request: &Request,
+    flake_and_hosts: (&str, &str),
+    kept: Option<KeptEvaluations>,
+    answers: Box<HostAnswers>,
+) -> WaysStory {
+    let (_control, said) = mpsc::channel(4);
+    deploy_hearing(request, flake_and_hosts, kept, answers, said).await
+}
+
+/// Deploys what is asked for, and hears what is said meanwhile.
+pub(super) async fn deploy_hearing(
+    request: &Request,
     (flake, hosts): (&str, &str),
     kept: Option<KeptEvaluations>,
     answers: Box<HostAnswers>,
+    said: mpsc::Receiver<Control>,
 ) -> WaysStory {
     let text = format!(
         "[fleet]\nflake = \"{flake}\"\nevaluate = \"builder\"\nbuilder = \"p620\"\nsettle = \"0s\"\n{hosts}"
@@ -163,7 +175,6 @@ pub(super) async fn deploy_requested(
     }));
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
-    let (_control, said) = mpsc::channel(4);
     let deploy = Deploy {
         fleet: Arc::new(fleet),
         runner: Arc::clone(&runner) as Arc<dyn crate::remote::ScriptRunner>,
@@ -403,6 +414,49 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
     );
     let story = deploy("github:me/x", &foreign, Strategy::Push, None, as_usual()).await;
     assert_eq!(story.result.findings[0].code, Code::NoBuilder, "{:?}", story.result.error);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_which_system_a_host_is_is_known_from_its_own_nix_where_hosts_toml_does_not_say_it() {
+    let of = |system: &'static str| -> Box<HostAnswers> {
+        Box::new(move |host, name, script| match (host, name) {
+            ("samsung", "preflight") => {
+                assert_eq!(script.args, ["settings"]);
+                prints(&format!(
+                    "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n\
+                     \n--- settings\nsystem = {system}\nsubstituters = http://p620.lan:5000\n\
+                     trusted-public-keys = {KEY}\n"
+                ))
+            }
+            ("pi", "systems") => prints("aarch64-linux\n"),
+            (_, "verify") => prints("\n--- narinfo\n\n--- status 404 \n"),
+            _ => None,
+        })
+    };
+    let arm = || of("aarch64-linux");
+    let flake = "github:me/x";
+    let story = deploy(flake, FLEET, Strategy::Auto, None, arm()).await;
+    assert_eq!(story.plan().route, Route::Direct);
+    let why = story.plan().why.clone().unwrap();
+    assert!(why.contains("but samsung is aarch64-linux"), "{why}");
+    for strategy in [Strategy::ViaCache, Strategy::Push] {
+        let story = deploy(flake, FLEET, strategy, None, arm()).await;
+        let findings = &story.result.findings;
+        assert_eq!(findings[0].code, Code::NoBuilder, "{strategy:?} {:?}", story.result.error);
+    }
+    // A builder of that system is named.
+    let builders = format!("[builders]\naarch64-linux = \"pi\"\n{FLEET}[hosts.pi]\n");
+    let story = deploy(flake, &builders, Strategy::Auto, None, arm()).await;
+    assert_eq!(story.plan().route.builder("samsung"), "pi", "{:?}", story.plan().why);
+    // Nobody asks the builder for what both are.
+    let story = deploy(flake, FLEET, Strategy::Push, None, of("x86_64-linux")).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    assert!(story.scripts("p620", "systems").is_empty());
+    // Where it names no system at all, both are asked.
+    let unnamed = FLEET.replace("system = \"x86_64-linux\"\n", "");
+    let story = deploy(flake, &unnamed, Strategy::Push, None, arm()).await;
+    assert_eq!(story.result.findings[0].code, Code::NoBuilder, "{:?}", story.result.error);
+    assert_eq!(story.scripts("p620", "systems").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -182,12 +182,12 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
     }
     let again = again_after_restart(step.host.build_on(), "building");
     let (state, mut log) = through_restarts(step, &again, || realise(step)).await?;
-    let because = match state.exit {
+    let because = match state.own_exit() {
         Some(0) | None => None,
         Some(_) => because(step, &mut log).await,
     };
     tell(step, &mut log).await;
-    match state.exit {
+    match state.own_exit() {
         Some(0) => Ok(Report::Built {
             built: log.built(),
             substituted: by_tier(&step.shared.fleet, log.fetched()),
@@ -238,7 +238,7 @@ async fn tell(step: &Step, log: &mut ActivityLog) {
 
 /// Lets a job realise the derivation; returns how it ended, and what Nix said.
 async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
-    let mut job = step.job_to_start(step.host.build_on(), "build").await;
+    let mut job = step.job_to_start(step.host.build_on(), "build").await?;
     let mut args = vec![step.drv()?.to_owned(), step.build_root()];
     if step.shared.skips_caches {
         if is_here(step.toplevel()?).await {

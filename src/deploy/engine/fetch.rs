@@ -14,6 +14,7 @@ use crate::nix::activity::{ActivityLog, FailureKind, NixFailure};
 use crate::nix::settings::bare_url;
 use crate::remote::job::{Job, JobKind, JobState};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Names the job of the fetch, or of the copy in its place.
 pub(super) fn job(step: &Step) -> Job {
@@ -28,20 +29,42 @@ pub(super) fn job(step: &Step) -> Job {
 /// Brings the system to the target by its way, and by the next one that works when a cache fails. Says
 /// what came from where, and by which way; where all ways fail, what went wrong first comes first.
 pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
+    let arrived = Arrivals::default();
     loop {
         let taken = step.taken();
-        let fetched = match &taken.route {
-            Route::Push { builder } => push::push(step, builder).await,
+        let ended = match &taken.route {
+            Route::Push { builder } => push::push(step, builder, &arrived).await,
             // Only that cache, when it was turned to: those that failed hold the fetch up.
-            Route::ViaCache { .. } | Route::Direct => pull(step, step.tier()?, &taken).await,
+            Route::ViaCache { .. } | Route::Direct => {
+                pull(step, step.tier()?, &taken, &arrived).await
+            }
         };
-        match fetched {
-            Ok(fetched) => return Ok(Report::Fetched { fetched, taken }),
+        match ended {
+            Ok(()) => return Ok(Report::Fetched { fetched: arrived.all(), taken }),
             Err(failure) => {
-                let turned = another_way(step, failure).await;
+                let turned = step.unless_stopped(another_way(step, failure)).await;
                 turned.map_err(|last| after_given_up(&taken, last))?;
             }
         }
+    }
+}
+
+/// What arrived on the target so far and where it came from: by tries that failed, too.
+#[derive(Default)]
+pub(super) struct Arrivals(Mutex<BTreeMap<String, Fetched>>);
+
+impl Arrivals {
+    /// Adds what one try brought.
+    pub(super) fn add(&self, brought: BTreeMap<String, Fetched>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (from, got) in brought {
+            all.entry(from).or_default().add(got);
+        }
+    }
+
+    /// Returns what arrived.
+    fn all(self) -> BTreeMap<String, Fetched> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,12 +93,14 @@ async fn pull(
     step: &Step,
     tier: &Tier,
     taken: &TakenRoute,
-) -> Result<BTreeMap<String, Fetched>, Failure> {
+    arrived: &Arrivals,
+) -> Result<(), Failure> {
     let host = &step.host.name;
     let again = again_after_restart(host, "fetching");
-    let (state, log) = through_restarts(step, &again, || pull_once(step, tier, taken)).await?;
-    match state.exit {
-        Some(0) => Ok(by_tier(&step.shared.fleet, log.fetched())),
+    let once = || pull_once(step, tier, taken, arrived);
+    let (state, log) = through_restarts(step, &again, once).await?;
+    match state.own_exit() {
+        Some(0) => Ok(()),
         Some(code) => {
             let (code, said) = why(log.failure(), code, Code::FetchFailed);
             let text = format!(
@@ -96,9 +121,10 @@ async fn pull_once(
     step: &Step,
     tier: &Tier,
     taken: &TakenRoute,
+    arrived: &Arrivals,
 ) -> Result<(JobState, ActivityLog), Failure> {
     let name = step.way_now().job_name();
-    let mut job = step.job_to_start(&step.host.name, &name).await;
+    let mut job = step.job_to_start(&step.host.name, &name).await?;
     let only = !taken.given_up.is_empty();
     let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
     let adds = step.shared.fleet.bootstrap_trust;
@@ -115,7 +141,9 @@ async fn pull_once(
         let text = format!("the connection was lost during the fetch: {}", reason.text);
         Failure { outcome, reason: Reason { text, ..reason } }
     })?;
-    Ok((state, lines.finish().await))
+    let log = lines.finish().await;
+    arrived.add(by_tier(&step.shared.fleet, log.fetched()));
+    Ok((state, log))
 }
 
 /// Says why a process of Nix failed that ended with this exit code, and which kind of failure that

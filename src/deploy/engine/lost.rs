@@ -46,7 +46,7 @@ where
             return Ok((state, made));
         }
         step.log(again).await;
-        tokio::time::sleep(AGAIN).await;
+        step.pause(AGAIN).await?;
     }
 }
 

@@ -84,6 +84,7 @@ use crate::fleet::{
     UsualBuilds,
 };
 use crate::record::{KeptEvaluations, RunStreams};
+use crate::remote::ScriptRunner;
 use crate::remote::job::Job;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -94,7 +95,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use workers::Workers;
 
 /// How long to wait before a job that is still there is stopped again.
@@ -389,19 +389,21 @@ fn evaluated(host: &HostSetup, report: Report) -> Result<Evaluated, Failure> {
 }
 
 /// Carries out one phase of one host, unless it is stopped.
-async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
+async fn carry_out(step: Step, done: mpsc::Sender<Input>) {
     let (host, phase) = (step.host.name.clone(), step.phase);
-    let result = if token.is_cancelled() {
+    let result = if step.stop.is_cancelled() {
         stop_left(&step).await
     } else {
         let work = step.carry_out();
         tokio::pin!(work);
         tokio::select! {
+            // What ends because of it has nothing of its own to say.
+            biased;
+            () = step.stop.cancelled() => stop(&step, work).await,
             result = &mut work => {
                 log_failure(&step, result.as_ref().err());
                 result
             }
-            () = token.cancelled() => stop(&step, work).await,
         }
     };
     // The engine's loop outlives every step.
@@ -409,12 +411,12 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
 }
 
 /// Runs the hooks before a host begins to change, unless they are stopped.
-async fn prepare(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
+async fn prepare(step: Step, done: mpsc::Sender<Input>) {
     let (host, phase) = (step.host.name.clone(), step.phase);
     let result = tokio::select! {
         // Of one that was told to stop before it began no hook runs.
         biased;
-        () = token.cancelled() => Err(Failure::failed(Code::RunStopped, STOPPED)),
+        () = step.stop.cancelled() => Err(stopped()),
         result = hooks::prepare(&step) => {
             log_failure(&step, result.as_ref().err());
             result
@@ -437,7 +439,7 @@ async fn stop_left(step: &Step) -> Result<Report, Failure> {
     let jobs: Vec<Job> = jobs.collect();
     // A host that does not answer ends its job by itself.
     drop(tokio::time::timeout(STOP_LIMIT, join_all(jobs.iter().map(Job::stop))).await);
-    Err(Failure::failed(Code::RunStopped, STOPPED))
+    Err(stopped())
 }
 
 /// Stops a phase. A job that is just being started is stopped as soon as it is there, so the work
@@ -446,20 +448,29 @@ async fn stop(
     step: &Step,
     mut work: Pin<&mut impl Future<Output = Result<Report, Failure>>>,
 ) -> Result<Report, Failure> {
-    let stopped = Err(Failure::failed(Code::RunStopped, STOPPED));
-    let Some(job) = step.running_job() else { return stopped };
+    if step.running_job().is_none() {
+        return Err(stopped());
+    }
     let stopping = async {
-        loop {
+        // It may be another one than a moment ago: one that was about to begin when this was told.
+        while let Some(job) = step.running_job() {
             job.stop().await;
             tokio::time::sleep(STOP_AGAIN).await;
         }
     };
-    tokio::select! {
-        _ = &mut work => {}
-        () = stopping => {}
-        () = tokio::time::sleep(STOP_LIMIT) => {}
-    }
-    stopped
+    let own = async {
+        tokio::select! {
+            _ = &mut work => {}
+            () = stopping => {}
+            () = tokio::time::sleep(STOP_LIMIT) => {}
+        }
+    };
+    tokio::join!(own, stop_left(step)).1
+}
+
+/// Returns the failure of a phase that was told to stop.
+fn stopped() -> Failure {
+    Failure::failed(Code::RunStopped, STOPPED)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! machine.
 
 use super::ear::NixEar;
-use super::fetch::why;
+use super::fetch::{Arrivals, why};
 use super::lost::{AWAY_LIMIT, lost, through_restarts};
 use super::push_way::{ALIAS, PushWay, prepare};
 use super::scripts::{PUSH, ROOT_AHEAD};
@@ -21,6 +21,7 @@ use crate::nix::copy_failure::is_cut;
 use crate::remote::job::{Job, JobState, LineSink as _};
 use crate::remote::{LineReceiver, Output, Script, Way};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -64,24 +65,21 @@ impl Step {
     }
 }
 
-/// Copies the system to the target; returns how much came from the builder.
-pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, Fetched>, Failure> {
-    let way = prepare(step, builder).await?;
-    step.log(&format!("no cache takes part: {builder} copies it straight to {}", way.store)).await;
-    root_on_target(step).await?;
-    if way.lent.is_some() {
-        sign(step, builder, &way).await?;
-    }
+/// Copies the system to the target. What came from the builder is added to what arrived.
+pub(super) async fn push(step: &Step, builder: &str, arrived: &Arrivals) -> Result<(), Failure> {
+    let way = step.unless_stopped(begin(step, builder)).await?;
     // Whoever goes on with the run finds the jobs of earlier copies again, and what became of them.
     step.note_broken_copies(0);
     loop {
-        let (exit, log) = copy(step, builder, &way).await?;
+        let (exit, log) = copy(step, builder, &way, arrived).await?;
         match exit {
-            Some(0) => return Ok(copied(builder, log.fetched())),
+            Some(0) => return Ok(()),
             Some(code) => {
                 // No cache takes part that could be at fault.
                 let (_, said) = why(log.failure(), code, Code::FetchFailed);
-                if !is_worth_another(step, builder, &said).await {
+                // What ends by a signal was ended on purpose.
+                let only_cut = code <= 128 && is_cut(&said);
+                if !only_cut || !is_worth_another(step, builder, &said).await? {
                     return Err(refused(step, builder, &said));
                 }
             }
@@ -94,36 +92,51 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     }
 }
 
+/// Does what comes before the first copy; returns how the builder reaches the target.
+async fn begin(step: &Step, builder: &str) -> Result<Arc<PushWay>, Failure> {
+    let way = prepare(step, builder).await?;
+    step.log(&format!("no cache takes part: {builder} copies it straight to {}", way.store)).await;
+    root_on_target(step).await?;
+    if way.lent.is_some() {
+        sign(step, builder, &way).await?;
+    }
+    Ok(way)
+}
+
 /// Copies once; returns the exit code, and what Nix said.
 async fn copy(
     step: &Step,
     builder: &str,
     way: &PushWay,
+    arrived: &Arrivals,
 ) -> Result<(Option<i32>, ActivityLog), Failure> {
     let Some(known) = &way.lent else {
         let again = again_after_restart(builder, "copying");
-        let copy = || copy_as_job(step, builder, way);
+        let copy = || copy_as_job(step, builder, way, arrived);
         let (state, log) = through_restarts(step, &again, copy).await?;
-        return Ok((state.exit, log));
+        return Ok((state.own_exit(), log));
     };
-    copy_in_session(step, builder, way, known).await
+    step.unless_stopped(copy_in_session(step, builder, way, known, arrived)).await
 }
 
-/// Returns whether a copy is worth another one, which takes up what has arrived: only its connection failed, and
-/// the target answers. Waits before.
-async fn is_worth_another(step: &Step, builder: &str, said: &str) -> bool {
+/// Returns whether a copy of which only the connection failed is worth another one, which takes up what has arrived:
+/// the target answers, and it was not tried too often. Waits before. Fails where the target does not answer.
+async fn is_worth_another(step: &Step, builder: &str, said: &str) -> Result<bool, Failure> {
     let (name, broken) = (&step.host.name, step.broken_copies());
-    let Some(pause) = PAUSES.get(broken).filter(|_| is_cut(said)) else { return false };
     step.log(&format!("the connection from {builder} to {name} failed: {said}")).await;
-    tokio::time::sleep(*pause).await;
+    let pause = PAUSES.get(broken);
+    step.pause(pause.copied().unwrap_or_default()).await?;
     // It is asked for a while.
-    if let Err(failure) = step.run(name, &Script::new(":")).await {
-        step.log(&failure.reason.text).await;
-        return false;
+    let asked = step.unless_stopped(step.run(name, &Script::new(":"))).await;
+    asked.map_err(|Failure { outcome, reason }| {
+        let text = format!("the copy from {builder} broke off: {}", reason.text);
+        Failure { outcome, reason: Reason { text, ..reason } }
+    })?;
+    if pause.is_some() {
+        step.log(&format!("{name} answers; {builder} copies again what has not arrived")).await;
+        step.note_broken_copies(broken + 1);
     }
-    step.log(&format!("{name} answers; {builder} copies again what has not arrived")).await;
-    step.note_broken_copies(broken + 1);
-    true
+    Ok(pause.is_some())
 }
 
 /// Roots the system on the target before it is there: nothing of it may be collected in between.
@@ -155,9 +168,10 @@ async fn copy_as_job(
     step: &Step,
     builder: &str,
     way: &PushWay,
+    arrived: &Arrivals,
 ) -> Result<(JobState, ActivityLog), Failure> {
     let name = job_name(step.broken_copies());
-    let mut job = step.job_to_start(builder, &name).await;
+    let mut job = step.job_to_start(builder, &name).await?;
     let args = arguments(step, way, way.sign_key.as_deref().unwrap_or_default(), "")?;
     wake::start_awake(step, &mut job, PUSH, &args)
         .await
@@ -167,7 +181,9 @@ async fn copy_as_job(
         .follow("exit", AWAY_LIMIT, &mut lines)
         .await
         .map_err(|error| step.about_builder(lost(&error)))?;
-    Ok((state, lines.finish().await))
+    let log = lines.finish().await;
+    arrived.add(copied(builder, log.fetched()));
+    Ok((state, log))
 }
 
 /// Signs on the builder, as root, before a copy that is made as its login user.
@@ -193,6 +209,7 @@ async fn copy_in_session(
     builder: &str,
     way: &PushWay,
     known: &str,
+    arrived: &Arrivals,
 ) -> Result<(Option<i32>, ActivityLog), Failure> {
     let mut lines = NixEar::new(step);
     let mut script = Script::new(PUSH).way(Way::Agent).limit(SESSION_LIMIT);
@@ -207,6 +224,7 @@ async fn copy_in_session(
     };
     let (output, ()) = tokio::join!(follow, hear);
     let log = lines.finish().await;
+    arrived.add(copied(builder, log.fetched()));
     let output = output.map_err(|error| {
         let Failure { outcome, reason } = step.about_builder(lost(&error));
         let text = format!("the copy ended with the connection to {builder}: {}", reason.text);

@@ -293,14 +293,17 @@ async fn comes_back(step: &Step, tier: &str, failure: &Failure) -> Result<bool, 
     step.log(&format!("{text} {}", duration(AWAY_LIMIT))).await;
     let waits = |wait| step.shared.teller.waits(&step.host.name, wait);
     waits(Some(Wait::Cache { tier: tier.name.clone(), since, until }));
-    let answers = loop {
-        match verify::check(step, tier).await {
-            Ok(()) => break Ok(true),
-            Err(other) if other.outcome == Outcome::Offline => break Err(other),
-            Err(other) if !may_pass(&other) || began.elapsed() > AWAY_LIMIT => break Ok(false),
-            Err(_) => tokio::time::sleep(AGAIN).await,
+    let asking = async {
+        loop {
+            match verify::check(step, tier).await {
+                Ok(()) => break Ok(true),
+                Err(other) if other.outcome == Outcome::Offline => break Err(other),
+                Err(other) if !may_pass(&other) || began.elapsed() > AWAY_LIMIT => break Ok(false),
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
         }
     };
+    let answers = step.unless_stopped(asking).await;
     waits(None);
     if answers == Ok(true) {
         step.log(&format!("tier {} answers again", tier.name)).await;

@@ -10,7 +10,7 @@ use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
     acknowledge, activate, budget, build, changes, check, evaluate, fetch, hooks, persist,
-    preflight, reboot, room, settle, verify, wake,
+    preflight, reboot, room, settle, stopped, verify, wake,
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// A limit that ends so much late was not watched: this process did not run.
 const STOPPED: Duration = Duration::from_secs(2);
@@ -39,6 +40,8 @@ pub(super) struct Step {
     pub(super) known: RunFacts,
     /// Runs scripts, and tells which.
     pub(super) runner: Arc<dyn ScriptRunner>,
+    /// Says that it is to stop: it begins no other job then, and waits for nothing.
+    pub(super) stop: CancellationToken,
 }
 
 impl Step {
@@ -51,7 +54,29 @@ impl Step {
     ) -> Self {
         let (inner, teller) = (Arc::clone(&shared.runner), shared.teller.clone());
         let runner = Arc::new(TellingRunner::new(inner, teller, &host.name, phase));
-        Self { shared, host, phase, known, runner }
+        Self { shared, host, phase, known, runner, stop: CancellationToken::new() }
+    }
+
+    /// Waits for a part of the phase that runs no job, unless the phase is told to stop: that part is given up then.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        part: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            // A part of that part may hear of it too, and says what it leaves before it ends.
+            biased;
+            ended = part => ended,
+            () = self.stop.cancelled() => Err(stopped()),
+        }
+    }
+
+    /// Waits a while before something is tried again, unless the phase is told to stop.
+    pub(super) async fn pause(&self, pause: Duration) -> Result<(), Failure> {
+        let wait = async {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        };
+        self.unless_stopped(wait).await
     }
 
     /// Carries the phase out, or waits for its end where it was begun ahead.
@@ -114,10 +139,13 @@ impl Step {
                 Ok(report)
             }
             Phase::Fetch => {
-                match self.begun_ahead(Part::RoomForFetch).await {
-                    Some(ended) => ended.map(drop)?,
-                    None => room::before_fetch(self).await?,
-                }
+                let room = async {
+                    match self.begun_ahead(Part::RoomForFetch).await {
+                        Some(ended) => ended.map(drop),
+                        None => room::before_fetch(self).await,
+                    }
+                };
+                self.unless_stopped(room).await?;
                 fetch::fetch(self).await
             }
             Phase::Diff => {
@@ -334,8 +362,12 @@ impl Step {
         job
     }
 
-    /// Names a job of this phase that is started next; that it may be there stands in the journal before.
-    pub(super) async fn job_to_start(&self, host: &str, name: &str) -> Job {
+    /// Names a job of this phase that is started next; that it may be there stands in the journal before. Fails
+    /// when the phase is told to stop: nobody would stop that job.
+    pub(super) async fn job_to_start(&self, host: &str, name: &str) -> Result<Job, Failure> {
+        if self.stop.is_cancelled() {
+            return Err(stopped());
+        }
         let job = self.job(host, name);
         let note = JobNote {
             name: job.name().to_owned(),
@@ -347,7 +379,7 @@ impl Step {
         };
         let entry = RunEntry::Job(note);
         self.shared.journal.keep(Timestamp::now(), entry, Survives::Kill).await;
-        job
+        Ok(job)
     }
 
     /// Returns up to which byte the log of a job that was there before stands in the run's folder.

@@ -51,7 +51,7 @@ pub(super) enum ToldToKeep {
 impl Supervised {
     /// Starts the supervisor of a host. A start that got no answer is asked for again.
     pub(super) async fn start(step: &Step, goal: Goal) -> Result<Self, Failure> {
-        let mut job = step.job_to_start(&step.host.name, "activate").await;
+        let mut job = step.job_to_start(&step.host.name, "activate").await?;
         let args = arguments(step, &job, goal, source_of(step).await.as_ref())?;
         let timeout = step.host.activation.timeout();
         // What still runs may end, and the way back may take as long again, after a held lock.

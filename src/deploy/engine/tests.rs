@@ -5,12 +5,14 @@
 mod asking;
 mod builds;
 mod connections;
+mod copies;
 mod endings;
 mod failover;
 mod given;
 mod restarts;
 mod resumed;
 mod sleepers;
+mod stopping;
 mod streams;
 mod target;
 mod ways;

@@ -19,8 +19,6 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(20);
 /// A phase of a host that begins when all is heard that was decided with it.
 struct BegunStep {
     step: Step,
-    /// Says that it is to stop.
-    token: CancellationToken,
     /// Whether only the hooks before it run.
     prepares: bool,
 }
@@ -49,12 +47,12 @@ impl Workers {
         for command in commands {
             self.begin(command);
         }
-        for BegunStep { step, token, prepares } in self.begun.drain(..) {
+        for BegunStep { step, prepares } in self.begun.drain(..) {
             let done = self.done.clone();
             if prepares {
-                tokio::spawn(prepare(step, token, done));
+                tokio::spawn(prepare(step, done));
             } else {
-                tokio::spawn(carry_out(step, token, done));
+                tokio::spawn(carry_out(step, done));
             }
         }
     }
@@ -101,9 +99,8 @@ impl Workers {
 
     /// Begins a phase, or the hooks before it.
     fn begin_step(&mut self, step: Step, prepares: bool) {
-        let token = CancellationToken::new();
-        self.stops.insert(step.host.name.clone(), token.clone());
-        self.begun.push(BegunStep { step, token, prepares });
+        self.stops.insert(step.host.name.clone(), step.stop.clone());
+        self.begun.push(BegunStep { step, prepares });
     }
 
     /// Begins to claim a host's places. A claim that it had before is given back first.

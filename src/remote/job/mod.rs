@@ -55,6 +55,17 @@ pub struct JobState {
     pub is_gone: bool,
 }
 
+/// The exit code of a script that was told to end by SIGTERM, as systemd tells the processes of a unit that somebody
+/// stops.
+const TOLD_TO_END: i32 = 128 + 15;
+
+impl JobState {
+    /// Returns the exit code with which its script ended by itself; none where something else ended it.
+    pub fn own_exit(&self) -> Option<i32> {
+        self.exit.filter(|code| *code != TOLD_TO_END)
+    }
+}
+
 /// Where a job's log lies, and what is done when the job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {

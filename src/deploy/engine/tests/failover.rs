@@ -14,7 +14,7 @@ const NARINFO: &str = "StorePath: /nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-ne
     References: \nSig: cache-1:ezmzS3M+o2WAzAMfw8Ggf8YTxGly65QIyniBBUVLdsptt/vgx1tdStNvRj9UTCz5gtdk9sDRsMvqu5B73LRlDA==\n";
 
 /// Returns the fleet whose cache has that key.
-fn fleet() -> String {
+pub(super) fn fleet() -> String {
     FLEET.replace(
         "public_key = \"p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=\"",
         &format!("public_key = \"{CACHE_KEY}\""),
@@ -27,7 +27,7 @@ async fn through_cache(answers: Box<HostAnswers>) -> WaysStory {
 }
 
 /// Answers as a cache that has the system.
-fn cache_serves(name: &str) -> Option<Result<Output, RemoteError>> {
+pub(super) fn cache_serves(name: &str) -> Option<Result<Output, RemoteError>> {
     if name == "verify" {
         return prints(&format!("\n--- narinfo\n{NARINFO}\n--- status 200 \n"));
     }

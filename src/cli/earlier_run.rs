@@ -44,7 +44,7 @@ pub(super) struct FailedHost {
 impl EarlierRun {
     /// Reads what a run was about from what happened in it.
     pub(super) fn read(run: &RunId, events: &[RunEvent]) -> Result<Self, RetryError> {
-        let mut told = Told::default();
+        let mut told = EarlierEvents::default();
         for event in events {
             told.take(&event.what);
         }
@@ -71,7 +71,7 @@ impl EarlierRun {
 
 /// What the events of a run tell.
 #[derive(Default)]
-struct Told<'a> {
+struct EarlierEvents<'a> {
     hosts: &'a [String],
     is_build: bool,
     options: RunOptions,
@@ -86,7 +86,7 @@ struct Told<'a> {
     wrong: Option<String>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> EarlierEvents<'a> {
     fn take(&mut self, what: &'a RunWhat) {
         match what {
             RunWhat::Begin { hosts, title, options, asked } => {

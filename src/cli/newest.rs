@@ -1,7 +1,7 @@
 //! Which system a host gets that was away: the newest that a person confirmed for it.
 
 use crate::deploy::NewestSystem;
-use crate::fleet::{DeployedFrom, Goal, RunEvent, RunId, RunWhat};
+use crate::fleet::{DeployedFrom, Goal, RolloutNews, RunEvent, RunId, RunWhat};
 use crate::record::Runs;
 use std::path::Path;
 
@@ -25,7 +25,11 @@ fn confirmed_in(run: &RunId, events: &[RunEvent], host: &str) -> Option<NewestSy
         RunWhat::Plan { plan, .. } => Some(plan),
         _ => None,
     })?;
-    let confirmed = events.iter().any(|event| event.what.is_work_after_plan());
+    // An older nixdash did not tell the answer, and nobody is asked where a run may begin at once.
+    let confirmed = events.iter().any(|event| {
+        let is_yes = matches!(event.what, RunWhat::Rollout(RolloutNews::Answered { yes: true }));
+        is_yes || event.what.is_work_after_plan()
+    });
     let planned = plan.hosts.iter().find(|planned| planned.host == host && confirmed)?;
     if !matches!(planned.goal.unwrap_or(plan.goal), Goal::Switch | Goal::Boot) {
         return None;
@@ -96,7 +100,13 @@ mod tests {
             event(plan()),
         ];
         assert_eq!(confirmed_in(&run, &asked, "samsung"), None);
-        let confirmed = [asked, vec![begun(Phase::Build)]].concat();
+        let answered = |yes| {
+            let answer = event(RunWhat::Rollout(RolloutNews::Answered { yes }));
+            confirmed_in(&run, &[asked.clone(), vec![answer]].concat(), "samsung")
+        };
+        assert_eq!(answered(false), None);
+        assert!(answered(true).is_some(), "though nothing has begun yet");
+        let confirmed = [asked.clone(), vec![begun(Phase::Build)]].concat();
         let found = confirmed_in(&run, &confirmed, "samsung").unwrap();
         assert_eq!((found.run, found.toplevel), (run.clone(), path("new")));
         assert_eq!(confirmed_in(&run, &confirmed, "razer"), None);

@@ -139,7 +139,8 @@ pub(in crate::dash) fn run_until_plan() -> Vec<Event> {
 
 /// The run while it builds: p620 in the middle, razer not yet, samsung fetches what it needs.
 pub(in crate::dash) fn run_in_build() -> Vec<Event> {
-    let mut events = Vec::new();
+    let answer = RunWhat::Rollout(RolloutNews::Answered { yes: true });
+    let mut events = vec![run_event("41", 48, answer)];
     for of in [Phase::Publish, Phase::Verify, Phase::Fetch] {
         events.push(run_event("41", 48, phase("p620", of, PhaseState::Skipped)));
     }

@@ -187,7 +187,8 @@ impl RunView {
             }
             RunWhat::Phase { host, phase, state } => {
                 // An older nixdash did not tell the answer: work behind the plan shows it.
-                if self.waits && phase > Phase::Compare && state == PhaseState::Started {
+                let is_work = phase > Phase::Compare && state == PhaseState::Started;
+                if is_work && self.asked_at.is_some() {
                     self.answered(at);
                 }
                 self.host_mut(&host).phase(phase, state, at);

@@ -304,8 +304,8 @@ mod tests {
             format!("@nix {{\"action\":\"result\",\"fields\":{fields},\"id\":71,\"type\":105}}")
         };
         let passed = |said: &[String]| {
-            let lines: String = said.iter().map(|line| format!("echo '{line}' >&2\n")).collect();
-            let (is_ok, heard) = fetched(folder.path(), &format!("{lines}exit 0"), &[]);
+            let lines: Vec<_> = said.iter().map(|line| format!("echo '{line}' >&2\n")).collect();
+            let (is_ok, heard) = fetched(folder.path(), &(lines.concat() + "exit 0"), &[]);
             assert!(is_ok);
             heard.lines().map(str::to_owned).collect::<Vec<_>>()
         };

@@ -109,7 +109,7 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
     let (run, process) = listening(&runs, &args.run)?;
     let stand = Stand::of(&runs.decided(&run));
     let words = args.words.words();
-    if let Some(mistake) = words.iter().find_map(|word| stand.mistake(word)) {
+    if let Some(mistake) = words.iter().find_map(|word| stand.mistake(&run, word)) {
         return Err(CliError::NotSaid(mistake));
     }
     let preview: Vec<String> = words.iter().filter_map(|word| stand.preview(word)).collect();
@@ -295,7 +295,7 @@ impl Stand {
     }
 
     /// Says what is wrong with a word before it is said; the run itself judges the rest.
-    fn mistake(&self, word: &Word) -> Option<String> {
+    fn mistake(&self, run: &RunId, word: &Word) -> Option<String> {
         match word {
             Word::Order(RunOrder::Skip { host } | RunOrder::Retry { host }) => {
                 let known = self.hosts.is_empty() || self.hosts.contains(host);
@@ -305,15 +305,14 @@ impl Stand {
             }
             Word::Yes | Word::No => match self.plan_waits {
                 Some(true) => None,
-                Some(false) => Some(
-                    "the plan does not wait for an answer any more; `nixdash say RUN cancel` stops the run"
-                        .to_owned(),
-                ),
-                None => Some(
-                    "the plan is not made yet, and nobody can agree to what was not shown; \
-                     `nixdash logs RUN` shows how far the run is"
-                        .to_owned(),
-                ),
+                Some(false) => Some(format!(
+                    "the plan of run {run} does not wait for an answer any more; `nixdash say {run} cancel` \
+                     stops the run"
+                )),
+                None => Some(format!(
+                    "the plan of run {run} is not made yet, and nobody can agree to what was not shown; \
+                     `nixdash logs {run}` shows how far the run is"
+                )),
             },
             Word::Cancel | Word::Order(_) => None,
         }
@@ -432,7 +431,7 @@ mod tests {
         let said = |all: &[RunWhat], word: &Word| {
             let (run, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
             let event = |what: &RunWhat| RunEvent { run: run.clone(), at, what: what.clone() };
-            Stand::of(&all.iter().map(event).collect::<Vec<_>>()).mistake(word)
+            Stand::of(&all.iter().map(event).collect::<Vec<_>>()).mistake(&run, word)
         };
         let plan = Plan {
             goal: Goal::Switch,
@@ -444,12 +443,12 @@ mod tests {
             set_aside: BTreeMap::new(),
         };
         let mut all = vec![RunWhat::begin(vec!["a".to_owned()], "switch".to_owned())];
-        assert!(said(&all, &Word::Yes).unwrap().starts_with("the plan is not made yet"));
+        assert!(said(&all, &Word::Yes).unwrap().starts_with("the plan of run 7 is not made yet"));
         all.push(RunWhat::Plan { plan, waits: true });
         assert_eq!((said(&all, &Word::Yes), said(&all, &Word::No)), (None, None));
         all.push(RunWhat::Rollout(RolloutNews::Answered { yes: true }));
         let late = said(&all, &Word::No).unwrap();
-        assert!(late.contains("any more; `nixdash say RUN cancel` stops the run"), "{late}");
+        assert!(late.contains("any more; `nixdash say 7 cancel` stops the run"), "{late}");
     }
 
     #[test]
@@ -517,6 +516,6 @@ mod tests {
         let stand = woke;
         assert_eq!(stand.preview(&Word::Order(RunOrder::Pause)), None);
         let nobody = Word::Order(RunOrder::Skip { host: "c".to_owned() });
-        assert!(stand.mistake(&nobody).unwrap().contains("it has a, b"));
+        assert!(stand.mistake(&RunId("7".to_owned()), &nobody).unwrap().contains("it has a, b"));
     }
 }

@@ -6,6 +6,7 @@ use crate::fleet::{
     StorePath, Subject, TakenRoute, printable_line,
 };
 use crate::probe::SystemParts;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -32,6 +33,11 @@ impl Reason {
     pub fn units_failed(text: String, first: &str) -> Self {
         let fix = Some(read_journal(first));
         Self { fix, ..Self::new(Code::UnitsFailed, text) }
+    }
+
+    /// Returns whether it says what is wrong with the system that a host was to run, and runs.
+    pub fn is_of_what_runs(&self) -> bool {
+        matches!(self.code, Code::UnitsFailed | Code::CheckFailed)
     }
 
     /// Returns the finding about a host that it is.
@@ -172,6 +178,8 @@ pub struct GatedHost {
     pub may_run_before: bool,
     /// The kernel's boot id of the start in which it was activated; none where that is not known.
     pub boot_id: Option<String>,
+    /// When its deploy ended, where the boot id is not known and a start since then would be one too many.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// What a gate says.

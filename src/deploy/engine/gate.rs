@@ -8,6 +8,7 @@ use crate::deploy::{GateAnswer, GatedHost};
 use crate::fleet::{Gate, GateQuestion, StorePath, printable_line, public_url};
 use crate::remote::{Output, RemoteError, Script};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use std::error::Error;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub(super) async fn ask(shared: &RunContext, gate: &Gate, hosts: &[GatedHost]) -
         }
     }
 }
+
+/// So much the clocks of a host and of this machine may differ over a soak.
+const START_SLACK: Duration = Duration::from_secs(2);
 
 /// Joins what several hosts answered.
 async fn join(answers: impl Future<Output = Vec<GateAnswer>>) -> GateAnswer {
@@ -136,9 +140,15 @@ fn judge_well(
 /// Says that a host does not run any more what it ran when its deploy ended, or runs it in another start of the
 /// machine, where that is so: it may have crashed. `running` is the system that it runs.
 fn left_its_system(gated: &GatedHost, running: &str, output: &Output) -> Option<String> {
-    let GatedHost { name, known, may_run_before, boot_id } = gated;
+    let GatedHost { name, known, may_run_before, boot_id, ended_at } = gated;
     let now = values(output, "boot_id").next().filter(|id| !id.is_empty());
-    let was_restarted = boot_id.is_some() && now.is_some() && *boot_id != now;
+    let is_another = boot_id.is_some() && now.is_some() && *boot_id != now;
+    let up = values(output, "up").next().and_then(|seconds| seconds.parse::<u64>().ok());
+    let is_later = ended_at.zip(up).is_some_and(|(ended_at, up)| {
+        let since = Duration::try_from(Timestamp::now().duration_since(ended_at));
+        since.is_ok_and(|since| Duration::from_secs(up) + START_SLACK < since)
+    });
+    let was_restarted = is_another || is_later;
     // One whose specialisation runs names the system that this belongs to.
     let system = values(output, "system").next();
     let runs = |path: &Option<StorePath>| {
@@ -236,7 +246,7 @@ mod tests {
         let mut known = RunFacts { toplevel, ..RunFacts::default() };
         known.preflight.running = StorePath::parse(OLD).ok();
         let (name, boot_id) = ("a".to_owned(), Some("1".to_owned()));
-        GatedHost { name, known, may_run_before: false, boot_id }
+        GatedHost { name, known, may_run_before: false, boot_id, ended_at: None }
     }
 
     #[test]
@@ -317,6 +327,21 @@ mod tests {
         assert_eq!(judged(NEW, "2"), GateAnswer::Passed, "it was restarted, as it was to be");
         assert!(matches!(judged(OLD, "2"), GateAnswer::Failed(_)), "the new one does not start");
         assert!(matches!(judged("/nix/store/other", "1"), GateAnswer::Failed(_)));
+    }
+
+    #[test]
+    fn a_start_since_the_deploy_is_seen_by_how_long_a_host_has_been_up() {
+        let ended_at = Timestamp::now().checked_sub(Duration::from_secs(60)).ok();
+        let booted = GatedHost { may_run_before: true, boot_id: None, ended_at, ..switched() };
+        let judged = |host: &GatedHost, running: &str, up: u32| {
+            judge_well(host, &[], output(&format!("running\t{running}\nboot_id\t2\nup\t{up}\n")))
+        };
+        assert_eq!(judged(&booted, OLD, 5_000), GateAnswer::Passed, "it starts it later");
+        assert!(matches!(judged(&booted, OLD, 30), GateAnswer::Failed(_)), "it does not start");
+        assert_eq!(judged(&booted, NEW, 30), GateAnswer::Passed);
+        let kept = GatedHost { may_run_before: false, ..booted };
+        assert!(matches!(judged(&kept, NEW, 30), GateAnswer::Failed(_)), "it crashed");
+        assert_eq!(judged(&kept, NEW, 61), GateAnswer::Passed, "it was restarted by the run");
     }
 
     #[tokio::test]

@@ -122,7 +122,7 @@ fn still_wrong(host: &str, before: &str, commands: &[String], text: &str) -> Opt
         "{host} runs this system, and {} still failed; see `systemctl status` there",
         units.join(", ")
     );
-    (!units.is_empty()).then(|| Reason::new(Code::UnitsFailed, text))
+    units.first().map(|first| Reason::units_failed(text, first))
 }
 
 /// Returns whether a sentence names a unit, and not one whose name only ends or begins in the same way.

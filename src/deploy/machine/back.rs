@@ -214,7 +214,11 @@ pub(super) fn as_went_back(
             (Outcome::Degraded, to_be_taken_back(back, later))
         }
         outcome if outcome.is_good() => return (Outcome::RolledBack, vec![taken_back(back)]),
-        Outcome::Degraded => (Outcome::RolledBack, taken_back(back)),
+        // It is back, and something is wrong there.
+        Outcome::Degraded if reason.as_ref().is_some_and(Reason::is_of_what_runs) => {
+            (Outcome::RolledBack, taken_back(back))
+        }
+        Outcome::Degraded => (Outcome::Degraded, to_be_taken_back(back, " and is not as it was")),
         // Somebody else decided what it runs.
         Outcome::Superseded => (Outcome::Superseded, to_be_taken_back(back, "")),
         Outcome::Unknown | Outcome::Offline => {
@@ -262,5 +266,21 @@ mod tests {
         assert!(reasons[0].text.ends_with("until it is restarted"), "{}", reasons[0].text);
         let (outcome, _) = as_went_back(&why, Outcome::Switched, None);
         assert_eq!(outcome, Outcome::RolledBack);
+    }
+
+    #[test]
+    fn a_host_is_rolled_back_though_a_unit_fails_there_and_not_where_it_runs_something_else() {
+        let why = Reason::new(Code::RunRolledBack, "c failed");
+        for (code, ends) in [
+            (Code::UnitsFailed, Outcome::RolledBack),
+            (Code::CheckFailed, Outcome::RolledBack),
+            (Code::SystemUnexpected, Outcome::Degraded),
+            (Code::BootDefaultPinned, Outcome::Degraded),
+            (Code::NotRestarted, Outcome::Degraded),
+        ] {
+            let reason = Some(Reason::new(code, "why"));
+            let (outcome, reasons) = as_went_back(&why, Outcome::Degraded, reason);
+            assert_eq!((outcome, reasons.len()), (ends, 2), "{code}");
+        }
     }
 }

@@ -81,6 +81,8 @@ pub(super) struct HostProgress {
     pub(super) changed: bool,
     /// How an earlier attempt left it, where that brought it the new system and it still has that.
     pub(super) left_degraded: Option<LeftDegraded>,
+    /// When its newest attempt ended.
+    pub(super) ended_at: Option<Timestamp>,
     /// Why it goes back to the system that ran before this run.
     pub(super) back: Option<Reason>,
     /// The system that this run brought, where it goes back.
@@ -114,6 +116,7 @@ impl HostProgress {
             done: BTreeSet::new(),
             changed: false,
             left_degraded: None,
+            ended_at: None,
             back: None,
             brought: None,
             only_restarts: false,
@@ -235,12 +238,18 @@ impl HostProgress {
         let ended_elsewhere = outcome == Some(Outcome::Degraded)
             && matches!(code, Some(Code::SystemUnexpected | Code::NotRestarted));
         // In which start of the machine the deploy of somebody else ended, or its own restart, is not known.
-        let is_known = !is_of_others && !ended_elsewhere && self.kept.is_none();
+        let is_judged = !is_of_others && !ended_elsewhere;
+        let boot_id = self.known.activated_in.clone();
+        let boot_id = boot_id.filter(|_| is_judged && self.kept.is_none());
+        let mut known = self.known.clone();
+        // An attempt that ended early may not have looked.
+        known.preflight.failed_units.clone_from(&self.found_before().failed_units);
         GatedHost {
             name: self.setup.name.clone(),
-            known: self.known.clone(),
+            known,
             may_run_before: starts_later || ended_elsewhere,
-            boot_id: self.known.activated_in.clone().filter(|_| is_known),
+            ended_at: self.ended_at.filter(|_| is_judged && boot_id.is_none()),
+            boot_id,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::host::HostProgress;
 use crate::deploy::{Preflight, Reason};
-use crate::fleet::{Goal, Outcome, StorePath};
+use crate::fleet::{Code, Goal, Outcome, StorePath};
 
 /// How an earlier attempt of the run left a host.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +68,14 @@ impl HostProgress {
             return (outcome, reason.into_iter().collect());
         };
         match outcome {
-            Outcome::Unchanged if left.brought => {
+            Outcome::Unchanged
+                if left.brought && left.why.as_ref().is_none_or(is_seen_by_preflight) =>
+            {
                 (self.brought_well(), reason.into_iter().collect())
+            }
+            // Nobody looked at what was wrong.
+            Outcome::Unchanged if left.brought => {
+                (Outcome::Degraded, [left.why.clone(), reason].into_iter().flatten().collect())
             }
             // What ran when this attempt began is the new system.
             Outcome::RolledBack
@@ -100,5 +106,16 @@ impl HostProgress {
             Goal::Test => Outcome::Tested,
             Goal::Build | Goal::DryActivate => Outcome::Unchanged,
         }
+    }
+}
+
+/// Returns whether preflight, which looks again, would find that this is wrong still: checks, units by their names, and
+/// whether the host was started with its system.
+fn is_seen_by_preflight(why: &Reason) -> bool {
+    match why.code {
+        Code::CheckFailed | Code::NotRestarted => true,
+        // The advice is about a unit of the system that the text names; those of users are not looked at.
+        Code::UnitsFailed => why.fix.is_some(),
+        _ => false,
     }
 }

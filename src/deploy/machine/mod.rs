@@ -346,6 +346,7 @@ impl Machine {
         let host = &mut self.hosts[index];
         let name = host.setup.name.clone();
         let result = host.end(outcome, reason, time);
+        host.ended_at = Some(now);
         if result.outcome.is_trouble() {
             let news = result.findings.iter().filter(|found| !self.errors.contains(found));
             let room = ERRORS.saturating_sub(self.errors.len());

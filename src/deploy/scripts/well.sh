@@ -1,6 +1,6 @@
 #!/bin/sh
 # Looks whether a host that got a new system is still well, as root: which system runs, in which start of
-# the machine, which units failed, and whether each configured command ($2, $3 …) succeeds. $1 is the
+# the machine and for how many seconds since that, which units failed, and whether each configured command ($2, $3 …) succeeds. $1 is the
 # system that it got: it is named where one of its specialisations runs. `specialisations.sh` is put before
 # it when nixdash is compiled. Changes nothing. Prints key<TAB>value lines.
 main() {
@@ -12,6 +12,7 @@ main() {
 		printf 'system\t%s\n' "$toplevel"
 	fi
 	if IFS= read -r boot_id </proc/sys/kernel/random/boot_id; then printf 'boot_id\t%s\n' "$boot_id"; fi
+	if read -r up _ </proc/uptime; then printf 'up\t%s\n' "${up%%.*}"; fi
 	number=0
 	for command; do
 		timeout -k 5 60 /bin/sh -c "$command" >/dev/null 2>&1 </dev/null || printf 'broken\t%s\n' "$number"

@@ -196,3 +196,32 @@ fn a_host_that_was_not_restarted_and_then_is_can_be_taken_back() {
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
     assert_eq!(taken_back(&mut ride), Some(path(OLD)));
 }
+
+#[test]
+fn what_nobody_looked_at_again_is_not_called_well() {
+    for (code, fix, ends) in [
+        (Code::BootDefaultPinned, None, Outcome::Degraded),
+        (Code::SystemUnexpected, None, Outcome::Degraded),
+        // Units of a user.
+        (Code::UnitsFailed, None, Outcome::Degraded),
+        (Code::UnitsFailed, Some("read its journal".to_owned()), Outcome::Switched),
+        (Code::CheckFailed, None, Outcome::Switched),
+    ] {
+        let mut ride = left_degraded();
+        let host = &mut ride.machine.hosts[0];
+        host.known.blemish = Some(Reason { fix, ..Reason::new(code, "why") });
+        ride.go(&mut razer_has(NEW), &mut passes);
+        assert_eq!(ride.outcome("razer"), ends, "{code}");
+    }
+}
+
+#[test]
+fn a_gate_knows_what_had_failed_before_though_the_last_attempt_did_not_look() {
+    let mut ride = left_degraded();
+    let found = &mut ride.machine.hosts[0].known.preflight;
+    found.failed_units.insert("old.service".to_owned());
+    ride.say(RunOrder::Skip { host: "razer".to_owned() });
+    ride.go(&mut razer_has(NEW), &mut passes);
+    let gated = ride.machine.hosts[0].gated();
+    assert!(gated.known.preflight.failed_units.contains("old.service"), "{gated:?}");
+}

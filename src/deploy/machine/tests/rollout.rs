@@ -250,6 +250,9 @@ fn only_a_canary_that_starts_its_system_later_may_run_the_old_one_at_the_end_of_
         let [(gate, host)] = &ride.gated[..] else { panic!("{:?}", ride.gated) };
         assert_eq!((gate.as_str(), host.name.as_str()), (Gate::SOAK, "razer"));
         assert_eq!((host.may_run_before, host.boot_id.as_deref()), (may_run_before, boot_id));
+        // Else a start after its end tells it, where this run brought it the system.
+        let judged = boot_id.is_none() && ends != Outcome::Unchanged;
+        assert_eq!(host.ended_at.is_some(), judged, "{ends}");
     }
 }
 

@@ -274,8 +274,9 @@ impl Stand {
                 }
                 RunWhat::Rollout(RolloutNews::Wave { of, .. }) => stand.all_waves = Some(*of),
                 RunWhat::Rollout(RolloutNews::Again { host, goes_back, .. }) => {
-                    stand.fresh.retain(|fresh| fresh != host);
+                    // Who is tried again has what it has until that ends.
                     if *goes_back {
+                        stand.fresh.retain(|fresh| fresh != host);
                         stand.goes_back.push(host.clone());
                     }
                 }

@@ -57,6 +57,8 @@ pub struct LeftHost {
     pub phase: Option<Phase>,
     /// Whether its run has ended.
     pub ended: bool,
+    /// What is wrong there, where an earlier attempt brought it the new system all the same.
+    pub brought: Option<String>,
     /// The system that it was to get.
     pub toplevel: Option<StorePath>,
     /// The system that ran before.
@@ -74,6 +76,7 @@ impl Default for LeftHost {
             goal: None,
             phase: None,
             ended: false,
+            brought: None,
             toplevel: None,
             previous: None,
             profile: None,
@@ -197,7 +200,12 @@ impl LeftRun {
                     host.profile = planned.profile;
                 }
             }
-            RunWhat::Result { host, .. } => self.hosts.entry(host).or_default().ended = true,
+            RunWhat::Result { host, result } => {
+                let host = self.hosts.entry(host).or_default();
+                host.ended = true;
+                let has_new = result.outcome.is_new_system();
+                host.brought = has_new.then(|| result.error.unwrap_or_default());
+            }
             RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, goes_back, .. }) => {
                 // Older records say it by the goal alone.
                 let goes_back =

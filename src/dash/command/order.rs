@@ -95,10 +95,10 @@ pub(in crate::dash) fn taken_back(run: &RunView, scope: RollbackScope) -> Vec<St
         // One of which the plan knew no system is in the last wave.
         planned.and_then(|planned| planned.wave).or(run.all_waves)
     };
-    let fresh = run.hosts.iter().filter(|host| {
-        let has_it = host.result.as_ref().is_some_and(|result| result.outcome.is_new_system());
-        (has_it || has_begun(host)) && !host.goes_back
-    });
+    let fresh = run
+        .hosts
+        .iter()
+        .filter(|host| (host.has_new_system() || has_begun(host)) && !host.goes_back);
     scope.taken_back(fresh.map(|host| (host.host.clone(), wave(host))))
 }
 
@@ -132,17 +132,28 @@ mod tests {
             let (run_id, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
             run.fold(RunEvent { run: run_id, at, what });
         };
+        // Who is tried again has its system until that ends.
+        let again = |name: &str, goes_back| {
+            RunWhat::Rollout(RolloutNews::Again {
+                host: name.to_owned(),
+                goal: if goes_back { Goal::Rollback } else { Goal::Switch },
+                goes_back,
+                attempt: 2,
+                reason: "why".to_owned(),
+            })
+        };
+        fold(ended("a", Outcome::Degraded));
+        fold(again("a", false));
+        assert_eq!(taken_back(&run, RollbackScope::Run), ["a", "b"]);
+        let mut fold = |what| {
+            let (run_id, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+            run.fold(RunEvent { run: run_id, at, what });
+        };
         // Who goes back already is not taken back once more.
         let finding = Finding::new(Subject::host("b"), Code::RunRolledBack, "why", "");
         fold(RunWhat::Rollout(RolloutNews::Halted { finding, rollback: true }));
         fold(ended("b", Outcome::Switched));
-        fold(RunWhat::Rollout(RolloutNews::Again {
-            host: "b".to_owned(),
-            goal: Goal::Rollback,
-            goes_back: true,
-            attempt: 2,
-            reason: "why".to_owned(),
-        }));
+        fold(again("b", true));
         fold(phase("b", Phase::Activate, PhaseState::Started));
         assert_eq!(taken_back(&run, RollbackScope::Run), ["a"]);
     }

@@ -67,6 +67,8 @@ pub struct HostRun {
     pub ended_at: Option<Timestamp>,
     /// Whether it began again in order to go back to what it ran before the run.
     pub(in crate::dash) goes_back: bool,
+    /// Whether an earlier attempt of this run gave it the new system.
+    has_new: bool,
     /// What its phases usually take, in milliseconds.
     pub usual: UsualTimes,
     /// What was run for it, oldest first.
@@ -91,6 +93,7 @@ impl HostRun {
             result: None,
             ended_at: None,
             goes_back: false,
+            has_new: false,
             usual: UsualTimes::new(),
             commands: Vec::new(),
             last: None,
@@ -217,8 +220,14 @@ impl HostRun {
         usual.checked_sub(age(now, view.started_at)).filter(|left| *left >= WORTH_TELLING)
     }
 
+    /// Returns whether it has its new system from this run: it ended so, and was perhaps tried again since.
+    pub(in crate::dash) fn has_new_system(&self) -> bool {
+        self.result.as_ref().map_or(self.has_new, |result| result.outcome.is_new_system())
+    }
+
     /// Forgets how its run ended: it begins again, perhaps in order to go back. Its log stays.
     pub(in crate::dash) fn begin_again(&mut self, goes_back: bool) {
+        self.has_new = !goes_back && self.has_new_system();
         self.goes_back = goes_back;
         self.phases.clear();
         self.progress = None;

@@ -48,8 +48,9 @@ async fn end_host(
     let first = if goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
     if host.phase.is_none_or(|phase| phase < first) {
         let text = format!("{name}: nixdash was ended before anything was activated there");
-        let reason = Reason::new(Code::RunEnded, text);
-        return LeftEnding::Ended(Ending { outcome: Outcome::Interrupted, reason: Some(reason) });
+        let reason = Some(Reason::new(Code::RunEnded, text));
+        let ending = Ending { outcome: Outcome::Interrupted, reason };
+        return LeftEnding::Ended(as_attempted(name, host, ending));
     }
     let job = job_name(&left.tag, "activate", name, host.attempt);
     let mut found = match ask(runner, name, &job).await {
@@ -82,16 +83,25 @@ async fn end_host(
 }
 
 /// Says how a host ended for the run: one that reached the system that it was to go back to has rolled
-/// back, and one that did not still has the system that it was to leave.
+/// back, and one that did not still has the system that it was to leave. One that was tried again still has what an
+/// earlier attempt brought it, where the last one changed nothing.
 fn as_attempted(name: &str, host: &LeftHost, ending: Ending) -> Ending {
     if !host.goes_back {
-        return ending;
+        let changed_nothing =
+            matches!(ending.outcome, Outcome::Interrupted | Outcome::RolledBack | Outcome::Failed);
+        let Some(brought) = host.brought.as_ref().filter(|_| changed_nothing) else {
+            return ending;
+        };
+        let then = ending.reason.map(|reason| reason.text).unwrap_or_default();
+        let text = format!("{brought}. Then, tried again: {then}");
+        let reason = Some(Reason::new(Code::RunEnded, text));
+        return Ending { outcome: Outcome::Degraded, reason };
     }
     let outcome = match ending.outcome {
         Outcome::Switched | Outcome::Booted | Outcome::Tested | Outcome::Unchanged => {
             Outcome::RolledBack
         }
-        Outcome::RolledBack => Outcome::Degraded,
+        Outcome::RolledBack | Outcome::Interrupted => Outcome::Degraded,
         other => other,
     };
     let text = format!("{name}: nixdash was taking it back to the previous system");
@@ -264,6 +274,27 @@ mod tests {
         (host.attempt, host.goes_back) = (2, true);
         let found = end_left(&runner, &left).await.remove(0).1;
         assert_eq!(outcome(&found), Some(Outcome::RolledBack));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_was_tried_again_has_what_the_attempt_before_brought_it() {
+        let runner = FakeRunner::new(|_: &str, _: &Script| {
+            let stdout = "outcome\trolled-back\tcheck-failed\tthe check\n".to_owned();
+            Ok(Output { stdout, ..Output::default() })
+        });
+        for (phase, goes_back, brought) in [
+            (None, false, Some("web.service failed".to_owned())),
+            (Some(Phase::Persist), false, Some("web.service failed".to_owned())),
+            (Some(Phase::Compare), true, None),
+        ] {
+            let mut left = left(phase);
+            let host = left.hosts.get_mut("samsung").unwrap();
+            (host.attempt, host.goes_back, host.brought) = (2, goes_back, brought.clone());
+            let found = end_left(&runner, &left).await.remove(0).1;
+            assert_eq!(outcome(&found), Some(Outcome::Degraded), "{phase:?} {goes_back}");
+            let LeftEnding::Ended(Ending { reason: Some(reason), .. }) = found else { panic!() };
+            assert_eq!(reason.text.contains("web.service failed. Then"), brought.is_some());
+        }
     }
 
     #[tokio::test]

@@ -34,6 +34,8 @@ pub(super) enum Submodules<'a> {
     /// Those that are here, where this `flake.nix` asks Nix for them (`inputs.self.submodules`, since Nix 2.27), or
     /// may: Nix alone can read it.
     AskedFor(&'a str),
+    /// Those that are here.
+    Here,
 }
 
 impl Submodules<'_> {
@@ -42,11 +44,21 @@ impl Submodules<'_> {
         if wanted { Self::All } else { Self::No }
     }
 
+    /// Returns which submodules of a submodule are wanted.
+    fn inside(self) -> Submodules<'static> {
+        match self {
+            Self::No => Submodules::No,
+            Self::All => Submodules::All,
+            Self::AskedFor(_) | Self::Here => Submodules::Here,
+        }
+    }
+
     /// Returns whether one is copied, from a repository whose other files are in a folder already.
     fn wants(self, is_here: bool, copied: &Path) -> bool {
         match self {
             Self::No => false,
             Self::All => true,
+            Self::Here => is_here,
             Self::AskedFor(file) => {
                 let asks = |text: String| text.contains("submodules");
                 is_here && fs::read_to_string(copied.join(file)).is_ok_and(asks)
@@ -130,9 +142,21 @@ pub(super) async fn copy(
         if submodules == Submodules::No {
             continue;
         }
-        let (source, wanted) = submodule(repo, wanted, &path, commit).await?;
-        if submodules.wants(source.exists(), into) {
-            Box::pin(copy_submodule(repo, &path, (&source, &wanted), &place)).await?;
+        let copied = async {
+            let (source, wanted) = submodule(repo, wanted, &path, commit).await?;
+            if !submodules.wants(source.exists(), into) {
+                return Ok(());
+            }
+            let inside = submodules.inside();
+            Box::pin(copy_submodule(repo, &path, (&source, &wanted), inside, &place)).await
+        };
+        match copied.await {
+            // One that is not whole here is not here: Nix says so where it needs it.
+            Err(_) if submodules != Submodules::All => {
+                fs::remove_dir_all(&place).map_err(|error| error.to_string())?;
+                fs::create_dir(&place).map_err(|error| error.to_string())?;
+            }
+            copied => copied?,
         }
     }
     Ok(is_shallow)
@@ -238,6 +262,7 @@ async fn copy_submodule(
     repo: &Path,
     path: &str,
     (source, wanted): (&Path, &Wanted),
+    inside: Submodules<'static>,
     into: &Path,
 ) -> Result<(), String> {
     if !source.exists() {
@@ -246,7 +271,7 @@ async fn copy_submodule(
             repo.display()
         ));
     }
-    copy(source, wanted, Submodules::All, into)
+    copy(source, wanted, inside, into)
         .await
         .map(drop)
         .map_err(|why| format!("its submodule {path}: {why}"))
@@ -401,6 +426,26 @@ mod tests {
         }
         let why = copy(path, &Wanted::WorkTree, Submodules::All, &place.path().join("all")).await;
         assert!(why.unwrap_err().contains("its submodule gone is not here"));
+        // One inside of which something is missing, and one of which the commit is missing.
+        let inner =
+            ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &from, "deep"];
+        run(&path.join("here"), &inner).await;
+        run(&path.join("here"), &["commit", "-q", "-m", "deep"]).await;
+        run(path, &["commit", "-q", "-a", "-m", "moved"]).await;
+        fs::remove_dir_all(path.join("here/deep")).unwrap();
+        fs::remove_dir_all(path.join(".git/modules/here/modules")).unwrap();
+        fs::write(path.join("nixos/flake.nix"), "{ inputs.self.submodules = true; }").unwrap();
+        let into = place.path().join("inner");
+        copy(path, &Wanted::WorkTree, wanted, &into).await.unwrap();
+        assert!(
+            into.join("here/nixos/flake.nix").exists() && !into.join("here/deep/nixos").exists()
+        );
+        let update = format!("160000,{},here", "1".repeat(40));
+        run(path, &["update-index", "--cacheinfo", &update]).await;
+        run(path, &["commit", "-q", "-m", "nobody has it"]).await;
+        let (into, last) = (place.path().join("moved"), Wanted::Commit("HEAD".to_owned()));
+        copy(path, &last, wanted, &into).await.unwrap();
+        assert!(into.join("here").is_dir() && !into.join("here/nixos").exists());
     }
 
     #[tokio::test]

@@ -151,8 +151,8 @@ pub enum ExportError {
     },
     /// The run holds more than is read from a file.
     #[error(
-        "run {run} is too large for one file: it holds more than {BIGGEST_WORDS} of logs and of what Nix said; \
-         `nixdash logs {run}` shows it here, and max_run_size in [retention] keeps later runs smaller"
+        "run {run} is too large for one file: it holds more than {BIGGEST_WORDS}, or more than 256 MiB beside its \
+         logs; `nixdash logs {run}` shows it here, and max_run_size in [retention] keeps later runs smaller"
     )]
     RunTooBig {
         /// The run.
@@ -213,13 +213,14 @@ impl Runs {
         secrets: &KnownSecrets,
         out: impl Write,
     ) -> Result<WrittenExport, ExportError> {
-        self.export_within(BIGGEST, run, fleet, secrets, out)
+        self.export_within((BIGGEST, BIGGEST_DOCUMENTS), run, fleet, secrets, out)
     }
 
-    /// The same, of a run that takes so many bytes at most before they are compressed.
+    /// The same, of a run that takes so many bytes at most before they are compressed, and so many of them beside its
+    /// logs.
     fn export_within(
         &self,
-        room: u64,
+        (room, documents_room): (u64, u64),
         run: &RunId,
         fleet: Value,
         secrets: &KnownSecrets,
@@ -231,6 +232,7 @@ impl Runs {
             out: GzEncoder::new(BufWriter::new(out), Compression::default()),
             lines: 0,
             room,
+            documents_room,
             secrets,
         };
         let mut head = ExportedRun {
@@ -330,6 +332,8 @@ struct RunExport<'a, W: Write> {
     lines: u64,
     /// How many bytes may be written still, counted before they are compressed.
     room: u64,
+    /// How many of them may be no logs.
+    documents_room: u64,
     secrets: &'a KnownSecrets,
 }
 
@@ -358,7 +362,13 @@ impl<W: Write> RunExport<'_, W> {
     fn document(&mut self, file: &str, mut document: Value) -> io::Result<()> {
         self.secrets.hide_json(&mut document);
         redact_json(&mut document);
-        self.line(file, document.to_string())
+        let line = document.to_string();
+        self.documents_room = self.documents_room.saturating_sub(line.len() as u64 + 1);
+        if self.documents_room == 0 {
+            self.room = 0;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.line(file, line)
     }
 
     /// Writes what a job printed, and between its lines when they were there. Returns what cannot be read.

@@ -82,7 +82,19 @@ pub(super) async fn foreign_system(
     };
     // One that does not answer is told by the phases that need it.
     let Ok(systems) = step.builds_for(builder).await else { return Ok(None) };
-    judge_systems(&step.host.name, system, builder, &systems)
+    let is_declared = step.config().is_ok_and(|host| host.system.is_some());
+    match judge_systems(&step.host.name, system, builder, &systems) {
+        // What it runs on does not say where it is built: that may be cross-compiled, or be in a cache.
+        Err(_) if !is_declared => {
+            let text = format!(
+                "it is {system}, and its builder {builder} builds only for {}: what is not built yet and in no cache \
+                 fails there, unless its configuration is cross-compiled",
+                systems.join(", ")
+            );
+            Ok(Some(Reason::new(Code::NoBuilder, text)))
+        }
+        judged => judged,
+    }
 }
 
 /// Asks the builder of a host for which systems it builds, where hosts.toml names the system of neither: preflight

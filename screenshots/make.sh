@@ -104,7 +104,7 @@ wait_for 'Plan of run'
 picture plan 'nixdash: what a deploy will do, before it does it'
 resize 200 50
 press y
-wait_for '[3-9] of [0-9]+ built'
+wait_for '[1-9] of [0-9]+ built|fetch  00'
 picture deploy 'nixdash: four hosts deployed side by side, each with its log'
 wait_for 'fetch  00|activate  00|acknowledge  00|settle  00'
 resize 40 10

@@ -4,7 +4,7 @@ use crate::cli::deploy::RebootArgs;
 use crate::cli::retry::RetryError;
 use crate::fleet::{
     AskedOfHost, DeployedFrom, Finding, Goal, HostResult, Outcome, Plan, RolloutNews, RunEvent,
-    RunId, RunOptions, RunWhat, StorePath,
+    RunId, RunOptions, RunWhat, StorePath, begins_way_back,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -97,9 +97,7 @@ impl<'a> EarlierEvents<'a> {
             }
             RunWhat::Plan { plan, .. } => self.plan = Some(plan),
             RunWhat::Rollout(RolloutNews::Again { host, goes_back, goal, .. }) => {
-                // Older records say it by the goal alone.
-                let is_old = *goal == Goal::Rollback && self.goal() != Some(Goal::Rollback);
-                if *goes_back || is_old {
+                if begins_way_back(*goes_back, *goal, self.goal()) {
                     self.goes_back.insert(host);
                 } else {
                     self.goes_back.remove(&host[..]);

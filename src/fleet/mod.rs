@@ -102,7 +102,7 @@ pub use run::{
     ANSWER_LIMIT, AskedOfHost, DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan,
     HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges, Progress, RefusedPaths,
     RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOptions, RunOrder, Strategy,
-    TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState, back_to_before,
+    TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState, back_to_before, begins_way_back,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};

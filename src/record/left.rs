@@ -1,6 +1,8 @@
 //! Runs whose nixdash was killed: what their hosts were at, and how they are ended afterwards.
 
-use crate::fleet::{Goal, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat, StorePath};
+use crate::fleet::{
+    Goal, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat, StorePath, begins_way_back,
+};
 use crate::record::Runs;
 use crate::record::runs::EVENTS;
 use jiff::Timestamp;
@@ -207,9 +209,7 @@ impl LeftRun {
                 host.brought = has_new.then(|| result.error.unwrap_or_default());
             }
             RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, goes_back, .. }) => {
-                // Older records say it by the goal alone.
-                let goes_back =
-                    goes_back || (goal == Goal::Rollback && self.goal != Goal::Rollback);
+                let goes_back = begins_way_back(goes_back, goal, Some(self.goal));
                 let host = self.hosts.entry(host).or_default();
                 if goes_back && !host.goes_back {
                     std::mem::swap(&mut host.toplevel, &mut host.previous);

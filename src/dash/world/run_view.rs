@@ -2,8 +2,8 @@
 
 use crate::dash::world::{HostCounts, HostRun, LogRing};
 use crate::fleet::{
-    ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, Outcome, Phase, PhaseState, Plan,
-    RolloutNews, RunEvent, RunId, RunOrder, RunWhat, Wait, WaveState,
+    ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, Outcome, Plan, RolloutNews, RunEvent,
+    RunId, RunOrder, RunWhat, Wait, WaveState,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -174,6 +174,10 @@ impl RunView {
     pub fn fold(&mut self, event: RunEvent) {
         let at = event.at;
         self.newest_at = self.newest_at.max(at);
+        // An older nixdash did not tell the answer to the plan: work behind it shows that it was given.
+        if event.what.is_work_after_plan() && self.asked_at.is_some() {
+            self.answered(at);
+        }
         match event.what {
             RunWhat::Begin { hosts, title, .. } => {
                 self.began_at = at;
@@ -186,11 +190,6 @@ impl RunView {
                 self.hosts.append(&mut old);
             }
             RunWhat::Phase { host, phase, state } => {
-                // An older nixdash did not tell the answer: work behind the plan shows it.
-                let is_work = phase > Phase::Compare && state == PhaseState::Started;
-                if is_work && self.asked_at.is_some() {
-                    self.answered(at);
-                }
                 self.host_mut(&host).phase(phase, state, at);
             }
             // How far the run is comes as [`RunView::live`], its logs when they are looked at; marks

@@ -18,7 +18,7 @@ pub use builds::{DerivationTime, HostBuilds, UsualBuilds};
 pub use command::RemoteCommand;
 pub use goal::Goal;
 pub use id::RunId;
-pub use news::{RolloutNews, WaveState};
+pub use news::{RolloutNews, WaveState, begins_way_back};
 pub use options::{AskedOfHost, RunOptions};
 pub use order::{RollbackScope, RunOrder, back_to_before};
 pub use outcome::{HostResult, Outcome};

@@ -106,3 +106,9 @@ pub enum RolloutNews {
         later_run: Option<RunId>,
     },
 }
+
+/// Returns whether a host that begins again goes back, in a run for a goal. Older records do not say it: there the goal
+/// of the host tells it.
+pub fn begins_way_back(goes_back: bool, goal: Goal, of_run: Option<Goal>) -> bool {
+    goes_back || (goal == Goal::Rollback && of_run != Some(Goal::Rollback))
+}

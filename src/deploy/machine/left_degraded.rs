@@ -67,6 +67,9 @@ impl HostProgress {
         let Some(left) = &self.left_degraded else {
             return (outcome, reason.into_iter().collect());
         };
+        let still = |reason| {
+            (Outcome::Degraded, [left.why.clone(), reason].into_iter().flatten().collect())
+        };
         match outcome {
             Outcome::Unchanged
                 if left.brought && left.why.as_ref().is_none_or(is_seen_by_preflight) =>
@@ -74,17 +77,13 @@ impl HostProgress {
                 (self.brought_well(), reason.into_iter().collect())
             }
             // Nobody looked at what was wrong.
-            Outcome::Unchanged if left.brought => {
-                (Outcome::Degraded, [left.why.clone(), reason].into_iter().flatten().collect())
-            }
+            Outcome::Unchanged if left.brought => still(reason),
             // What ran when this attempt began is the new system.
             Outcome::RolledBack
             | Outcome::Failed
             | Outcome::Offline
             | Outcome::Skipped
-            | Outcome::Interrupted => {
-                (Outcome::Degraded, [left.why.clone(), reason].into_iter().flatten().collect())
-            }
+            | Outcome::Interrupted => still(reason),
             Outcome::Switched
             | Outcome::Booted
             | Outcome::Tested

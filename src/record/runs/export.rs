@@ -248,7 +248,9 @@ impl Runs {
         out.json(&head).map_err(not_written)?;
         let unread = match self.export_files(run, &mut out) {
             Ok(unread) => unread,
-            Err(_) if out.room == 0 => return Err(ExportError::RunTooBig { run: run.clone() }),
+            Err(_) if out.room == 0 || out.documents_room == 0 => {
+                return Err(ExportError::RunTooBig { run: run.clone() });
+            }
             Err(error) => return Err(not_written(error)),
         };
         let lines = out.lines;
@@ -365,7 +367,6 @@ impl<W: Write> RunExport<'_, W> {
         let line = document.to_string();
         self.documents_room = self.documents_room.saturating_sub(line.len() as u64 + 1);
         if self.documents_room == 0 {
-            self.room = 0;
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.line(file, line)

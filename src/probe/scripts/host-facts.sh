@@ -12,17 +12,23 @@ etc_source() {
 		return
 	fi
 	findmnt -nro OPTIONS --mountpoint "$root/etc" | tr ',' '\n' |
-		sed -n -e 's/^lowerdir=//p' -e 's/^lowerdir+=//p' | tr ':' '\n' |
+		sed -n -e 's/^lowerdir=//p' -e 's/^lowerdir+=//p' | tr ':' '\n' | {
+		folders='' images=''
 		while read -r layer; do
 			[ -n "$layer" ] || continue
 			# The layer of names is a mount of its own, in a folder with a random name.
 			source=$(findmnt -nro SOURCE --mountpoint "$layer" 2>/dev/null)
 			case $source in
-			'') echo "$layer" ;;
-			/dev/loop*) cat "$root/sys/class/block/${source#/dev/}/loop/backing_file" ;;
-			*) echo "$source" ;;
+			/dev/loop*) source=$(cat "$root/sys/class/block/${source#/dev/}/loop/backing_file") ;;
 			esac
-		done | tr '\n' ' '
+			# One that the initrd mounted lies where the initrd saw it.
+			source=${source#/sysroot}
+			if [ -n "$source" ]; then images="$images$source "; else folders="$folders$layer "; fi
+		done
+		# The layer of names says which files there are and what stands in them. The folder below it is called
+		# otherwise after a start than after an activation.
+		printf '%s' "${images:-$folders}"
+	}
 }
 
 # Tells whether /etc is an overlay that an activation mounts again.
@@ -41,14 +47,19 @@ failed_units() {
 next_boot() {
 	# What started the machine says so, where there are EFI variables.
 	loader=$(loader_variable LoaderInfo)
-	menu=$root/boot/grub/grub.cfg
 	case $loader in
 	'' | systemd-boot*)
 		for boot in "$root/boot" "$root/efi" "$root/boot/efi"; do
 			[ -r "$boot/loader/loader.conf" ] || continue
-			# One that is older than GRUB's menu was left by a boot loader of earlier times.
-			# shellcheck disable=SC3013 # every sh that NixOS has had knows it
-			if [ -z "$loader" ] && [ -r "$menu" ] && [ "$menu" -nt "$boot/loader/loader.conf" ]; then continue; fi
+			# One that is older than another boot loader's menu was left by systemd-boot when that was replaced.
+			# Where it has started the machine all the same, what starts it next is not known.
+			for menu in "$root/boot/grub/grub.cfg" "$boot/limine/limine.conf" "$root/boot/limine/limine.conf"; do
+				# shellcheck disable=SC3013 # every sh that NixOS has had knows it
+				if [ -r "$menu" ] && [ "$menu" -nt "$boot/loader/loader.conf" ]; then
+					[ -z "$loader" ] && continue 2
+					return
+				fi
+			done
 			next_of_systemd_boot "$boot"
 			return
 		done
@@ -70,38 +81,54 @@ loader_variable() {
 	[ -r "$variable" ] && tail -c +5 "$variable" | tr -d '\000'
 }
 
-# $1 the folder that holds loader/.
+# Prints the first entry that systemd-boot is told to start and has. $1 the folder that holds loader/.
 next_of_systemd_boot() {
-	pinned=''
-	wanted=$(loader_variable LoaderEntryOneShot)
-	[ -z "$wanted" ] || pinned="the one-time entry $wanted (bootctl set-oneshot)"
-	if [ -z "$wanted" ]; then
-		wanted=$(loader_variable LoaderEntryDefault)
-		[ -z "$wanted" ] || pinned="the entry $wanted (bootctl set-default)"
-	fi
-	for key in preferred default; do
-		[ -z "$wanted" ] || break
-		wanted=$(values_of "$key" "$1/loader/loader.conf")
-		wanted=${wanted%%"$new_line"*}
+	# An entry that is preferred is passed over when it has no tries left; one that is the default is not.
+	for told in one-time preferred-variable preferred-file default-variable default-file; do
+		pinned=''
+		case $told in
+		one-time)
+			wanted=$(loader_variable LoaderEntryOneShot)
+			pinned="the one-time entry $wanted (bootctl set-oneshot)"
+			;;
+		preferred-variable)
+			wanted=$(loader_variable LoaderEntryPreferred)
+			pinned="the entry $wanted (bootctl set-preferred)"
+			;;
+		default-variable)
+			wanted=$(loader_variable LoaderEntryDefault)
+			pinned="the entry $wanted (bootctl set-default)"
+			;;
+		*)
+			wanted=$(values_of "${told%-file}" "$1/loader/loader.conf")
+			wanted=${wanted%%"$new_line"*}
+			;;
+		esac
+		if [ "$wanted" = @saved ]; then
+			wanted=$(loader_variable LoaderEntryLastBooted)
+			pinned="the entry that was booted last, $wanted (default @saved in loader.conf)"
+		fi
+		[ -n "$wanted" ] || continue
+		name=${wanted%.conf}
+		entry=$(entry_of_systemd_boot "$1/loader/entries" "$name")
+		system=''
+		[ -z "$entry" ] || system=$(system_of_options "$(values_of options "$entry")")
+		if [ -z "$system" ]; then
+			# A unified kernel image: its name says the generation.
+			number=${name#nixos-generation-}
+			number=${number%%[!0-9]*}
+			profile_link=$root/nix/var/nix/profiles/system-$number-link
+			if [ -n "$number" ] && [ -e "$profile_link" ]; then system=$(readlink -f "$profile_link"); fi
+			# An entry that was removed starts nothing.
+			if [ "$name" = "nixos-generation-$number" ] && [ -z "$system" ]; then continue; fi
+		fi
+		case $told,$entry in
+		preferred-*,*+0.conf | preferred-*,*+0-*.conf) continue ;;
+		*,*+0.conf | *,*+0-*.conf) pinned="${pinned:+$pinned; }boot counting: ${entry##*/} has no tries left" ;;
+		esac
+		[ -z "$system" ] || printf '%s\t%s\n' "$system" "$pinned"
+		return
 	done
-	if [ "$wanted" = @saved ]; then
-		wanted=$(loader_variable LoaderEntryLastBooted)
-		pinned="the entry that was booted last, $wanted (default @saved in loader.conf)"
-	fi
-	[ -n "$wanted" ] || return
-	entry=$(entry_of_systemd_boot "$1/loader/entries" "${wanted%.conf}")
-	system=''
-	[ -z "$entry" ] || system=$(system_of_options "$(values_of options "$entry")")
-	if [ -z "$system" ]; then
-		# A unified kernel image: its name says the generation.
-		number=${wanted#nixos-generation-}
-		number=${number%%[!0-9]*}
-		[ -z "$number" ] || system=$(readlink -f "$root/nix/var/nix/profiles/system-$number-link")
-	fi
-	case $entry in
-	*+0.conf | *+0-*.conf) pinned="${pinned:+$pinned; }boot counting: ${entry##*/} has no tries left" ;;
-	esac
-	[ -z "$system" ] || printf '%s\t%s\n' "$system" "$pinned"
 }
 
 # Prints the values of a key in a file of systemd-boot, one per line: what follows it in the lines that begin
@@ -163,6 +190,12 @@ next_of_grub() {
 		*) [ -n "$pinned" ] || pinned="GRUB's saved entry $saved" ;;
 		esac
 	fi
+	# What the menu itself says stands beside what it takes from GRUB's environment.
+	fixed=$(sed -n -e '/saved_entry\|next_entry/d' -e 's/^[[:space:]]*set default=//p' "$1/grub.cfg" | tail -n 1 | tr -d "\"'")
+	case $fixed in
+	'' | 0 | NixOS | 'NixOS - Default') ;;
+	*) [ -n "$pinned" ] || pinned="GRUB's default entry $fixed (boot.loader.grub.default)" ;;
+	esac
 	if [ -n "$pinned" ]; then
 		# Which system that entry starts need not be known: it is not the newest one.
 		printf 'another system\t%s\n' "$pinned"

@@ -240,8 +240,11 @@ impl FolderHost {
         self.dir.path().join(relative)
     }
 
+    /// Writes a file of the host, and makes the folders that it lies in.
     pub(super) fn write(&self, relative: &str, text: &str) {
-        fs::write(self.path(relative), text).unwrap();
+        let file = self.path(relative);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
     }
 
     pub(super) fn program(&self, relative: &str, text: &str) {

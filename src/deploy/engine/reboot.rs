@@ -96,6 +96,10 @@ async fn wait(step: &Step, before: Option<&str>, limit: Duration) -> Result<Star
 
 /// Returns the end of a host that did not come back from its restart.
 fn not_back(name: &str, ordered: Timestamp, error: &NotStarted) -> Ending {
+    if error.last == Presence::StillUp {
+        let waited = duration(error.limit);
+        return not_restarted(name, &format!("it answers, and has not gone down within {waited}"));
+    }
     let text = format!(
         "{name}: its new system is permanent, but after the restart {error}. It was not seen since {}, \
          and what it runs is not known. Look at it; the boot menu still has the previous generation",

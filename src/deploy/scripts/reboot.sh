@@ -10,7 +10,7 @@
 # `order SYSTEM BEFORE` restarts it, and prints `restarting` when it begins. SYSTEM is what it must be about to
 # start: nothing is done where the profile names another system, since somebody else deployed in between.
 # BEFORE is the start that is to end: nothing is done where it is over. Nothing is done either while somebody
-# else deploys to it.
+# else deploys to it, or while a program keeps the machine from going down.
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
@@ -33,6 +33,15 @@ take_lock() {
 	! is_there "$unit"
 }
 
+# Prints who keeps the machine from going down, and why, in their own words; nothing where nobody does. Since
+# systemd 257 that binds root too, and the refusal would come when we have answered already.
+keeps_it_up() {
+	timeout 5 busctl --json=short call org.freedesktop.login1 /org/freedesktop/login1 \
+		org.freedesktop.login1.Manager ListInhibitors 2>/dev/null |
+		sed -e 's/^.*"data":\[\[\[//' -e 's/\],\["/\n"/g' |
+		sed -nE 's/^"([^"]*:)?shutdown(:[^"]*)?","(([^"\\]|\\.)*)","(([^"\\]|\\.)*)","block".*/\3 (\5)/p' | head -n 1
+}
+
 # $1 the system, $2 the start of the machine.
 order() {
 	if [ "$(boot_id)" != "$2" ]; then
@@ -46,6 +55,11 @@ order() {
 	if ! take_lock; then
 		holder=$(sed -n 's/.*who=\([^ ]*\) run=\([^ ]*\).*/\1 with run \2/p' /run/nixdash/owner 2>/dev/null)
 		echo "somebody deploys to it now${holder:+: $holder}" >&2
+		exit 1
+	fi
+	keeper=$(keeps_it_up)
+	if [ -n "$keeper" ]; then
+		echo "a program keeps it from going down: $keeper; end that first" >&2
 		exit 1
 	fi
 	# The answer travels before the network goes.

@@ -119,7 +119,8 @@ restart_when_cut_off() {
 	fi
 	say "nobody reached this host within $ack_limit s, and $connectivity does not answer: restarting"
 	tell_outcome rolled-back "$1" "$2; the host stayed cut off, so it was restarted"
-	systemctl reboot
+	# Nobody can reach whoever keeps it from going down, either.
+	systemctl reboot --ignore-inhibitors || systemctl start --no-block --job-mode=replace-irreversibly reboot.target
 }
 
 # Tells whether what was named answers this host.

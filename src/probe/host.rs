@@ -2,9 +2,10 @@
 
 use crate::fleet::words::hosts;
 use crate::fleet::{
-    Bytes, Code, FilePlace, Finding, Host, HostFacts, HostState, KernelPart, Limits, PowerFacts,
-    Share, StorePath, SystemFacts, printable_line,
+    Bytes, Code, FilePlace, Finding, Host, HostFacts, HostState, KernelPart, Limits, Share,
+    StorePath, SystemFacts, printable_line,
 };
+use crate::probe::Power;
 use crate::probe::clock::milliseconds;
 use crate::probe::local;
 use crate::probe::upkeep;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 const SCRIPT: &str = concat!(
     "facts() {\n",
     include_str!("scripts/says.sh"),
+    include_str!("scripts/power.sh"),
     include_str!("scripts/host.sh"),
     "}\n",
     include_str!("scripts/at-once.sh")
@@ -219,9 +221,7 @@ pub fn parse(text: &str) -> HostFacts {
             "system_state" => facts.system_state = word(value),
             "failed_count" => failed_count = value.parse::<u64>().ok(),
             "failed_unit" if units.len() < UNITS_LIMIT => units.extend(word(value)),
-            "mains" => power.mains(value),
-            "battery" => power.charges.extend(value.parse::<u8>().ok().map(|of| of.min(100))),
-            "battery_status" => power.discharging |= value == "Discharging",
+            "mains" | "battery" | "battery_status" => power.take(key, value),
             "end" => whole = true,
             _ => system(&mut facts.system, key, value),
         }
@@ -308,36 +308,6 @@ fn state(facts: &HostFacts) -> HostState {
     let ill =
         matches!(facts.system_state.as_deref(), Some("degraded" | "maintenance" | "no answer"));
     if failed || ill { HostState::Degraded } else { HostState::Up }
-}
-
-/// What supplies of power said so far.
-#[derive(Default)]
-struct Power {
-    on_mains: Option<bool>,
-    charges: Vec<u8>,
-    discharging: bool,
-}
-
-impl Power {
-    /// Takes a mains supply: 1 when it is connected; 2 is a USB supply that can be programmed.
-    fn mains(&mut self, online: &str) {
-        if let Ok(online) = online.parse::<u8>() {
-            self.on_mains = Some(self.on_mains.unwrap_or(false) || online > 0);
-        }
-    }
-
-    /// Returns the facts; none for a machine without a battery, which is on mains or off.
-    fn facts(self) -> Option<PowerFacts> {
-        let count = self.charges.len();
-        if count == 0 {
-            return None;
-        }
-        let sum: usize = self.charges.iter().map(|&charge| usize::from(charge)).sum();
-        Some(PowerFacts {
-            on_mains: Some(self.on_mains.unwrap_or(!self.discharging)),
-            battery: u8::try_from(sum / count).ok(),
-        })
-    }
 }
 
 #[cfg(test)]

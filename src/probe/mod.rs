@@ -29,6 +29,7 @@ mod next;
 mod on_host;
 mod once;
 mod poller;
+mod power;
 mod prometheus;
 mod schedule;
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub use memory::Memory;
 pub use next::{NextSystem, built_systems, derivations, invalid as invalid_paths};
 pub use once::{Snapshot, Thoroughness, measure_once};
 pub use poller::{COVERAGE_INTERVAL, Handle, Poller, Record};
+pub use power::Power;
 pub use schedule::{Pace, next_delay};
 pub use store::{Closure, closure, count as count_store};
 pub(crate) use transport::curl::own_trouble;

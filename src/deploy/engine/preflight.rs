@@ -22,7 +22,7 @@ use crate::fleet::{
 };
 use crate::nix::settings::Settings;
 use crate::nix::version::{NixRelease, Version};
-use crate::probe::{clock_ahead, note_part};
+use crate::probe::{Power, clock_ahead, note_part};
 use crate::remote::{Output, Script};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -220,11 +220,10 @@ fn read(
     times: (Timestamp, Timestamp),
 ) -> Result<Preflight, Failure> {
     let mut found = Preflight::default();
-    let mut power = (None, None);
+    let mut power = Power::default();
     let (mut os, mut marked) = (String::new(), false);
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         let value = value.trim();
-        let number = value.parse::<u64>().ok();
         match key {
             "running" => found.running = StorePath::parse(value).ok(),
             "booted" => found.booted = StorePath::parse(value).ok(),
@@ -240,8 +239,7 @@ fn read(
             "failed" => {
                 found.failed_units.insert(printable_line(value));
             }
-            "mains" => power.0 = Some(power.0 == Some(true) || number == Some(1)),
-            "battery" => power.1 = number,
+            "mains" | "battery" | "battery_status" => power.take(key, value),
             "built_on" => found.built_on = Some(printable_line(value)),
             "locked" => return Err(locked(host, value)),
             "read_only" => return Err(read_only(host, value)),
@@ -249,10 +247,9 @@ fn read(
         }
         found.notes.extend(note(host, key, value, limits, times)?);
     }
-    found.on_battery = power.1.filter(|_| power.0 == Some(false));
-    if let (Some(false), Some(charge)) = power
-        && charge < BATTERY_NOTED
-    {
+    let on_battery = power.facts().filter(|power| power.on_mains == Some(false));
+    found.on_battery = on_battery.and_then(|power| power.battery).map(u64::from);
+    if let Some(charge) = found.on_battery.filter(|&charge| charge < BATTERY_NOTED) {
         found.notes.push(Reason::new(Code::OnBattery, format!("on battery, {charge} %")));
     }
     let others = deploys::deployed_by_others(host, &found.deploys.by_themselves);
@@ -280,6 +277,13 @@ fn note(
         "time" => {
             let ahead = value.parse().ok().and_then(|said| clock_ahead(said, times.0, times.1));
             Ok(clock_differs(host, ahead, limits).map(of))
+        }
+        "nix" if value.is_empty() => {
+            let text = format!(
+                "{host}: there is no Nix there, so it can take no system (a NixOS with nix.enable = false has \
+                 none); let its configuration enable Nix, and activate that by hand once"
+            );
+            Err(Failure::failed(Code::NixMissing, text))
         }
         "nix" => match NixRelease::parse(value).map(|release| release.version) {
             Some(version) if version < OLDEST_NIX => {
@@ -464,10 +468,21 @@ mod tests {
     }
 
     #[test]
+    fn a_laptop_that_usb_feeds_is_on_battery_only_while_it_is_not_connected() {
+        let charge =
+            |text: &str| read("s", &format!("running\t{SYSTEM}\n{text}")).unwrap().on_battery;
+        assert_eq!(charge("mains\t0\nbattery\t41\n"), Some(41));
+        assert_eq!(charge("mains\t0\nmains\t2\nbattery\t41\n"), None);
+        assert_eq!(charge("battery\t41\nbattery_status\tDischarging\n"), Some(41));
+        assert_eq!(charge("battery\t41\nbattery_status\tCharging\n"), None);
+    }
+
+    #[test]
     fn a_read_only_store_and_a_nix_that_is_too_old_stop_the_host() {
         for (line, code, part) in [
             ("read_only\t/nix/store", Code::StoreReadOnly, "mounted read-only"),
             ("nix\tnix (Nix) 2.3.16", Code::NixOld, "older than 2.4.0"),
+            ("nix\t", Code::NixMissing, "no Nix there"),
         ] {
             let error = read("s", &format!("running\t{SYSTEM}\n{line}\n")).unwrap_err().reason;
             assert_eq!(error.code, code);

@@ -26,7 +26,7 @@ const OF_JOBS: &[(&str, &str)] = &named!["../../remote/scripts/": "follow-job.sh
 const OF_PROBES: &[(&str, &str)] = &named![
     "../../probe/scripts/":
     "changes.sh", "closure.sh", "deploys.sh", "derivations.sh", "host-facts.sh", "parts.sh",
-    "specialisations.sh"
+    "power.sh", "specialisations.sh"
 ];
 
 /// Returns every script that a deploy runs on a host, or puts before one, with its text.

@@ -69,6 +69,7 @@ pub(super) const PREFLIGHT: &str = script!(
     "../../probe/scripts/specialisations.sh",
     "../../probe/scripts/deploys.sh",
     "../../probe/scripts/parts.sh",
+    "../../probe/scripts/power.sh",
     "preflight.sh"
 );
 /// Puts right what a power cut left.

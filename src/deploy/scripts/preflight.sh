@@ -1,7 +1,7 @@
 #!/bin/sh
 # Looks at a target before anything is done to it, as root. Prints key<TAB>value lines. Changes
-# nothing but removing roots of a supervisor that is gone. `units.sh`, `specialisations.sh`, `deploys.sh` and
-# `parts.sh` are put before it when nixdash is compiled. $1 settings, to print the effective settings
+# nothing but removing roots of a supervisor that is gone. `units.sh`, `specialisations.sh`, `deploys.sh`, `parts.sh`
+# and `power.sh` are put before it when nixdash is compiled. $1 settings, to print the effective settings
 # of its Nix too, between two marks.
 say() { printf '%s\t%s\n' "$1" "$2"; }
 
@@ -94,14 +94,7 @@ look() {
 	say_free "$names" "$@"
 	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
 		while read -r unit _; do say failed "$unit"; done
-	for supply in /sys/class/power_supply/*; do
-		[ -r "$supply/type" ] || continue
-		[ "$(cat "$supply/scope" 2>/dev/null)" = Device ] && continue
-		case $(cat "$supply/type") in
-		Mains) say mains "$(cat "$supply/online" 2>/dev/null)" ;;
-		Battery) say battery "$(cat "$supply/capacity" 2>/dev/null)" ;;
-		esac
-	done
+	say_power
 	if [ -r /nix/var/nixdash/built-on ]; then say built_on "$(cat /nix/var/nixdash/built-on)"; fi
 	look_at_the_lock
 }

@@ -94,7 +94,7 @@ is_switch_free() {
 set_profile_to_new() {
 	if [ -z "$to_generation" ]; then
 		set_profile --set "$toplevel" && return
-		reason="the profile could not be set (is /nix full?)"
+		reason="the profile could not be set ($(why_not_set))"
 		return 1
 	fi
 	if [ "$(readlink -f "$profiles/system-$to_generation-link")" != "$toplevel" ]; then
@@ -102,8 +102,13 @@ set_profile_to_new() {
 		return 1
 	fi
 	set_profile --switch-generation "$to_generation" && return
-	reason="the profile could not be switched to generation $to_generation (is /nix full?)"
+	reason="the profile could not be switched to generation $to_generation ($(why_not_set))"
 	return 1
+}
+
+# Prints what may have kept nix-env from setting the profile.
+why_not_set() {
+	if command -v nix-env >/dev/null 2>&1; then echo "is /nix full?"; else echo "there is no nix-env here"; fi
 }
 
 # Makes the profile and the boot menu what they were, and adds to `reason` what boots next.

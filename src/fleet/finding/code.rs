@@ -155,6 +155,9 @@ codes! {
     DeployedByOthers "deployed-by-others" Warning "other deployer"
         "A tool on the host deploys to it by itself, and will undo what nixdash deploys."
         "Switch that tool off on the host, or set `read_only = true` for the host in hosts.toml and let the tool deploy.";
+    NixMissing "nix-missing" Warning "no Nix"
+        "The host has no Nix, so no system can be copied to it."
+        "Enable Nix in the host's configuration (`nix.enable = true`), and activate that by hand once.";
     NixOld "nix-old" Warning "old Nix"
         "The host's Nix is too old for some of what nixdash asks of it."
         "Deploy a newer Nix to the host.";

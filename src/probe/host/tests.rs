@@ -1,5 +1,5 @@
 use super::*;
-use crate::fleet::Code;
+use crate::fleet::{Code, PowerFacts};
 use crate::remote::write_program;
 use crate::remote::{FakeRunner, Output};
 use proptest::prelude::*;

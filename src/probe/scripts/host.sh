@@ -1,5 +1,5 @@
 # Prints what a host says of itself, one `key<TAB>value` per line; what it cannot say is left out.
-# `says.sh` is put before it when nixdash is compiled. Arguments: none. Runs as the login user and
+# `says.sh` and `power.sh` are put before it when nixdash is compiled. Arguments: none. Runs as the login user and
 # changes nothing. Few processes: it runs every 5 s.
 # shellcheck shell=sh
 
@@ -93,9 +93,11 @@ if [ -n "$booted" ]; then
 	fi
 fi
 
-# NixOS names the version in the path of the program; elsewhere Nix is asked.
+# NixOS names the version in the path of the program; elsewhere Nix is asked. Determinate Nix names its own
+# version there, which is not Nix's.
 program=$(command -v nix) && program=$(readlink -f "$program")
 case "$program" in
+	/nix/store/*-determinate-nix-*) say nix_version "$(limited nix --version)" ;;
 	/nix/store/*-nix-[0-9]*/bin/*)
 		version=${program%/bin/*}
 		say nix_version "${version##*-nix-}"
@@ -210,18 +212,7 @@ elif [ "$code" = 0 ]; then
 	fi
 fi
 
-# Mains and batteries; a mouse or a headset has the scope Device.
-for supply in /sys/class/power_supply/*; do
-	[ -r "$supply/type" ] || continue
-	[ "$(first_line "$supply/scope")" = Device ] && continue
-	case "$(first_line "$supply/type")" in
-		Mains | USB*) say mains "$(first_line "$supply/online")" ;;
-		Battery)
-			say battery "$(first_line "$supply/capacity")"
-			say battery_status "$(first_line "$supply/status")"
-			;;
-	esac
-done
+say_power
 
 say time "$(date +%s)"
 say end ok

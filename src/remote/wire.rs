@@ -33,8 +33,9 @@ const PASSWORD_BLOCK: usize = 1024;
 /// Most bytes of noise that are kept, for the case that there is nothing else to show.
 const NOISE_LIMIT: usize = 4096;
 
-/// Sets the search path: a transient unit's and a stock sshd's do not hold everything.
-const PRELUDE: &str = "PATH=\"/run/wrappers/bin:/run/current-system/sw/bin:${PATH:-/usr/bin:/bin}\"
+/// Sets the search path: a transient unit's and a stock sshd's do not hold everything, and sudo of a machine
+/// that is not NixOS leaves out where an installer put Nix.
+const PRELUDE: &str = "PATH=\"/run/wrappers/bin:/run/current-system/sw/bin:${PATH:-/usr/bin:/bin}:/nix/var/nix/profiles/default/bin\"
 LC_ALL=C
 export PATH LC_ALL
 ";

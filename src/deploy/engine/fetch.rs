@@ -238,6 +238,29 @@ mod tests {
     }
 
     #[test]
+    fn what_the_daemon_is_given_is_taken_over_and_no_daemon_is_started_beside_its_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = |name: &str, lines: &str| {
+            write_program(&folder.path().join(name), &format!("#!/bin/sh\n{lines}\n"));
+        };
+        program("nix-store", "echo \"proxy ${HTTPS_PROXY-none} secret ${OTHER-none}\"");
+        let calls = folder.path().join("calls");
+        let systemctl = |lines: &str| {
+            program("systemctl", &format!("echo \"$*\" >>{}\n{lines}", calls.display()));
+            fetched_with(folder.path(), &[]).1
+        };
+        let each = "case $* in *Accept*) printf 'Accept=yes\\n\\nMainPID=0\\n' ;; \
+                    *Environment*) echo 'OTHER=x \"HTTPS_PROXY=http://a b\"' ;; esac";
+        assert!(systemctl(each).contains("proxy http://a b secret none"));
+        let asked = std::fs::read_to_string(&calls).unwrap();
+        assert!(!asked.lines().any(|line| line.starts_with("start")), "{asked}");
+        let idle = "case $* in *Accept*) printf 'Accept=no\\n\\nMainPID=0\\n' ;; esac";
+        assert!(systemctl(idle).contains("proxy none"));
+        let asked = std::fs::read_to_string(&calls).unwrap();
+        assert!(asked.lines().any(|line| line == "start nix-daemon.service"), "{asked}");
+    }
+
+    #[test]
     fn the_second_try_waits_for_a_cache_that_answers_a_small_question() {
         for (asked, dead, args, patient) in [
             ("http://own?priority=9 http://other/", "none", &["http://one/?priority=1"][..], true),

@@ -9,15 +9,27 @@
 # than it serves at once, or fetch a large file itself first. So the second try has more patience with it.
 # `without-repeats.sh` is put before it when nixdash is compiled.
 
-# Sets what the unit of the Nix daemon sets of proxies, certificates and credentials of caches.
-take_over_environment() {
-	pid=$(systemctl show --property=MainPID --value nix-daemon.service 2>/dev/null)
-	if [ "$pid" = 0 ]; then
+# Prints the variables of the Nix daemon, one per line.
+daemon_variables() {
+	shown=$(systemctl show --property=Accept --property=MainPID nix-daemon.socket nix-daemon.service 2>/dev/null)
+	case $shown in
+	*Accept=yes*)
+		# A newer Lix starts a daemon for each connection. Starting one by hand would stop its socket.
+		systemctl show --property=Environment --value nix-daemon.service nix-daemon@nixdash.service 2>/dev/null |
+			xargs -r printf '%s\n'
+		return
+		;;
+	*MainPID=0*)
 		# It waits at its socket for whoever comes first.
 		systemctl start nix-daemon.service 2>/dev/null
-		pid=$(systemctl show --property=MainPID --value nix-daemon.service 2>/dev/null)
-	fi
-	[ -r "/proc/${pid:-0}/environ" ] || return 0
+		shown=$(systemctl show --property=MainPID nix-daemon.service 2>/dev/null)
+		;;
+	esac
+	tr '\000\n' '\n ' 2>/dev/null <"/proc/${shown##*MainPID=}/environ"
+}
+
+# Sets what the unit of the Nix daemon sets of proxies, certificates and credentials of caches.
+take_over_environment() {
 	while IFS= read -r variable; do
 		case $variable in
 		[hH][tT][tT][pP]_[pP][rR][oO][xX][yY]=* | [hH][tT][tT][pP][sS]_[pP][rR][oO][xX][yY]=* | \
@@ -27,7 +39,7 @@ take_over_environment() {
 			;;
 		esac
 	done <<VARIABLES
-$(tr '\000\n' '\n ' <"/proc/$pid/environ" 2>/dev/null)
+$(daemon_variables)
 VARIABLES
 }
 

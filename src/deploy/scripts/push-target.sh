@@ -5,7 +5,11 @@ say() { printf '%s\t%s\n' "$1" "$2"; }
 
 main() {
 	say user "$(id -un)"
-	for key in /etc/ssh/ssh_host_*_key.pub; do
+	# Where / is emptied at each start, the server's keys lie elsewhere, and its configuration says where.
+	{
+		printf '%s\n' /etc/ssh/ssh_host_*_key.pub
+		sed -n 's/^[[:space:]]*[Hh][Oo][Ss][Tt][Kk][Ee][Yy][[:space:]]\{1,\}\(.*[^[:space:]]\)[[:space:]]*$/\1.pub/p' /etc/ssh/sshd_config 2>/dev/null
+	} | sort -u | while IFS= read -r key; do
 		if [ -r "$key" ]; then say host-key "$(cut -d ' ' -f 1,2 "$key")"; fi
 	done
 	settings=$(nix --extra-experimental-features nix-command config show 2>/dev/null ||

@@ -109,7 +109,7 @@ begin() {
 			--property=ExecStopPost="/bin/sh $dir/after $dir" "$@"
 	fi
 	systemd-run --quiet --collect --no-ask-password --service-type=exec --unit="$unit" \
-		--setenv=PATH="$path" --setenv=HOME=/root --setenv=LC_ALL=C --setenv=NIX_REMOTE=daemon \
+		--setenv=PATH="$path" --setenv=HOME=/root --setenv=LC_ALL=C ${daemon:+--setenv=NIX_REMOTE=daemon} \
 		${LOCALE_ARCHIVE:+--setenv=LOCALE_ARCHIVE="$LOCALE_ARCHIVE"} "$@" 8>&-
 }
 
@@ -119,6 +119,8 @@ start() {
 	umask 077
 	dir=$base/$name
 	unit=nixdash-$name
+	command -v systemd-run >/dev/null 2>&1 ||
+		give_up "no systemd runs here, and jobs need it; name a Linux machine with systemd (for a Mac, its Linux VM)"
 	if [ ! -d "$base" ] && ! { mkdir -p "$base" && chmod 700 /run/nixdash; }; then
 		echo "nothing can be made below /run/nixdash; is /run full?" >&2
 		exit 1
@@ -149,6 +151,9 @@ start() {
 	# Resolved now: an activation moves /run/current-system under the running job.
 	path=$(readlink -f /run/current-system)/sw/bin
 	[ -d "$path" ] || path=$PATH
+	# An installation of Nix for one user has no daemon.
+	daemon=''
+	[ ! -S /nix/var/nix/daemon-socket/socket ] || daemon=yes
 	begin "$@" || is_there "$unit" || [ -e "$dir/started" ] || give_up "systemd did not start $unit"
 }
 

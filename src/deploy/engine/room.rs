@@ -182,10 +182,20 @@ fn judge_boot(
                     return Err(no_room_to_boot(host, place, free, needed));
                 }
             }
+            ["unmeasured", place] if persists => note = Some(unmeasured(place)),
             _ => {}
         }
     }
     Ok(note)
+}
+
+/// Says that it is not known whether a boot partition has room.
+fn unmeasured(place: &str) -> String {
+    format!(
+        "{} holds unified kernel images, as lanzaboote writes them: whether those of the new system find room \
+         there was not measured",
+        printable_line(place)
+    )
 }
 
 /// Says that a boot partition has room only where the boot menu drops its oldest generation.
@@ -269,6 +279,8 @@ mod tests {
         let dropped = format!("boot\t/boot\t{}\t{}\t{}\n", 20 * MIB, 60 * MIB, 80 * MIB);
         let note = judged(&dropped, true).unwrap().unwrap();
         assert!(note.starts_with("/boot has room") && note.contains("oldest generation"), "{note}");
+        let note = judged("unmeasured\t/boot\n", true).unwrap().unwrap();
+        assert!(note.starts_with("/boot holds unified") && note.contains("not measured"), "{note}");
     }
 
     #[test]

@@ -8,7 +8,8 @@
 # menu copies kernels and initrds to: `boot<TAB>PLACE<TAB>FREE<TAB>NEEDED<TAB>PERHAPS`, in bytes. NEEDED counts
 # what is not there yet; FREE counts what the boot menu removes before it copies anything, by the
 # configurationLimit of the new system. PERHAPS is FREE where that limit cannot be read and the menu drops its
-# oldest generation.
+# oldest generation. `unmeasured<TAB>PLACE` is a place whose kernels are called and signed in ways that are not
+# known here.
 
 # Prints how many bytes are free where something lies. $1 what.
 free_at() {
@@ -185,13 +186,26 @@ freed() {
 	printf '%s\t%s' "$surely" "$perhaps"
 }
 
+# Prints the places where a boot menu of unified kernel images is, as lanzaboote writes it.
+unmeasured_places() {
+	candidates | sort -u | while IFS= read -r place; do
+		set -- "$root$place"/EFI/Linux/nixos-generation-*.efi
+		[ ! -e "$1" ] || printf '%s\n' "$place"
+	done
+}
+
 boot() {
 	if [ ! -x "$1/bin/switch-to-configuration" ]; then
 		[ -e "$1/nixos-version" ] || printf 'system\tno\n'
 		printf 'switch\tno\n'
 	fi
 	system_files=$(boot_files "$1")
-	kernel_folders | while IFS= read -r folder; do
+	folders=$(kernel_folders)
+	if [ -z "$folders" ]; then
+		unmeasured_places | while IFS= read -r place; do printf 'unmeasured\t%s\n' "$place"; done
+		return
+	fi
+	printf '%s\n' "$folders" | while IFS= read -r folder; do
 		needed=$(printf '%s\n' "$system_files" | while IFS= read -r file; do
 			if [ -n "$file" ] && ! has_file "$folder" "$file"; then stat -c %s "$file"; fi
 		done | awk '{ sum += $1 } END { printf "%.0f", sum }')

@@ -15,9 +15,12 @@ jobs() {
 # Removes what jobs of other runs left: folders of jobs that ended a day ago, and logs without a folder, as
 # a restart leaves them.
 remove_leftovers() {
-	find /run/nixdash/jobs -mindepth 1 -maxdepth 1 -type d -mmin +1440 2>/dev/null | while IFS= read -r old; do
-		is_there "nixdash-${old##*/}" || rm -rf "$old"
-	done
+	read -r up _ </proc/uptime
+	# One that seems to be from before the machine started has another clock: it has not been there for a day.
+	find /run/nixdash/jobs -mindepth 1 -maxdepth 1 -type d -mmin +1440 -mmin "-$((${up%%.*} / 60 + 2))" 2>/dev/null |
+		while IFS= read -r old; do
+			is_there "nixdash-${old##*/}" || rm -rf "$old"
+		done
 	for old in /var/lib/nixdash/jobs/*; do
 		job=${old##*/}
 		job=${job%.log}
@@ -57,8 +60,10 @@ main() {
 		[ -e "/nix/store/${note##*/}" ] || rm -f "$note"
 	done
 	# What other runs left behind: a power cut, or a machine that never came back to it. A run that waits
-	# for a laptop may take days.
-	find "$roots" -maxdepth 1 -type l -name '*.run-*' -mmin +20160 -exec rm -f {} +
+	# for a laptop may take days. One whose jobs are here is of this start of the machine, whatever its clock says.
+	find "$roots" -maxdepth 1 -type l -name '*.run-*' -mmin +20160 | while IFS= read -r root; do
+		[ -n "$(jobs "run-${root##*.run-}")" ] || rm -f "$root"
+	done
 }
 
 main "$@"

@@ -226,3 +226,18 @@ fn only_what_is_not_there_counts_for_the_store() {
     let said = host.run_with(ROOM, &[root.trim_end_matches('/'), "store"], input);
     assert_eq!(said, "nix_free\t1000000\nneeded\t100\n");
 }
+
+#[test]
+fn a_place_of_unified_images_is_named_and_not_passed_over() {
+    let host = host();
+    with_kernel(&host, "new", ("aa-linux-1", 100), ("ab-initrd-1", 200));
+    // As lanzaboote leaves it: no entries, and kernels under names of its own.
+    drop(fs::remove_dir_all(host.path("boot/loader")));
+    host.write("boot/EFI/Linux/nixos-generation-9-abcd.efi", "");
+    let root = host.path("");
+    let root = root.to_str().unwrap().trim_end_matches('/').to_owned();
+    let new = host.path("nix/store/new").display().to_string();
+    let said = host.run_as_is(ROOM, &[&root, "boot", &new]);
+    assert!(said.lines().any(|line| line == "unmeasured\t/boot"), "{said}");
+    assert!(!said.contains("boot\t/boot"), "{said}");
+}

@@ -4,6 +4,7 @@ use super::host::FolderHost;
 use crate::deploy::engine::scripts::{BUILT_FROM, CLOSURE_SIZE, COMPARE, ROOT, TIDY};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 #[test]
 fn only_a_system_becomes_the_next_one_of_its_host() {
@@ -23,6 +24,13 @@ fn only_a_system_becomes_the_next_one_of_its_host() {
         .collect();
     left.sort_unstable();
     assert_eq!(left, ["fetched", "samsung.next", "samsung.run-7-ab"]);
+}
+
+/// Tidies a host that has been up for so many seconds.
+fn tidy_after(host: &FolderHost, up: u64) {
+    host.write("proc/uptime", &format!("{up}.00 1.00\n"));
+    let uptime = host.path("proc/uptime").display().to_string();
+    host.run(&TIDY.replace("/proc/uptime", &uptime), &["run-6-ab"]);
 }
 
 #[test]
@@ -47,7 +55,7 @@ fn what_jobs_of_other_runs_left_long_ago_goes_and_what_runs_stays() {
     for log in ["run-3-ab-new.log", "run-2-ab-old.log", "run-0-ab-restarted.log"] {
         host.write(&format!("var/lib/nixdash/jobs/{log}"), "");
     }
-    host.run(TIDY, &["run-6-ab"]);
+    tidy_after(&host, 30 * 86_400);
     let names = |folder: &str| {
         let names = fs::read_dir(host.path(folder)).unwrap();
         let mut names: Vec<String> =
@@ -241,4 +249,28 @@ fn what_a_system_is_built_from_is_remembered_until_it_is_gone() {
         .unwrap();
     host.run(TIDY, &["run-6-ab"]);
     assert_eq!(host.run(BUILT_FROM, &[system]), "");
+}
+
+#[test]
+fn what_a_clock_that_was_set_makes_look_old_is_kept() {
+    let host = FolderHost::new();
+    let root = |tag: &str| host.path(&format!("nix/var/nix/gcroots/nixdash/fetched.{tag}"));
+    let age = |path: &std::path::Path, days: u64| {
+        let then = format!("{days} days ago");
+        let touch = Command::new("touch").args(["-h", "-d", &then]).arg(path).status().unwrap();
+        assert!(touch.success());
+    };
+    fs::create_dir_all(host.path("nix/var/nix/gcroots/nixdash")).unwrap();
+    for tag in ["run-7-cd", "run-8-ef"] {
+        std::os::unix::fs::symlink("/nix/store/new", root(tag)).unwrap();
+        age(&root(tag), 9_000);
+    }
+    // Of the same start of the machine, which began in another year by its clock.
+    let job = host.path("run/nixdash/jobs/run-8-ef-fetch");
+    fs::create_dir_all(&job).unwrap();
+    age(&job, 9_000);
+    tidy_after(&host, 3_600);
+    assert!(fs::symlink_metadata(root("run-7-cd")).is_err(), "nobody asks for it any more");
+    assert!(fs::symlink_metadata(root("run-8-ef")).is_ok());
+    assert!(job.exists());
 }

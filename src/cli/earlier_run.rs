@@ -2,6 +2,7 @@
 
 use crate::cli::deploy::RebootArgs;
 use crate::cli::retry::RetryError;
+use crate::deploy::Reason;
 use crate::fleet::{
     AskedOfHost, DeployedFrom, Finding, Goal, HostResult, Outcome, Plan, RolloutNews, RunEvent,
     RunId, RunOptions, RunWhat, StorePath, begins_way_back,
@@ -37,8 +38,8 @@ pub(super) struct FailedHost {
     pub(super) generation: Option<u64>,
     /// What the system was built from.
     pub(super) built_from: Option<DeployedFrom>,
-    /// What is wrong there, where it runs the new system.
-    pub(super) degraded: Option<String>,
+    /// What is wrong there, where it has the new system.
+    pub(super) degraded: Option<Reason>,
 }
 
 impl EarlierRun {
@@ -161,7 +162,7 @@ impl<'a> EarlierEvents<'a> {
             drv: of_system.and_then(|planned| planned.drv.clone()),
             generation: asked.and_then(|asked| asked.generation).or_else(|| planned?.generation),
             built_from: of_system.and_then(|planned| planned.built_from.as_ref()?.checked()),
-            degraded: has_new.filter(|_| !is_back).and_then(|result| result.error.clone()),
+            degraded: has_new.filter(|_| !is_back).and_then(|result| Reason::of_result(result)),
             system,
         })
     }
@@ -384,5 +385,35 @@ mod tests {
         // Somebody tried it again, and another system was evaluated: what the plan knows is not of that one.
         let samsung = told(again(Goal::Switch, false), Outcome::Failed);
         assert_eq!((samsung.system, samsung.drv), (Some(path("old")), None));
+    }
+    #[test]
+    fn what_was_wrong_is_taken_over_with_its_code() {
+        let run = RunId("7".to_owned());
+        let told = |result: HostResult| {
+            let ended = event(RunWhat::Result { host: "samsung".to_owned(), result });
+            let found = EarlierRun::read(
+                &run,
+                &[begin("switch via-cache"), plan(Goal::Switch, None), ended],
+            );
+            found.unwrap().failed.into_iter().find(|host| host.name == "samsung").unwrap()
+        };
+        let pinned = Finding::new(
+            Subject::host("samsung"),
+            Code::BootDefaultPinned,
+            "the next boot starts old",
+            "unpin",
+        );
+        let degraded = HostResult {
+            findings: vec![pinned],
+            error: Some("the next boot starts old".to_owned()),
+            ..HostResult::ended(Outcome::Degraded)
+        };
+        let why = told(degraded.clone()).degraded.unwrap();
+        assert_eq!((why.code, why.fix.as_deref()), (Code::BootDefaultPinned, Some("unpin")));
+        // An older nixdash wrote no findings: nobody knows what could be looked at again.
+        let older = HostResult { findings: Vec::new(), ..degraded.clone() };
+        assert_eq!(told(older).degraded.unwrap().code, Code::SystemUnexpected);
+        let failed = HostResult { outcome: Outcome::Failed, ..degraded };
+        assert_eq!(told(failed).degraded, None, "it does not have the system");
     }
 }

@@ -123,7 +123,7 @@ fn request(
     reboot: RebootArgs,
 ) -> Result<Request, CliError> {
     let failed = || earlier.failed.iter();
-    let degraded = |host: &FailedHost| Some((host.name.clone(), host.degraded.clone()?));
+    let degraded = |host: &FailedHost| Some((host.name.clone(), host.degraded.clone()?.into()));
     let others = failed().filter(|host| host.goal != earlier.goal);
     Ok(Request {
         set_aside: BTreeMap::new(),

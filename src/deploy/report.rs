@@ -2,8 +2,8 @@
 
 use crate::fleet::words::hosts::read_journal;
 use crate::fleet::{
-    Code, DeployFacts, DeployedFrom, Fetched, Finding, Outcome, PlannedChanges, Route, RunId,
-    StorePath, Subject, TakenRoute, printable_line,
+    Code, DeployFacts, DeployedFrom, Fetched, Finding, HostResult, Outcome, PlannedChanges, Route,
+    RunId, StorePath, Subject, TakenRoute, printable_line,
 };
 use crate::probe::SystemParts;
 use jiff::Timestamp;
@@ -35,9 +35,21 @@ impl Reason {
         Self { fix, ..Self::new(Code::UnitsFailed, text) }
     }
 
+    /// Returns what was wrong with a host that ended so, the worst first; nothing where the result does not say it.
+    pub fn of_result(result: &HostResult) -> Option<Self> {
+        let of = |found: &Finding| Self {
+            code: found.code,
+            text: found.cause.clone(),
+            fix: Some(found.fix.clone()),
+        };
+        // An older nixdash wrote no findings.
+        let of_older = || Some(Self::new(Code::SystemUnexpected, result.error.clone()?));
+        result.findings.first().map(of).or_else(of_older)
+    }
+
     /// Returns whether it says what is wrong with the system that a host was to run, and runs.
     pub fn is_of_what_runs(&self) -> bool {
-        matches!(self.code, Code::UnitsFailed | Code::CheckFailed)
+        matches!(self.code, Code::UnitsFailed | Code::UserUnitsFailed | Code::CheckFailed)
     }
 
     /// Returns the finding about a host that it is.
@@ -129,7 +141,7 @@ pub struct Preflight {
     pub on_battery: Option<u64>,
     /// By which way it gets its system, where that was chosen now.
     pub chosen: Option<ChosenRoute>,
-    /// What is still wrong with the host, where an earlier run left it degraded on this system.
+    /// What is still wrong with the host, where an earlier run or attempt left it degraded on this system.
     #[serde(default)]
     pub unwell: Option<Reason>,
     /// What the person should know before saying yes.
@@ -215,6 +227,14 @@ impl Preflight {
         self.running.as_ref() == Some(system)
             || self.deploys.specialisation.as_ref().is_some_and(|special| special.system == *system)
     }
+
+    /// Returns whether it was started with another system than this one. One that was started with a specialisation of
+    /// it, and runs that, was not.
+    pub fn started_another(&self, system: &StorePath) -> bool {
+        let Some(booted) = &self.booted else { return false };
+        let is_special = self.running.as_ref() == Some(booted) && self.runs(system);
+        booted != system && !is_special
+    }
 }
 
 /// How an activation went.
@@ -262,15 +282,15 @@ impl Remarks {
 
     /// Returns what is wrong with the activated system, as far as this tells.
     pub fn blemish(&self) -> Option<Reason> {
-        let text = if self.users.is_empty() {
-            self.units_failed.then(|| "units failed during the activation".to_owned())
-        } else {
-            let users = self.users.join(", ");
-            Some(format!(
-                "units of {users} failed during the activation; see `systemctl --user --failed` there as that user"
-            ))
-        };
-        text.map(|text| Reason::new(Code::UnitsFailed, text))
+        if self.users.is_empty() {
+            let text = "units failed during the activation";
+            return self.units_failed.then(|| Reason::new(Code::UnitsFailed, text));
+        }
+        let users = self.users.join(", ");
+        let text = format!(
+            "units of {users} failed during the activation; see `systemctl --user --failed` there as that user"
+        );
+        Some(Reason::new(Code::UserUnitsFailed, text))
     }
 
     /// Returns what is worth knowing though it is no fault of the new system.

@@ -1,6 +1,6 @@
 //! What was asked for, checked against the fleet.
 
-use crate::deploy::Failure;
+use crate::deploy::{Failure, Reason};
 use crate::fleet::{
     ActivationSettings, Budget, DeployedFrom, Fleet, Goal, HookMoment, Host, Phase, Rollout,
     RootHosts, Route, RunOptions, StorePath, Strategy,
@@ -28,10 +28,27 @@ pub struct Request {
     pub given: BTreeMap<String, GivenSystem>,
     /// Why hosts are set aside of which it is known before the run that nothing can be done there; by host.
     pub set_aside: BTreeMap<String, Failure>,
-    /// What was wrong with hosts after an earlier run brought them their system; by host.
-    pub degraded: BTreeMap<String, String>,
+    /// How an earlier run left hosts that have their system from it, though something was wrong; by host.
+    pub degraded: BTreeMap<String, LeftWrong>,
     /// How long a host may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
+}
+
+/// How an earlier run or attempt left a host that has its system from it, though something was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftWrong {
+    /// What was wrong.
+    pub why: Reason,
+    /// The units that had failed before the host was changed; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_before: Option<BTreeSet<String>>,
+}
+
+impl From<Reason> for LeftWrong {
+    /// Returns what is known of a host of which only this is known.
+    fn from(why: Reason) -> Self {
+        Self { why, failed_before: None }
+    }
 }
 
 /// A system that a host is given, instead of one that its flake says.
@@ -124,9 +141,10 @@ pub struct HostSetup {
     /// Why nothing is done there: that was known before the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<Failure>,
-    /// What was wrong after an earlier run brought it the system: it is looked at again where it has that.
+    /// How an earlier run or attempt left it, where that brought it the system, though something was wrong: it is
+    /// looked at again where it has that system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub degraded: Option<String>,
+    pub degraded: Option<LeftWrong>,
     /// How long it may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
     /// The moments at which it has hooks.

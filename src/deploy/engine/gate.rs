@@ -2,8 +2,8 @@
 
 use super::check;
 use super::context::RunContext;
-use super::preflight::names_unit;
 use super::scripts::{GATE, WELL};
+use super::unwell::names_unit;
 use crate::deploy::{GateAnswer, GatedHost};
 use crate::fleet::{Gate, GateQuestion, StorePath, printable_line, public_url};
 use crate::remote::{Output, RemoteError, Script};

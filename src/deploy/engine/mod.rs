@@ -51,6 +51,7 @@ mod systems;
 mod takes;
 mod telling;
 mod touch;
+mod unwell;
 mod verify;
 mod wake;
 mod workers;

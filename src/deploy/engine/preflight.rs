@@ -2,15 +2,15 @@
 
 use super::account;
 use super::ancestry;
-use super::check;
 use super::evaluate::OLDEST;
 use super::lost::lost;
 use super::owner::Owner;
 use super::routes;
-use super::scripts::{PREFLIGHT, WELL};
+use super::scripts::PREFLIGHT;
 use super::step::Step;
 use super::systems;
 use super::touch;
+use super::unwell;
 use super::verify::accepted;
 use super::wake;
 use crate::deploy::{Failure, Preflight, Reason, Report};
@@ -77,61 +77,11 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     found.answering = answering.unwrap_or_default();
     routes::settle(step, &mut found, &settings).await?;
     found.notes.extend(touch::note(step));
-    found.unwell = look_again(step, &found).await?;
+    found.unwell = unwell::look(step, &found).await?;
     if step.known.was_away {
         found.newest = (step.shared.newest)(&step.host.name);
     }
     Ok(Report::Preflight(Box::new(found)))
-}
-
-/// Looks again at a host that an earlier run left degraded, where it runs what it is to get: nothing would
-/// be done there, and nobody would see that it is still not well.
-async fn look_again(step: &Step, found: &Preflight) -> Result<Option<Reason>, Failure> {
-    let name = &step.host.name;
-    let runs = step.known.toplevel.as_ref().is_some_and(|toplevel| found.runs(toplevel));
-    let Some(before) = step.host.degraded.as_ref().filter(|_| runs) else { return Ok(None) };
-    let commands = &step.config()?.check;
-    let mut script = Script::new(WELL).root().limit(check::limit(commands.len())).arg("");
-    script.args.extend(commands.iter().cloned());
-    let output = step.run(name, &script).await?;
-    if !output.is_ok() {
-        let text = format!("{name} could not be looked at again: {}", output.complaint());
-        return Ok(Some(Reason::new(Code::CheckFailed, text)));
-    }
-    Ok(still_wrong(name, before, commands, &output.stdout))
-}
-
-/// Says what is still wrong, where something is: units that the earlier run named, and checks. `text` is
-/// what the host said, of its checks by their numbers.
-fn still_wrong(host: &str, before: &str, commands: &[String], text: &str) -> Option<Reason> {
-    let said = |wanted: &str| {
-        let lines = text.lines().filter_map(|line| line.split_once('\t'));
-        let values = lines.filter(|(key, _)| *key == wanted);
-        values.map(|(_, value)| printable_line(value.trim())).collect::<Vec<_>>()
-    };
-    let mut units = said("failed");
-    units.retain(|unit| names_unit(before, unit));
-    let broken: Vec<String> =
-        said("broken").iter().map(|number| check::command(commands, number)).collect();
-    if !broken.is_empty() {
-        let text =
-            format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
-        return Some(Reason::new(Code::CheckFailed, text));
-    }
-    let text = format!(
-        "{host} runs this system, and {} still failed; see `systemctl status` there",
-        units.join(", ")
-    );
-    units.first().map(|first| Reason::units_failed(text, first))
-}
-
-/// Returns whether a sentence names a unit, and not one whose name only ends or begins in the same way.
-pub(super) fn names_unit(sentence: &str, unit: &str) -> bool {
-    // What names of units are made of (systemd.unit(5)).
-    let is_of_a_name =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
-    let mut words = sentence.split(|c| !is_of_a_name(c));
-    words.any(|word| word.trim_end_matches(['.', ':']) == unit)
 }
 
 /// Checks that the host asks the tier that it shall pull from and trusts its key: else a build would
@@ -362,23 +312,6 @@ mod tests {
     fn read_of(host: &str, text: &str, first: bool) -> Result<Preflight, Failure> {
         let now = Timestamp::from_second(1_000_000).unwrap();
         super::read(host, text, &Limits::default(), first, (now, now))
-    }
-
-    #[test]
-    fn a_host_that_was_left_degraded_is_well_when_its_units_and_checks_are() {
-        let before = "fleet-migrate.service failed; see `systemctl status` there";
-        let checks = ["curl -f localhost".to_owned()];
-        let look = |text: &str| still_wrong("razer", before, &checks, text);
-        let units =
-            look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\n").unwrap();
-        assert_eq!(units.code, Code::UnitsFailed);
-        assert!(units.text.contains("fleet-migrate.service still failed"), "{units}");
-        assert!(!units.text.contains("old.service"), "it had failed before that run: {units}");
-        let check = look("broken\t0\n").unwrap();
-        assert_eq!(check.code, Code::CheckFailed);
-        assert!(check.text.ends_with("a check still fails: curl -f localhost"), "{check}");
-        assert_eq!(look("running\t/x\nfailed\told.service\n"), None);
-        assert_eq!(look("failed\tmigrate.service\n"), None, "its name only ends so");
     }
 
     #[test]

@@ -274,7 +274,7 @@ fn wrong(name: &str, toplevel: &str, found: &AfterRestart) -> Option<Reason> {
         let text = format!(
             "{name}: after its restart it runs {runs} and not the new system; see what its boot loader starts"
         );
-        return Some(Reason::new(Code::SystemUnexpected, text));
+        return Some(Reason::new(Code::OtherSystemStarted, text));
     }
     if *restarted_again {
         let text = format!(
@@ -327,7 +327,7 @@ mod tests {
         let other = judged(&running("/nix/store/x-old"));
         assert_eq!(other.outcome, Outcome::Degraded);
         let said = other.reason.unwrap();
-        assert_eq!(said.code, Code::SystemUnexpected);
+        assert_eq!(said.code, Code::OtherSystemStarted);
         assert!(said.text.contains("runs /nix/store/x-old and not the new system"), "{said}");
         let (system, failed) = read(&format!("running\t{NEW}\nfailed\tnginx.service\nend\tok\n"));
         let units = judged(&AfterRestart { failed, ..running(&system) });

@@ -135,13 +135,10 @@ impl HostProgress {
         self.setup.reboot.is_some() && is_permanent && phase != Phase::Reboot
     }
 
-    /// Returns whether it was started with another system than the one of this run. One that was started
-    /// with a specialisation of it, and runs that, was not.
+    /// Returns whether it was started with another system than the one of this run.
     pub(super) fn waits_for_restart(&self) -> bool {
-        let (found, toplevel) = (&self.known.preflight, self.known.toplevel.as_ref());
-        let Some((booted, toplevel)) = found.booted.as_ref().zip(toplevel) else { return false };
-        let is_special = found.running.as_ref() == Some(booted) && found.runs(toplevel);
-        booted != toplevel && !is_special
+        let toplevel = self.known.toplevel.as_ref();
+        toplevel.is_some_and(|toplevel| self.known.preflight.started_another(toplevel))
     }
 
     /// Returns whether it is on its way back in a phase: it was told to go back, and its activation has ended.
@@ -236,7 +233,10 @@ impl HostProgress {
         let starts_later = matches!(outcome, Some(Outcome::Booted | Outcome::NeedsReboot))
             || is_of_others && self.setup.goal == Goal::Boot;
         let ended_elsewhere = outcome == Some(Outcome::Degraded)
-            && matches!(code, Some(Code::SystemUnexpected | Code::NotRestarted));
+            && matches!(
+                code,
+                Some(Code::SystemUnexpected | Code::OtherSystemStarted | Code::NotRestarted)
+            );
         // In which start of the machine the deploy of somebody else ended, or its own restart, is not known.
         let is_judged = !is_of_others && !ended_elsewhere;
         let boot_id = self.known.activated_in.clone();

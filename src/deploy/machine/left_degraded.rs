@@ -5,8 +5,8 @@
 //! the host still stands as the earlier one left it.
 
 use super::host::HostProgress;
-use crate::deploy::{Preflight, Reason};
-use crate::fleet::{Code, Goal, Outcome, StorePath};
+use crate::deploy::{LeftWrong, Preflight, Reason};
+use crate::fleet::{Goal, Outcome, StorePath};
 
 /// How an earlier attempt of the run left a host.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,9 +27,10 @@ impl HostProgress {
             return;
         }
         let why = self.known.blemish.clone();
-        self.setup.degraded = Some(why.as_ref().map(|why| why.text.clone()).unwrap_or_default());
         let before = self.left_degraded.take();
         let found = before.map_or_else(|| self.known.preflight.clone(), |before| before.found);
+        let failed_before = Some(found.failed_units.clone());
+        self.setup.degraded = why.clone().map(|why| LeftWrong { why, failed_before });
         self.left_degraded = Some(LeftDegraded { why, found, brought });
     }
 
@@ -71,13 +72,10 @@ impl HostProgress {
             (Outcome::Degraded, [left.why.clone(), reason].into_iter().flatten().collect())
         };
         match outcome {
-            Outcome::Unchanged
-                if left.brought && left.why.as_ref().is_none_or(is_seen_by_preflight) =>
-            {
+            // Its preflight looked at what was wrong.
+            Outcome::Unchanged if left.brought => {
                 (self.brought_well(), reason.into_iter().collect())
             }
-            // Nobody looked at what was wrong.
-            Outcome::Unchanged if left.brought => still(reason),
             // What ran when this attempt began is the new system.
             Outcome::RolledBack
             | Outcome::Failed
@@ -105,16 +103,5 @@ impl HostProgress {
             Goal::Test => Outcome::Tested,
             Goal::Build | Goal::DryActivate => Outcome::Unchanged,
         }
-    }
-}
-
-/// Returns whether preflight, which looks again, would find that this is wrong still: checks, units by their names, and
-/// whether the host was started with its system.
-fn is_seen_by_preflight(why: &Reason) -> bool {
-    match why.code {
-        Code::CheckFailed | Code::NotRestarted => true,
-        // The advice is about a unit of the system that the text names; those of users are not looked at.
-        Code::UnitsFailed => why.fix.is_some(),
-        _ => false,
     }
 }

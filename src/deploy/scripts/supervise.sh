@@ -310,7 +310,14 @@ keep_at_once() {
 	esac
 	say "nobody is waited for (magic_rollback = false): the new system is kept"
 	leave word commit
-	[ "$code" != 4 ] || rollback=units
+	if [ "$code" = 4 ]; then
+		rollback=units failing_units=units-failed units_said="units failed during the activation"
+		# What makes the system permanent reads anew whose units failed.
+		if [ -n "$users" ]; then
+			failing_units=user-units-failed
+			units_said="units of $users failed during the activation; see \`systemctl --user --failed\` there as that user"
+		fi
+	fi
 	obey commit
 }
 
@@ -337,11 +344,11 @@ obey() {
 	if [ "$action" = 'test' ]; then
 		end_if_superseded keep
 		remember_revision
-		[ "$rollback" != units ] || end degraded units-failed "units failed during the activation"
+		[ "$rollback" != units ] || end degraded "$failing_units" "$units_said"
 		end tested "" ""
 	fi
 	if [ "$rollback" = units ]; then
-		persist_and_end degraded units-failed "units failed during the activation" degraded
+		persist_and_end degraded "$failing_units" "$units_said" degraded
 	fi
 	persist_and_end switched "" "" degraded
 }

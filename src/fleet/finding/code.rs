@@ -518,6 +518,9 @@ codes! {
     CheckFailed "check-failed" Error "check"
         "A check that hosts.toml asks for failed on the new system."
         "Run the check by hand on the host.";
+    UserUnitsFailed "user-units-failed" Warning "user units"
+        "Units of users failed while the new system was activated."
+        "List them with `systemctl --user --failed` as that user.";
     ConfirmationMissing "confirmation-missing" Error "not confirmed"
         "Nobody told the host in time to keep the new system, so it went back."
         "See whether nixdash was ended or the network broke, then deploy again.";
@@ -572,6 +575,9 @@ codes! {
     SystemUnexpected "system-unexpected" Error "unexpected"
         "The host is neither as it was before the deploy nor as the deploy should leave it."
         "Look at the host: what it runs, its profile, /etc and its boot menu.";
+    OtherSystemStarted "other-system-started" Error "other system"
+        "The host was restarted after a deploy, and started with another system than the deploy made permanent."
+        "See what its boot loader starts with `bootctl list`, then restart the host.";
     HostRestarted "host-restarted" Error "restarted"
         "The host was restarted before the deploy was over."
         "See why it was restarted, then deploy again.";

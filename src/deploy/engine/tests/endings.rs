@@ -155,7 +155,7 @@ async fn units_of_a_user_are_told_by_their_user() {
     let target = Target { activated: "4 ok user=me", ..Target::default() };
     let story = assert_ends("", target, Outcome::Degraded).await;
     assert!(story.error().starts_with("units of me failed"), "{}", story.error());
-    assert_eq!(story.code(), Some(Code::UnitsFailed));
+    assert_eq!(story.code(), Some(Code::UserUnitsFailed));
 }
 
 #[tokio::test(start_paused = true)]

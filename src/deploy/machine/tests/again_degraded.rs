@@ -73,8 +73,9 @@ fn a_degraded_host_is_looked_at_again_and_can_still_be_taken_back() {
     ride.go(&mut razer_has(NEW), &mut passes);
     let (phase, setup) = &ride.runs[0];
     assert_eq!(*phase, Phase::Preflight);
-    let looked_for = setup.degraded.as_deref().unwrap();
-    assert!(looked_for.starts_with("web.service failed"), "{looked_for}");
+    let looked_for = &setup.degraded.as_ref().unwrap().why;
+    assert_eq!(looked_for.code, Code::UnitsFailed);
+    assert!(looked_for.text.starts_with("web.service failed"), "{looked_for}");
     // The run brought it the system, and it is well now.
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
     assert_eq!(last_result(&ride).previous, Some(path(OLD)));
@@ -198,21 +199,30 @@ fn a_host_that_was_not_restarted_and_then_is_can_be_taken_back() {
 }
 
 #[test]
-fn what_nobody_looked_at_again_is_not_called_well() {
-    for (code, fix, ends) in [
-        (Code::BootDefaultPinned, None, Outcome::Degraded),
-        (Code::SystemUnexpected, None, Outcome::Degraded),
-        // Units of a user.
-        (Code::UnitsFailed, None, Outcome::Degraded),
-        (Code::UnitsFailed, Some("read its journal".to_owned()), Outcome::Switched),
-        (Code::CheckFailed, None, Outcome::Switched),
-    ] {
-        let mut ride = left_degraded();
-        let host = &mut ride.machine.hosts[0];
-        host.known.blemish = Some(Reason { fix, ..Reason::new(code, "why") });
-        ride.go(&mut razer_has(NEW), &mut passes);
-        assert_eq!(ride.outcome("razer"), ends, "{code}");
+fn preflight_is_told_what_was_wrong_and_what_had_failed_before() {
+    let mut ride = left_degraded();
+    let found = &mut ride.machine.hosts[0].known.preflight;
+    found.failed_units.insert("old.service".to_owned());
+    // Twice: what had failed before the run is what the first attempt found.
+    for _ in 0..2 {
+        ride.runs.clear();
+        let mut still = |host: &str, phase: Phase| match (host, phase) {
+            ("razer", Phase::Preflight) => {
+                let why = Reason::new(Code::BootDefaultPinned, "the next boot starts another");
+                Ok(has(NEW, Some(why)))
+            }
+            _ => well(host, phase),
+        };
+        ride.go(&mut still, &mut passes);
+        assert_eq!(ride.outcome("razer"), Outcome::Degraded, "preflight says so");
+        let left = ride.runs[0].1.degraded.clone().unwrap();
+        assert_eq!(left.failed_before, Some(["old.service".to_owned()].into()));
+        ride.say(RunOrder::Retry { host: "razer".to_owned() });
     }
+    ride.go(&mut razer_has(NEW), &mut passes);
+    let left = ride.runs.last().unwrap().1.degraded.clone().unwrap();
+    assert_eq!(left.why.code, Code::BootDefaultPinned);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
 }
 
 #[test]

@@ -32,6 +32,13 @@ fn without_magic_rollback_failed_units_are_told_and_the_word_abort_is_heard() {
 
     let mut host = FolderHost::new();
     host.option("rollback=no");
+    host.activation("new", &format!("{WELL}echo 'user activation for me failed'; exit 4"));
+    let (word, reason) = host.supervise().outcome();
+    assert_eq!((word.as_str(), host.code()), ("degraded", Some(Code::UserUnitsFailed)));
+    assert!(reason.starts_with("units of me failed"), "{reason}");
+
+    let mut host = FolderHost::new();
+    host.option("rollback=no");
     host.say("abort run-stopped the operator stopped the run");
     assert_eq!(host.supervise().outcome().0, "rolled-back");
     host.assert_untouched();

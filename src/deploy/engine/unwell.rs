@@ -1,0 +1,180 @@
+//! Whether a host that an earlier run or attempt left degraded is well now: nothing would be done there, and nobody
+//! would see that it is still not well.
+//!
+//! What can be seen is looked at again: checks, units of the system, and what the host was started with. What nobody
+//! can see, such as a pinned boot default, is wrong still.
+
+use super::check;
+use super::scripts::WELL;
+use super::step::Step;
+use crate::deploy::{Failure, LeftWrong, Preflight, Reason};
+use crate::fleet::{Code, Goal, StorePath, printable_line};
+use crate::remote::Script;
+
+/// The ends of names of units (systemd.unit(5)).
+const KINDS: [&str; 11] = [
+    ".service",
+    ".socket",
+    ".device",
+    ".mount",
+    ".automount",
+    ".swap",
+    ".target",
+    ".path",
+    ".timer",
+    ".slice",
+    ".scope",
+];
+
+/// Looks again at a host that was left degraded, where it has what it is to get. Returns what is still wrong.
+pub(super) async fn look(step: &Step, found: &Preflight) -> Result<Option<Reason>, Failure> {
+    let (host, toplevel) = (&step.host, step.known.toplevel.as_ref());
+    let Some((left, toplevel)) = host.degraded.as_ref().zip(toplevel) else { return Ok(None) };
+    if !found.runs(toplevel) {
+        // What only boots the system shows nothing of it.
+        let boots = host.goal == Goal::Boot && found.profile.as_ref() == Some(toplevel);
+        return Ok(boots.then(|| left.why.clone()));
+    }
+    if !is_seen(left.why.code, found, toplevel) {
+        return Ok(Some(left.why.clone()));
+    }
+    let commands = &step.config()?.check;
+    let mut script = Script::new(WELL).root().limit(check::limit(commands.len())).arg("");
+    script.args.extend(commands.iter().cloned());
+    let output = step.run(&host.name, &script).await?;
+    if !output.is_ok() {
+        let text = format!("{} could not be looked at again: {}", host.name, output.complaint());
+        return Ok(Some(Reason::new(Code::CheckFailed, text)));
+    }
+    Ok(still_wrong(&host.name, left, commands, &output.stdout))
+}
+
+/// Returns whether it can be seen now that this is wrong no more.
+fn is_seen(code: Code, found: &Preflight, toplevel: &StorePath) -> bool {
+    match code {
+        Code::CheckFailed | Code::UnitsFailed => true,
+        Code::NotRestarted | Code::OtherSystemStarted => {
+            found.booted.is_some() && !found.started_another(toplevel)
+        }
+        _ => false,
+    }
+}
+
+/// Says what is still wrong, where something is: checks, and units. `text` is what the host said, of its checks by
+/// their numbers.
+fn still_wrong(host: &str, left: &LeftWrong, commands: &[String], text: &str) -> Option<Reason> {
+    let said = |wanted: &str| {
+        let lines = text.lines().filter_map(|line| line.split_once('\t'));
+        let values = lines.filter(|(key, _)| *key == wanted);
+        values.map(|(_, value)| printable_line(value.trim())).collect::<Vec<_>>()
+    };
+    let mut units = said("failed");
+    units.retain(|unit| is_of_the_deploy(unit, left));
+    let broken: Vec<String> =
+        said("broken").iter().map(|number| check::command(commands, number)).collect();
+    if !broken.is_empty() {
+        let text =
+            format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
+        return Some(Reason::new(Code::CheckFailed, text));
+    }
+    let text = format!(
+        "{host} runs this system, and {} still failed; see `systemctl status` there",
+        units.join(", ")
+    );
+    units.first().map(|first| Reason::units_failed(text, first))
+}
+
+/// Returns whether a unit that failed is none that had failed before the host was changed. Where that is not known, it
+/// is one that was named or, where units failed and none was named, any.
+fn is_of_the_deploy(unit: &str, left: &LeftWrong) -> bool {
+    let LeftWrong { why, failed_before } = left;
+    if let Some(before) = failed_before {
+        return !before.contains(unit);
+    }
+    let names_none = || !words(&why.text).any(|word| KINDS.iter().any(|kind| word.ends_with(kind)));
+    names_unit(&why.text, unit) || why.code == Code::UnitsFailed && names_none()
+}
+
+/// Returns whether a sentence names a unit, and not one whose name only ends or begins in the same way.
+pub(super) fn names_unit(sentence: &str, unit: &str) -> bool {
+    words(sentence).any(|word| word == unit)
+}
+
+/// Returns the words of a sentence that may be names of units.
+fn words(sentence: &str) -> impl Iterator<Item = &str> {
+    // What names of units are made of (systemd.unit(5)).
+    let is_of_a_name =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
+    sentence.split(move |c| !is_of_a_name(c)).map(|word| word.trim_end_matches(['.', ':']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const SYSTEM: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
+    const OTHER: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
+
+    fn left(code: Code, text: &str) -> LeftWrong {
+        Reason::new(code, text).into()
+    }
+
+    #[test]
+    fn a_host_that_was_left_degraded_is_well_when_its_units_and_checks_are() {
+        let before =
+            left(Code::UnitsFailed, "fleet-migrate.service failed; see `systemctl status` there");
+        let checks = ["curl -f localhost".to_owned()];
+        let look = |text: &str| still_wrong("razer", &before, &checks, text);
+        let units =
+            look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\n").unwrap();
+        assert_eq!(units.code, Code::UnitsFailed);
+        assert!(units.text.contains("fleet-migrate.service still failed"), "{units}");
+        assert!(!units.text.contains("old.service"), "it had failed before that run: {units}");
+        let check = look("broken\t0\n").unwrap();
+        assert_eq!(check.code, Code::CheckFailed);
+        assert!(check.text.ends_with("a check still fails: curl -f localhost"), "{check}");
+        assert_eq!(look("running\t/x\nfailed\told.service\n"), None);
+        assert_eq!(look("failed\tmigrate.service\n"), None, "its name only ends so");
+    }
+
+    #[test]
+    fn units_that_nobody_named_are_those_that_had_not_failed_before() {
+        let mut before = left(Code::UnitsFailed, "units failed during the activation");
+        let look = |before: &LeftWrong, text: &str| still_wrong("razer", before, &[], text);
+        assert!(look(&before, "failed\told.service\n").is_some(), "it may be of the deploy");
+        assert_eq!(look(&before, "running\t/x\n"), None, "they recovered");
+        before.failed_before = Some(BTreeSet::from(["old.service".to_owned()]));
+        assert_eq!(look(&before, "failed\told.service\n"), None);
+        assert!(look(&before, "failed\told.service\nfailed\tnew.service\n").is_some());
+        let check = left(Code::CheckFailed, "a check failed: true");
+        assert_eq!(look(&check, "failed\told.service\n"), None, "no unit was at fault");
+    }
+
+    #[test]
+    fn what_nobody_can_see_again_is_not_called_well() {
+        let path = |text| StorePath::parse(text).ok();
+        let system = StorePath::parse(SYSTEM).unwrap();
+        let started = |with: &'static str| Preflight {
+            running: path(SYSTEM),
+            booted: path(with),
+            ..Preflight::default()
+        };
+        for (code, seen, seen_after_a_start) in [
+            (Code::UnitsFailed, true, true),
+            (Code::CheckFailed, true, true),
+            (Code::NotRestarted, false, true),
+            (Code::OtherSystemStarted, false, true),
+            (Code::UserUnitsFailed, false, false),
+            (Code::BootDefaultPinned, false, false),
+            (Code::AddressLost, false, false),
+            (Code::HostRestarted, false, false),
+            (Code::SystemUnexpected, false, false),
+        ] {
+            assert_eq!(is_seen(code, &started(OTHER), &system), seen, "{code}");
+            assert_eq!(is_seen(code, &started(SYSTEM), &system), seen_after_a_start, "{code}");
+        }
+        let nothing_known = Preflight { running: path(SYSTEM), ..Preflight::default() };
+        assert!(!is_seen(Code::OtherSystemStarted, &nothing_known, &system));
+    }
+}

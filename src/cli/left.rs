@@ -220,18 +220,18 @@ fn record(
             }
         };
         let known = left.hosts.get(&host);
-        let said = ending.reason.as_ref().map_or_else(|| host.clone(), ToString::to_string);
-        lines.push(format!("run {}: {}: {said}", left.run, ending.outcome));
         outcomes.insert(host.clone(), ending.outcome);
         let result = HostResult {
             attempt: known.map(|host| host.attempt.max(1)),
             toplevel: known.and_then(|host| host.toplevel.clone()),
             previous: known.and_then(|host| host.previous.clone()),
             duration_ms,
-            findings: ending.reason.iter().map(|reason| reason.finding(&host)).collect(),
-            error: ending.reason.map(|reason| reason.text),
+            findings: ending.findings(&host),
+            error: ending.error(),
             ..HostResult::ended(ending.outcome)
         };
+        let said = result.told().unwrap_or_else(|| host.clone());
+        lines.push(format!("run {}: {}: {said}", left.run, result.outcome));
         let what = RunWhat::Result { host, result };
         events.push(RunEvent { run: left.run.clone(), at: now, what });
     }

@@ -4,6 +4,7 @@
 //! next; [`engine`] carries its commands out over [`crate::remote`] and tells it how they ended.
 //! The dashboard, the command line and the tests all drive the same machine.
 
+mod attempt;
 pub mod engine;
 mod journal;
 mod machine;
@@ -11,6 +12,7 @@ mod report;
 mod setup;
 mod words;
 
+pub use attempt::HostEnding;
 pub use engine::{
     Control, Deploy, Ended, Listener, NoFlake, RunBegin, RunJournal, builds_for, flake_ancestry,
     flake_revision, flake_source, locate, tracks_flake_file,

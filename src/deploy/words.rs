@@ -48,6 +48,16 @@ pub(in crate::deploy) fn no_public_key(tier: &Tier) -> String {
     format!("tier {} has no public_key in hosts.toml", tier.name)
 }
 
+/// Returns what the system is called that an attempt is to bring a host, and the one that it had before. One that goes
+/// back is to leave what its run brought.
+pub(in crate::deploy) fn systems(goes_back: bool) -> (&'static str, &'static str) {
+    if goes_back {
+        ("the previous system", "the system that this run brought")
+    } else {
+        ("the new system", "the previous system")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
 //! Runs whose nixdash was killed: what their hosts were at, and how they are ended afterwards.
 
 use crate::fleet::{
-    Goal, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat, StorePath, begins_way_back,
+    Goal, HostResult, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat, StorePath,
+    begins_way_back,
 };
 use crate::record::Runs;
 use crate::record::runs::EVENTS;
@@ -51,16 +52,16 @@ pub struct LeftRun {
 pub struct LeftHost {
     /// Which attempt of the run it was, from 1.
     pub attempt: u32,
-    /// Whether that attempt was its way back to the system that ran before the run.
-    pub goes_back: bool,
+    /// Why it was taken back, where that attempt was its way back to the system that ran before the run.
+    pub goes_back: Option<String>,
     /// What was done to it, where that was not what the run was for.
     pub goal: Option<Goal>,
     /// The phase that was begun last.
     pub phase: Option<Phase>,
     /// Whether its run has ended.
     pub ended: bool,
-    /// What is wrong there, where an earlier attempt brought it the new system all the same.
-    pub brought: Option<String>,
+    /// How its attempt before ended, where the host had the new system then.
+    pub brought: Option<HostResult>,
     /// The system that it was to get.
     pub toplevel: Option<StorePath>,
     /// The system that ran before.
@@ -74,7 +75,7 @@ impl Default for LeftHost {
     fn default() -> Self {
         Self {
             attempt: 1,
-            goes_back: false,
+            goes_back: None,
             goal: None,
             phase: None,
             ended: false,
@@ -205,16 +206,15 @@ impl LeftRun {
             RunWhat::Result { host, result } => {
                 let host = self.hosts.entry(host).or_default();
                 host.ended = true;
-                let has_new = result.outcome.is_new_system();
-                host.brought = has_new.then(|| result.error.unwrap_or_default());
+                host.brought = Some(result).filter(|result| result.outcome.is_new_system());
             }
-            RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, goes_back, .. }) => {
+            RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, goes_back, reason }) => {
                 let goes_back = begins_way_back(goes_back, goal, Some(self.goal));
                 let host = self.hosts.entry(host).or_default();
-                if goes_back && !host.goes_back {
+                if goes_back && host.goes_back.is_none() {
                     std::mem::swap(&mut host.toplevel, &mut host.previous);
                 }
-                host.goes_back = goes_back;
+                host.goes_back = goes_back.then_some(reason);
                 host.attempt = attempt;
                 host.ended = false;
                 host.phase = None;
@@ -320,7 +320,7 @@ mod tests {
         };
         left.take(again(Goal::Switch, false, 2));
         let host = &left.hosts["a"];
-        assert_eq!((host.attempt, host.goes_back, host.phase), (2, false, None));
+        assert_eq!((host.attempt, &host.goes_back, host.phase), (2, &None, None));
         left.hosts.get_mut("a").unwrap().toplevel =
             StorePath::parse("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-new").ok();
         for (goal, goes_back) in
@@ -329,7 +329,7 @@ mod tests {
             let mut left = left.clone();
             left.take(again(goal, goes_back, 3));
             let host = &left.hosts["a"];
-            assert_eq!((host.attempt, host.goes_back), (3, true), "{goal}");
+            assert_eq!((host.attempt, host.goes_back.is_some()), (3, true), "{goal}");
             assert!(
                 host.previous.is_some() && host.toplevel.is_none(),
                 "it was to leave the new one"

@@ -6,7 +6,9 @@
 use super::account::{Account, of_a_newer_nixdash, parse};
 use super::context::job_name;
 use super::scripts::{ACCOUNT, RECOVER};
-use crate::deploy::{Ending, Reason};
+use crate::deploy::attempt::{Before, counted};
+use crate::deploy::words::systems;
+use crate::deploy::{Ending, HostEnding, Reason};
 use crate::fleet::{Code, Goal, Outcome, Phase, StorePath};
 use crate::record::{LeftHost, LeftRun};
 use crate::remote::{Script, ScriptRunner};
@@ -23,7 +25,7 @@ const RECOVER_LIMIT: Duration = Duration::from_secs(10 * 60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeftEnding {
     /// It has ended so.
-    Ended(Ending),
+    Ended(HostEnding),
     /// It cannot be said yet, for this reason.
     NotYet(String),
 }
@@ -44,13 +46,14 @@ async fn end_host(
     name: &str,
     host: &LeftHost,
 ) -> LeftEnding {
-    let goal = if host.goes_back { Goal::Rollback } else { host.goal.unwrap_or(left.goal) };
+    let goes_back = host.goes_back.is_some();
+    let goal = if goes_back { Goal::Rollback } else { host.goal.unwrap_or(left.goal) };
     let first = if goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
     if host.phase.is_none_or(|phase| phase < first) {
         let text = format!("{name}: nixdash was ended before anything was activated there");
         let reason = Some(Reason::new(Code::RunEnded, text));
         let ending = Ending { outcome: Outcome::Interrupted, reason };
-        return LeftEnding::Ended(as_attempted(name, host, ending));
+        return LeftEnding::Ended(counted(before(host), ending));
     }
     let job = job_name(&left.tag, "activate", name, host.attempt);
     let mut found = match ask(runner, name, &job).await {
@@ -67,46 +70,41 @@ async fn end_host(
         };
     }
     if let Some(ending) = of_a_newer_nixdash(name, &found) {
-        return LeftEnding::Ended(ending);
+        return LeftEnding::Ended(counted(before(host), ending));
     }
     // What the supervisor decided before a restart does not say what the restart came to.
     let restarts = host.phase == Some(Phase::Reboot);
     if let Some(decision) = found.outcome.as_ref().filter(|_| !restarts) {
-        return LeftEnding::Ended(as_attempted(name, host, decision.ending(name)));
+        return LeftEnding::Ended(counted(before(host), decision.ending(name)));
     }
     if found.is_busy {
         return LeftEnding::NotYet(format!(
             "{name}: its supervisor is still at work; it goes back by itself unless it was told to keep the new system"
         ));
     }
-    LeftEnding::Ended(as_attempted(name, host, judge(name, &found, host, goal)))
+    LeftEnding::Ended(seen(before(host), judge(name, &found, host, goal)))
 }
 
-/// Says how a host ended for the run: one that reached the system that it was to go back to has rolled
-/// back, and one that did not still has the system that it was to leave. One that was tried again still has what an
-/// earlier attempt brought it, where the last one changed nothing.
-fn as_attempted(name: &str, host: &LeftHost, ending: Ending) -> Ending {
-    if !host.goes_back {
-        let changed_nothing =
-            matches!(ending.outcome, Outcome::Interrupted | Outcome::RolledBack | Outcome::Failed);
-        let Some(brought) = host.brought.as_ref().filter(|_| changed_nothing) else {
-            return ending;
-        };
-        let then = ending.reason.map(|reason| reason.text).unwrap_or_default();
-        let text = format!("{brought}. Then, tried again: {then}");
-        let reason = Some(Reason::new(Code::RunEnded, text));
-        return Ending { outcome: Outcome::Degraded, reason };
+/// Returns what a host had from the run when its last attempt began.
+fn before(host: &LeftHost) -> Before {
+    match (&host.goes_back, &host.brought) {
+        (Some(why), _) => Before::GoesBack(Reason::new(Code::RunRolledBack, why.clone())),
+        (None, Some(result)) => Before::System(Reason::of_result(result)),
+        (None, None) => Before::Nothing,
     }
-    let outcome = match ending.outcome {
-        Outcome::Switched | Outcome::Booted | Outcome::Tested | Outcome::Unchanged => {
-            Outcome::RolledBack
+}
+
+/// Returns how a host ends whose supervisor left nothing, by what it was seen to run and boot.
+fn seen(before: Before, ending: Ending) -> HostEnding {
+    match before {
+        // Nobody looked whether what was wrong with its system still is.
+        Before::System(_) if ending.outcome.is_good() => {
+            counted(before, Ending { outcome: Outcome::Interrupted, ..ending })
         }
-        Outcome::RolledBack | Outcome::Interrupted => Outcome::Degraded,
-        other => other,
-    };
-    let text = format!("{name}: nixdash was taking it back to the previous system");
-    let reason = ending.reason.unwrap_or_else(|| Reason::new(Code::RunRolledBack, text));
-    Ending { outcome, reason: Some(reason) }
+        // It does not have that system any more, or something else is wrong now.
+        Before::System(_) => counted(Before::Nothing, ending),
+        Before::Nothing | Before::GoesBack(_) => counted(before, ending),
+    }
 }
 
 /// Asks a host how it stands; fails with the reason why it does not say.
@@ -127,10 +125,11 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
     let special = found.specialisation.as_ref().map(|special| &special.system);
     let runs = |wanted| is(found.running.as_ref(), wanted) || is(special, wanted);
     let (new, old) = (host.toplevel.as_ref(), host.previous.as_ref());
+    let goes_back = host.goes_back.is_some();
     // What its profile was before the run is what a restart starts, where it ran something else only for now.
     let before = host.profile.as_ref();
-    let of_old = before.filter(|_| !host.goes_back && before != new);
-    let of_new = before.filter(|_| host.goes_back && before != old);
+    let of_old = before.filter(|_| !goes_back && before != new);
+    let of_new = before.filter(|_| goes_back && before != old);
     let runs_new = runs(new) || runs(of_new);
     let profile_new = is(found.profile.as_ref(), new) || is(found.profile.as_ref(), of_new);
     let boots_new = found
@@ -140,35 +139,37 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
     let runs_old = runs(old) || runs(of_old);
     // A first deploy has no system to be back on.
     let none_again = old.is_none() && found.running.is_none();
+    let (the_new, the_old) = systems(goes_back);
     let (outcome, what) = match (runs_new, runs_old, profile_new && boots_new) {
         (false, false, true) if none_again && goal == Goal::Boot => {
-            (Outcome::Booted, "the host now boots the new system")
+            (Outcome::Booted, format!("the host now boots {the_new}"))
         }
         (false, false, false) if none_again && !profile_new => {
-            (Outcome::Failed, "still no system of NixOS runs there")
+            (Outcome::Failed, "still no system of NixOS runs there".to_owned())
         }
         (true, _, true)
             if matches!(goal, Goal::Switch | Goal::Rollback | Goal::Boot)
                 || host.phase == Some(Phase::Reboot) =>
         {
-            (Outcome::Switched, "it now runs the new system and boots it")
+            (Outcome::Switched, format!("it now runs {the_new} and boots it"))
         }
-        (true, ..) if goal == Goal::Test => (Outcome::Tested, "it now runs the new system"),
+        (true, ..) if goal == Goal::Test => (Outcome::Tested, format!("it now runs {the_new}")),
         (_, true, true) if goal == Goal::Boot => {
-            (Outcome::Booted, "the host now boots the new system")
+            (Outcome::Booted, format!("the host now boots {the_new}"))
         }
         (_, true, false) if !profile_new => {
-            (Outcome::RolledBack, "it now runs the previous system and boots it")
+            (Outcome::RolledBack, format!("it now runs {the_old} and boots it"))
         }
         (_, true, _) => {
-            (Outcome::Degraded, "it now runs the previous system, but boots the new one")
+            (Outcome::Degraded, format!("it now runs {the_old}, but boots {the_new}"))
         }
-        (true, ..) => (Outcome::Degraded, "it now runs the new system, but does not boot it"),
+        (true, ..) => (Outcome::Degraded, format!("it now runs {the_new}, but does not boot it")),
         (false, false, _) if found.running.is_some() && found.running == found.profile => {
-            (Outcome::Superseded, "somebody else deployed meanwhile: another system runs there now")
+            let what = "somebody else deployed meanwhile: another system runs there now";
+            (Outcome::Superseded, what.to_owned())
         }
         (false, false, _) => {
-            (Outcome::Degraded, "it now runs neither the previous nor the new system")
+            (Outcome::Degraded, format!("it now runs neither {the_old} nor {the_new}"))
         }
     };
     let code = match outcome {
@@ -183,7 +184,7 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::RunId;
+    use crate::fleet::{Finding, HostResult, RunId, Subject};
     use crate::remote::{FakeRunner, Output, RemoteError, Trouble};
     use jiff::Timestamp;
     use std::collections::{BTreeMap, BTreeSet};
@@ -219,7 +220,7 @@ mod tests {
 
     fn code(ending: &LeftEnding) -> Option<Code> {
         match ending {
-            LeftEnding::Ended(ending) => ending.reason.as_ref().map(|reason| reason.code),
+            LeftEnding::Ended(ending) => ending.reasons.first().map(|reason| reason.code),
             LeftEnding::NotYet(_) => None,
         }
     }
@@ -271,30 +272,112 @@ mod tests {
         // The second attempt was its way back, and arrived there.
         let mut left = left(Some(Phase::Persist));
         let host = left.hosts.get_mut("samsung").unwrap();
-        (host.attempt, host.goes_back) = (2, true);
+        (host.attempt, host.goes_back) = (2, Some("c failed".to_owned()));
         let found = end_left(&runner, &left).await.remove(0).1;
         assert_eq!(outcome(&found), Some(Outcome::RolledBack));
     }
 
+    /// Returns how a host ends in its second attempt that says this; `host` says what the first one left.
+    async fn second(said: String, host: LeftHost) -> HostEnding {
+        let runner =
+            FakeRunner::new(move |_, _| Ok(Output { stdout: said.clone(), ..Output::default() }));
+        let mut left = left(host.phase);
+        let of_first = left.hosts["samsung"].clone();
+        let (mut toplevel, mut previous) = (of_first.toplevel, of_first.previous);
+        if host.goes_back.is_some() {
+            std::mem::swap(&mut toplevel, &mut previous);
+        }
+        left.hosts.insert("samsung".to_owned(), LeftHost { attempt: 2, toplevel, previous, ..host });
+        match end_left(&runner, &left).await.remove(0).1 {
+            LeftEnding::Ended(ending) => ending,
+            LeftEnding::NotYet(why) => panic!("{why}"),
+        }
+    }
+
+    /// Returns a host whose first attempt brought it the system, with a unit that failed.
+    fn tried_again(phase: Option<Phase>) -> LeftHost {
+        let subject = Subject::host("samsung");
+        let unit = Finding::new(subject, Code::UnitsFailed, "web.service failed", "look");
+        let findings = vec![unit];
+        let brought = HostResult { findings, ..HostResult::ended(Outcome::Degraded) };
+        LeftHost { phase, brought: Some(brought), ..LeftHost::default() }
+    }
+
+    /// Returns a host that its run was taking back.
+    fn going_back(phase: Phase) -> LeftHost {
+        let goes_back = Some("c failed".to_owned());
+        LeftHost { phase: Some(phase), goes_back, ..LeftHost::default() }
+    }
+
     #[tokio::test]
     async fn a_host_that_was_tried_again_has_what_the_attempt_before_brought_it() {
-        let runner = FakeRunner::new(|_: &str, _: &Script| {
-            let stdout = "outcome\trolled-back\tcheck-failed\tthe check\n".to_owned();
-            Ok(Output { stdout, ..Output::default() })
-        });
-        for (phase, goes_back, brought) in [
-            (None, false, Some("web.service failed".to_owned())),
-            (Some(Phase::Persist), false, Some("web.service failed".to_owned())),
-            (Some(Phase::Compare), true, None),
-        ] {
-            let mut left = left(phase);
-            let host = left.hosts.get_mut("samsung").unwrap();
-            (host.attempt, host.goes_back, host.brought) = (2, goes_back, brought.clone());
-            let found = end_left(&runner, &left).await.remove(0).1;
-            assert_eq!(outcome(&found), Some(Outcome::Degraded), "{phase:?} {goes_back}");
-            let LeftEnding::Ended(Ending { reason: Some(reason), .. }) = found else { panic!() };
-            assert_eq!(reason.text.contains("web.service failed. Then"), brought.is_some());
+        let back = "outcome\trolled-back\tcheck-failed\tthe check\n";
+        for phase in [None, Some(Phase::Persist)] {
+            let found = second(back.to_owned(), tried_again(phase)).await;
+            assert_eq!(found.outcome, Outcome::Degraded, "{phase:?}");
+            let error = found.error().unwrap();
+            assert!(error.starts_with("web.service failed. Then, tried again: "), "{error}");
+            assert_eq!(found.reasons[0].code, Code::UnitsFailed, "what is to be looked at again");
         }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_was_tried_again_is_not_well_because_it_has_its_system_still() {
+        let account = |runs: &str| format!("running\t{runs}\nprofile\t{runs}\n");
+        let found = second(account(NEW), tried_again(Some(Phase::Activate))).await;
+        assert_eq!(found.outcome, Outcome::Degraded, "nobody looked at its units");
+        assert_eq!(found.reasons[0].code, Code::UnitsFailed);
+        let found = second(account(OLD), tried_again(Some(Phase::Activate))).await;
+        assert_eq!(found.outcome, Outcome::RolledBack, "it does not have that system any more");
+        let decided = "outcome\tswitched\t\t\n".to_owned();
+        let found = second(decided, tried_again(Some(Phase::Persist))).await;
+        assert_eq!(found.outcome, Outcome::Switched, "its supervisor saw it well");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_way_back_counts_as_in_a_run_that_goes_on() {
+        for (said, ends) in [
+            ("switched\t\t", Outcome::RolledBack),
+            // It is back, and a unit fails there.
+            ("degraded\tunits-failed\tweb.service failed", Outcome::RolledBack),
+            // Its previous system starts only with the next restart.
+            ("needs-reboot\tswitch-inhibited\tit cannot be activated", Outcome::Degraded),
+            ("rolled-back\tcheck-failed\tthe check", Outcome::Degraded),
+            ("locked\tlock-held\t", Outcome::Degraded),
+            ("failed\twrite-failed\tno room", Outcome::Degraded),
+            ("superseded\tsuperseded\tit runs x", Outcome::Superseded),
+        ] {
+            let found = second(format!("outcome\t{said}\n"), going_back(Phase::Persist)).await;
+            assert_eq!(found.outcome, ends, "{said}");
+            assert_eq!(found.reasons[0].code, Code::RunRolledBack);
+            assert!(found.error().unwrap().contains("c failed"), "{found:?}");
+        }
+        let unasked = second(String::new(), going_back(Phase::Compare)).await;
+        assert_eq!(unasked.outcome, Outcome::Degraded);
+    }
+
+    #[tokio::test]
+    async fn the_two_systems_of_a_way_back_are_called_by_what_they_are() {
+        for (runs, boots, ends, said) in [
+            (NEW, NEW, Outcome::Degraded, "it now runs the system that this run brought and boots it"),
+            (
+                NEW,
+                OLD,
+                Outcome::Degraded,
+                "it now runs the system that this run brought, but boots the previous system",
+            ),
+            (OLD, NEW, Outcome::Degraded, "it now runs the previous system, but does not boot it"),
+        ] {
+            let account = format!("running\t{runs}\nprofile\t{boots}\n");
+            let found = second(account, going_back(Phase::Persist)).await;
+            assert_eq!(found.outcome, ends, "{runs} {boots}");
+            let error = found.error().unwrap();
+            assert!(error.ends_with(said), "{error}");
+        }
+        let account = format!("running\t{OLD}\nprofile\t{OLD}\n");
+        let back = second(account, going_back(Phase::Persist)).await;
+        assert_eq!(back.outcome, Outcome::RolledBack);
+        assert_eq!(back.error().unwrap(), "taken back to the previous system: c failed");
     }
 
     #[tokio::test]
@@ -360,8 +443,9 @@ mod tests {
             });
             let mut left = left(Some(Phase::Persist));
             let host = left.hosts.get_mut("samsung").unwrap();
-            (host.previous, host.profile, host.goes_back) = (path(SPECIAL), path(OLD), goes_back);
+            (host.previous, host.profile) = (path(SPECIAL), path(OLD));
             if goes_back {
+                host.goes_back = Some("c failed".to_owned());
                 std::mem::swap(&mut host.toplevel, &mut host.previous);
             }
             let found = end_left(&runner, &left).await.remove(0).1;

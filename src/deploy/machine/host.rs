@@ -1,13 +1,11 @@
 //! One host's part of a run: where it is, and what is known of it.
 
-use super::back::as_went_back;
 use super::left_degraded::LeftDegraded;
+use crate::deploy::attempt::counted;
 use crate::deploy::{
     Activation, Ending, GatedHost, GivenPlace, HostSetup, Reason, Report, RunFacts,
 };
-use crate::fleet::{
-    Code, Finding, Goal, HookMoment, HostResult, Outcome, Phase, Route, StorePath, Wait,
-};
+use crate::fleet::{Code, Goal, HookMoment, HostResult, Outcome, Phase, Route, StorePath, Wait};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -348,23 +346,18 @@ impl HostProgress {
         reason: Option<Reason>,
         duration_ms: u64,
     ) -> HostResult {
-        let goes_back = self.back.clone();
-        let ((outcome, reasons), joint) = match &goes_back {
-            Some(why) => (as_went_back(why, outcome, reason), ". Then, going back: "),
-            None => (self.as_it_was_left(outcome, reason), ". Then, tried again: "),
-        };
+        let outcome = self.with_what_was_brought(outcome);
+        let ended = counted(self.before_this_attempt(), Ending { outcome, reason });
+        let outcome = ended.outcome;
         self.stage = Stage::Ended(outcome);
         self.has_place = false;
         self.waits_for = None;
         self.leaves = None;
         self.away = None;
         self.stuck = None;
-        if !matches!(outcome, Outcome::Unchanged) && !reasons.is_empty() {
-            self.known.blemish = reasons.first().cloned();
+        if outcome != Outcome::Unchanged && !ended.reasons.is_empty() {
+            self.known.blemish = ended.reasons.first().cloned();
         }
-        let name = &self.setup.name;
-        let findings: Vec<Finding> = reasons.iter().map(|reason| reason.finding(name)).collect();
-        let texts: Vec<String> = reasons.into_iter().map(|reason| reason.text).collect();
         HostResult {
             outcome,
             attempt: Some(self.known.attempt),
@@ -377,8 +370,8 @@ impl HostProgress {
             taken: self.known.taken.clone(),
             substituted: self.known.substituted.clone(),
             fetched: self.known.fetched.clone(),
-            error: (!texts.is_empty()).then(|| texts.join(joint)),
-            findings,
+            error: ended.error(),
+            findings: ended.findings(&self.setup.name),
         }
     }
 

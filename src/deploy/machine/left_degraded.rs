@@ -5,6 +5,7 @@
 //! the host still stands as the earlier one left it.
 
 use super::host::HostProgress;
+use crate::deploy::attempt::Before;
 use crate::deploy::{LeftWrong, Preflight, Reason};
 use crate::fleet::{Goal, Outcome, StorePath};
 
@@ -58,41 +59,21 @@ impl HostProgress {
         self.changed || self.left_degraded.is_some()
     }
 
-    /// Returns how a host ends, where an earlier attempt may have left it with the new system: that is what it has as
-    /// long as no later one changed it.
-    pub(super) fn as_it_was_left(
-        &self,
-        outcome: Outcome,
-        reason: Option<Reason>,
-    ) -> (Outcome, Vec<Reason>) {
-        let Some(left) = &self.left_degraded else {
-            return (outcome, reason.into_iter().collect());
-        };
-        let still = |reason| {
-            (Outcome::Degraded, [left.why.clone(), reason].into_iter().flatten().collect())
-        };
-        match outcome {
-            // Its preflight looked at what was wrong.
-            Outcome::Unchanged if left.brought => {
-                (self.brought_well(), reason.into_iter().collect())
-            }
-            // What ran when this attempt began is the new system.
-            Outcome::RolledBack
-            | Outcome::Failed
-            | Outcome::Offline
-            | Outcome::Skipped
-            | Outcome::Interrupted => still(reason),
-            Outcome::Switched
-            | Outcome::Booted
-            | Outcome::Tested
-            | Outcome::Dry
-            | Outcome::Built
-            | Outcome::Unchanged
-            | Outcome::Degraded
-            | Outcome::NeedsReboot
-            | Outcome::Superseded
-            | Outcome::Unknown => (outcome, reason.into_iter().collect()),
+    /// Returns what the host had from the run when this attempt began.
+    pub(super) fn before_this_attempt(&self) -> Before {
+        match (&self.back, &self.left_degraded) {
+            (Some(why), _) => Before::GoesBack(why.clone()),
+            (None, Some(left)) => Before::System(left.why.clone()),
+            (None, None) => Before::Nothing,
         }
+    }
+
+    /// Returns how this attempt ended: where nothing was left to do, and an earlier one brought the system, the host
+    /// has that from the run, and preflight found it well.
+    pub(super) fn with_what_was_brought(&self, outcome: Outcome) -> Outcome {
+        let is_brought = self.left_degraded.as_ref().is_some_and(|left| left.brought);
+        let is_well = outcome == Outcome::Unchanged && self.back.is_none() && is_brought;
+        if is_well { self.brought_well() } else { outcome }
     }
 
     /// Returns how a host ends that has its system from an earlier attempt and is well now.

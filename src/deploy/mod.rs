@@ -26,4 +26,6 @@ pub use report::{
     Activation, ChosenRoute, ClaimAnswer, Ending, FailedUnit, Failure, GateAnswer, GatedHost,
     LaterSystem, NewestSystem, Preflight, Reason, Remarks, Report, RunFacts,
 };
-pub use setup::{GivenPlace, GivenSystem, HostSetup, LeftWrong, Request, Setup, SetupError, setup};
+pub use setup::{
+    GivenPlace, GivenSystem, HostSetup, LeftWrong, Request, Setup, SetupError, WayBack, setup,
+};

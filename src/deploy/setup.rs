@@ -51,6 +51,13 @@ impl From<Reason> for LeftWrong {
     }
 }
 
+/// What a host that goes back is to be again, besides the system that it is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// What its profile was before the run; none where it had none.
+    pub profile: Option<StorePath>,
+}
+
 /// A system that a host is given, instead of one that its flake says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenSystem {
@@ -145,6 +152,9 @@ pub struct HostSetup {
     /// looked at again where it has that system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub degraded: Option<LeftWrong>,
+    /// Where it goes back to what it was before the run; none where it gets the system of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<WayBack>,
     /// How long it may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
     /// The moments at which it has hooks.
@@ -165,6 +175,13 @@ impl HostSetup {
     /// Returns the host that builds for it.
     pub fn build_on(&self) -> &str {
         self.route.builder(&self.name)
+    }
+
+    /// Returns the system that is made permanent when this one runs: this one, but where the host goes back and ran
+    /// another system than its profile was.
+    pub fn permanent<'a>(&'a self, toplevel: &'a StorePath) -> &'a StorePath {
+        let profile = self.way_back.as_ref().and_then(|back| back.profile.as_ref());
+        profile.filter(|_| self.goal == Goal::Rollback).unwrap_or(toplevel)
     }
 
     /// Returns whether its system is what its flake says now: it is given none, and not set aside.
@@ -352,6 +369,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         given: request.given.get(&host.name).cloned(),
         set_aside: request.set_aside.get(&host.name).cloned(),
         degraded: request.degraded.get(&host.name).cloned(),
+        way_back: None,
         reboot: request.reboot.filter(|_| goal.persists()),
         hooks: host.hooks.iter().map(|hook| hook.moment).collect(),
     })

@@ -7,7 +7,7 @@
 use super::decision::Decision;
 use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
-use crate::deploy::words::UNREAD_SYSTEM;
+use crate::deploy::words::{UNREAD_SYSTEM, systems};
 use crate::deploy::{Ending, Reason, RunFacts};
 use crate::fleet::{Code, Goal, Outcome, Specialisation, StorePath, printable_line};
 use crate::remote::job::{Job, Patience};
@@ -59,9 +59,12 @@ pub(super) async fn account(
         return Ok(Some(ending));
     }
     if let Some(decision) = &found.outcome {
-        return Ok(Some(decision.ending(name)));
+        return Ok(Some(decision.ending(name, step.host.way_back.is_some())));
     }
-    Ok(Some(judge(name, &found, &step.known, step.host.goal, told)))
+    let permanent = step.known.toplevel.as_ref().map(|system| step.host.permanent(system));
+    let meant =
+        Meant { goal: step.host.goal, told, goes_back: step.host.way_back.is_some(), permanent };
+    Ok(Some(judge(name, &found, &step.known, &meant)))
 }
 
 /// The newest format of a job's folder that this nixdash reads; `results.sh` has the same figure.
@@ -139,17 +142,35 @@ pub(super) fn parse(text: &str) -> Account {
     found
 }
 
-/// Says what an account means. `told` says whether the supervisor was told to keep the new system; one that only
-/// lets it boot need not be told.
-fn judge(name: &str, found: &Account, known: &RunFacts, goal: Goal, told: bool) -> Ending {
-    let told = told || goal == Goal::Boot;
+/// What a host was to become.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meant<'a> {
+    /// What was done to it.
+    goal: Goal,
+    /// Whether its supervisor was told to keep the new system; one that only lets it boot need not be told.
+    told: bool,
+    /// Whether it was to go back to what it was before the run.
+    goes_back: bool,
+    /// The system that was to be made permanent.
+    permanent: Option<&'a StorePath>,
+}
+
+/// Says what an account means.
+fn judge(name: &str, found: &Account, known: &RunFacts, meant: &Meant<'_>) -> Ending {
+    let goal = meant.goal;
+    let told = meant.told || goal == Goal::Boot;
+    let (the_new, the_old) = systems(meant.goes_back);
     // Where the job's folder is there, the host was not restarted since, but at most before it began to change.
     let restarted = found.format.is_none() && found.boot_id != known.preflight.boot_id;
     let what = match (restarted, told) {
-        (true, true) => "it was restarted while the new system was made permanent",
-        (true, false) => "it was restarted before its new system was confirmed",
+        (true, true) => format!("it was restarted while {the_new} was made permanent"),
+        (true, false) if meant.goes_back => {
+            format!("it was restarted before {the_new} was confirmed")
+        }
+        (true, false) => "it was restarted before its new system was confirmed".to_owned(),
         (false, _) => {
             "its supervisor was ended, and so was the process that should have taken it back"
+                .to_owned()
         }
     };
     let old = known.preflight.running.as_ref();
@@ -159,7 +180,12 @@ fn judge(name: &str, found: &Account, known: &RunFacts, goal: Goal, told: bool) 
     let runs_old = found.running.is_some() && (found.running.as_ref() == old || booted_old);
     let specialised = found.specialisation.as_ref().map(|special| &special.system);
     let new = known.toplevel.as_ref();
-    let runs_new = new.is_some() && (found.running.as_ref() == new || specialised == new);
+    // A restart starts what was made permanent.
+    let started = meant.permanent.filter(|_| restarted);
+    let is_running = |system: Option<&StorePath>| {
+        system.is_some() && (found.running.as_ref() == system || specialised == system)
+    };
+    let runs_new = is_running(new) || is_running(started);
     // It was to boot the new system, and to run the previous one until then.
     let boots_new =
         goal == Goal::Boot && !restarted && new.is_some() && found.profile.as_ref() == new;
@@ -168,11 +194,12 @@ fn judge(name: &str, found: &Account, known: &RunFacts, goal: Goal, told: bool) 
         wrong.push("its /etc is of another system".to_owned());
     }
     let keeps_new = runs_new || boots_new;
-    let expected = if keeps_new { &known.toplevel } else { &known.preflight.profile };
-    if found.profile != *expected {
+    let expected =
+        if keeps_new { meant.permanent.or(new) } else { known.preflight.profile.as_ref() };
+    if found.profile.as_ref() != expected {
         wrong.push(format!("its profile is {}", said(found.profile.as_ref())));
     }
-    if !found.pinned.is_empty() || (found.boots.is_some() && found.boots != *expected) {
+    if !found.pinned.is_empty() || (found.boots.is_some() && found.boots.as_ref() != expected) {
         wrong.push(format!("the next boot starts {}", said(found.boots.as_ref())));
     }
     let failed: Vec<&str> =
@@ -181,9 +208,9 @@ fn judge(name: &str, found: &Account, known: &RunFacts, goal: Goal, told: bool) 
         wrong.push(format!("units that failed since: {}", failed.join(", ")));
     }
     let system = if runs_old {
-        "it runs the previous system".to_owned()
+        format!("it runs {the_old}")
     } else if runs_new {
-        "it runs the new system".to_owned()
+        format!("it runs {the_new}")
     } else {
         format!("it runs {}", said(found.running.as_ref()))
     };
@@ -249,7 +276,8 @@ mod tests {
         let text = format!(
             "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{boots}\nfailed\told.service\n{more}"
         );
-        judge("samsung", &parse(&text), &known(), Goal::Switch, told)
+        let meant = Meant { goal: Goal::Switch, told, ..Meant::default() };
+        judge("samsung", &parse(&text), &known(), &meant)
     }
 
     #[test]
@@ -288,7 +316,8 @@ mod tests {
             let text = format!(
                 "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{profile}\nfailed\told.service\n"
             );
-            judge("samsung", &parse(&text), &known(), Goal::Boot, false)
+            let meant = Meant { goal: Goal::Boot, ..Meant::default() };
+            judge("samsung", &parse(&text), &known(), &meant)
         };
         for (boot, running, profile, outcome) in [
             ("2", NEW, NEW, Outcome::Switched),
@@ -324,9 +353,37 @@ mod tests {
             "boot_id\t2\nrunning\t{OLD}\nprofile\t{OLD}\nboots\t{OLD}\nfailed\told.service\n"
         );
         assert_eq!(
-            judge("samsung", &parse(&text), &known, Goal::Switch, false).outcome,
+            judge("samsung", &parse(&text), &known, &Meant::default()).outcome,
             Outcome::RolledBack
         );
+    }
+
+    #[test]
+    fn a_way_back_names_its_systems_by_what_they_are_and_ends_with_the_profile_from_before() {
+        const BEFORE: &str = "/nix/store/n0znnv1nxsr0ry7gmadkh49s1d0hycgd-before";
+        // It ran OLD, which its profile was not, and is on its way there from NEW.
+        let (old, new, before) = (
+            StorePath::parse(OLD).ok(),
+            StorePath::parse(NEW).ok(),
+            StorePath::parse(BEFORE).unwrap(),
+        );
+        let mut known = RunFacts { toplevel: old, ..known() };
+        (known.preflight.running, known.preflight.profile) = (new.clone(), new);
+        let meant =
+            |told| Meant { goal: Goal::Rollback, told, goes_back: true, permanent: Some(&before) };
+        let judged = |boot: &str, running: &str, profile: &str, told: bool| {
+            let text = format!("boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\n");
+            judge("samsung", &parse(&text), &known, &meant(told))
+        };
+        let kept = judged("1", NEW, NEW, false);
+        assert_eq!(kept.outcome, Outcome::RolledBack, "the way back was undone");
+        let text = kept.reason.unwrap().text;
+        assert!(text.ends_with("it runs the system that this run brought"), "{text}");
+        assert_eq!(judged("1", OLD, BEFORE, true).outcome, Outcome::Switched);
+        assert_eq!(judged("2", BEFORE, BEFORE, true).outcome, Outcome::Switched);
+        let odd = judged("1", OLD, OLD, true);
+        assert_eq!(odd.outcome, Outcome::Degraded, "it would boot what was only tried");
+        assert!(odd.reason.unwrap().text.contains("it runs the previous system, but"));
     }
 
     #[test]

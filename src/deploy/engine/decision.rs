@@ -4,6 +4,7 @@
 //! the code, was left by an older nixdash.
 
 use super::owner::Owner;
+use crate::deploy::words::systems;
 use crate::deploy::{Ending, Reason};
 use crate::fleet::{Code, Outcome, printable_line};
 use jiff::Timestamp;
@@ -35,8 +36,9 @@ impl Decision {
         (!word.is_empty()).then_some(Self { word, code, reason })
     }
 
-    /// Says in our words what it means for a host.
-    pub(super) fn ending(&self, name: &str) -> Ending {
+    /// Says in our words what it means for a host, of which `goes_back` says whether it was to leave what its run
+    /// brought.
+    pub(super) fn ending(&self, name: &str, goes_back: bool) -> Ending {
         let (outcome, reason) = match self.word.as_str() {
             // Somebody else had done it already.
             "switched" | "booted" if self.code == Some(Code::Superseded) => {
@@ -50,7 +52,8 @@ impl Decision {
             "rolled-back" => {
                 // What failed comes first: that it went back follows from it.
                 let why = self.because(Code::RolledBack, "");
-                let text = format!("{}; it is back on the previous system", why.text);
+                let (_, the_old) = systems(goes_back);
+                let text = format!("{}; it is back on {the_old}", why.text);
                 (Outcome::RolledBack, Some(Reason { text, ..why }))
             }
             "superseded" => (Outcome::Superseded, Some(self.because(Code::Superseded, ""))),
@@ -111,7 +114,7 @@ mod tests {
     use super::*;
 
     fn ending(line: &str) -> Ending {
-        Decision::parse(line).unwrap().ending("samsung")
+        Decision::parse(line).unwrap().ending("samsung", false)
     }
 
     #[test]
@@ -120,6 +123,9 @@ mod tests {
         assert_eq!(found.outcome, Outcome::RolledBack);
         let text = "samsung: nobody could reach it; it is back on the previous system";
         assert_eq!(found.reason, Some(Reason::new(Code::NetworkLost, text)));
+        let undone = Decision::parse("rolled-back\tcheck-failed\tthe check").unwrap();
+        let undone = undone.ending("samsung", true).reason.unwrap().text;
+        assert!(undone.ends_with("it is back on the system that this run brought"), "{undone}");
         let found = ending("stuck\tsystem-unexpected\tx");
         assert_eq!(found.outcome, Outcome::Degraded);
         assert_eq!(found.reason.unwrap().code, Code::SystemUnexpected);

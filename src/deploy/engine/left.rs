@@ -75,11 +75,12 @@ async fn end_host(
     // What the supervisor decided before a restart does not say what the restart came to.
     let restarts = host.phase == Some(Phase::Reboot);
     if let Some(decision) = found.outcome.as_ref().filter(|_| !restarts) {
-        return LeftEnding::Ended(counted(before(host), decision.ending(name)));
+        return LeftEnding::Ended(counted(before(host), decision.ending(name, goes_back)));
     }
     if found.is_busy {
+        let (the_new, _) = systems(goes_back);
         return LeftEnding::NotYet(format!(
-            "{name}: its supervisor is still at work; it goes back by itself unless it was told to keep the new system"
+            "{name}: its supervisor is still at work; unless it was told to keep {the_new}, it leaves that by itself"
         ));
     }
     LeftEnding::Ended(seen(before(host), judge(name, &found, host, goal)))
@@ -160,9 +161,7 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
         (_, true, false) if !profile_new => {
             (Outcome::RolledBack, format!("it now runs {the_old} and boots it"))
         }
-        (_, true, _) => {
-            (Outcome::Degraded, format!("it now runs {the_old}, but boots {the_new}"))
-        }
+        (_, true, _) => (Outcome::Degraded, format!("it now runs {the_old}, but boots {the_new}")),
         (true, ..) => (Outcome::Degraded, format!("it now runs {the_new}, but does not boot it")),
         (false, false, _) if found.running.is_some() && found.running == found.profile => {
             let what = "somebody else deployed meanwhile: another system runs there now";
@@ -287,7 +286,8 @@ mod tests {
         if host.goes_back.is_some() {
             std::mem::swap(&mut toplevel, &mut previous);
         }
-        left.hosts.insert("samsung".to_owned(), LeftHost { attempt: 2, toplevel, previous, ..host });
+        left.hosts
+            .insert("samsung".to_owned(), LeftHost { attempt: 2, toplevel, previous, ..host });
         match end_left(&runner, &left).await.remove(0).1 {
             LeftEnding::Ended(ending) => ending,
             LeftEnding::NotYet(why) => panic!("{why}"),
@@ -359,7 +359,12 @@ mod tests {
     #[tokio::test]
     async fn the_two_systems_of_a_way_back_are_called_by_what_they_are() {
         for (runs, boots, ends, said) in [
-            (NEW, NEW, Outcome::Degraded, "it now runs the system that this run brought and boots it"),
+            (
+                NEW,
+                NEW,
+                Outcome::Degraded,
+                "it now runs the system that this run brought and boots it",
+            ),
             (
                 NEW,
                 OLD,

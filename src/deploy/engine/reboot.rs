@@ -272,7 +272,7 @@ fn wrong(name: &str, toplevel: &str, found: &AfterRestart) -> Option<Reason> {
     if running != toplevel {
         let runs = if running.is_empty() { UNREAD_SYSTEM } else { running };
         let text = format!(
-            "{name}: after its restart it runs {runs} and not the new system; see what its boot loader starts"
+            "{name}: after its restart it runs {runs} and not the system that was made permanent; see what its boot loader starts"
         );
         return Some(Reason::new(Code::OtherSystemStarted, text));
     }
@@ -328,7 +328,10 @@ mod tests {
         assert_eq!(other.outcome, Outcome::Degraded);
         let said = other.reason.unwrap();
         assert_eq!(said.code, Code::OtherSystemStarted);
-        assert!(said.text.contains("runs /nix/store/x-old and not the new system"), "{said}");
+        assert!(
+            said.text.contains("runs /nix/store/x-old and not the system that was made permanent"),
+            "{said}"
+        );
         let (system, failed) = read(&format!("running\t{NEW}\nfailed\tnginx.service\nend\tok\n"));
         let units = judged(&AfterRestart { failed, ..running(&system) });
         let said = units.reason.unwrap().finding("samsung");

@@ -13,8 +13,9 @@ use super::owner::Owner;
 use super::resumed;
 use super::scripts::SUPERVISE;
 use super::step::{PlainLog, Step};
+use crate::deploy::words::systems;
 use crate::deploy::{Ending, Failure, GivenPlace, GivenSystem, HostSetup, Preflight, Reason};
-use crate::fleet::{Code, DeployedFrom, Goal, Outcome};
+use crate::fleet::{Code, DeployedFrom, Goal, Outcome, StorePath};
 use crate::remote::RemoteError;
 use crate::remote::job::{Job, JobKind, JobState, StartFailure};
 use jiff::Timestamp;
@@ -67,12 +68,15 @@ impl Supervised {
                 Ok(Self { job, activated_at: Instant::now(), told: ToldToKeep::No })
             }
             Err(StartFailure::Refused(why)) => Err(Failure::failed(Code::JobNotStarted, why)),
-            Err(StartFailure::Unknown(error)) => Err(not_seen_since(format!(
-                "{}: the connection broke when the activation was to begin, and the host was not \
-                 seen since ({}). If it began, the host goes back to the previous system by \
-                 itself. Look at it when it is back",
-                step.host.name, error.cause
-            ))),
+            Err(StartFailure::Unknown(error)) => {
+                let (_, the_old) = systems(step.host.way_back.is_some());
+                Err(not_seen_since(format!(
+                    "{}: the connection broke when the activation was to begin, and the host was not \
+                     seen since ({}). If it began, the host goes back to {the_old} by \
+                     itself. Look at it when it is back",
+                    step.host.name, error.cause
+                )))
+            }
         }
     }
 
@@ -102,7 +106,11 @@ impl Supervised {
         loop {
             let state = self.follow(step, "exit").await?;
             if let Some(decision) = state.outcome.as_deref().and_then(Decision::parse) {
-                return Ok(resumed::explained(step, &self.job, decision.ending(&step.host.name)));
+                return Ok(resumed::explained(
+                    step,
+                    &self.job,
+                    decision.ending(&step.host.name, step.host.way_back.is_some()),
+                ));
             }
             // It is gone and left no outcome: the host was restarted, or what should have gone
             // back was killed too.
@@ -119,20 +127,21 @@ impl Supervised {
         let name = &step.host.name;
         let seen = self.job.seen_at().map_or_else(|| "its start".to_owned(), clock);
         let cause = &error.cause;
+        let (the_new, the_old) = systems(step.host.way_back.is_some());
         let text = match (self.told, &step.known.abort) {
             (ToldToKeep::Yes(told), _) => format!(
-                "{name}: told to keep the new system at {}; not seen since ({cause}). Look at it when it is back",
+                "{name}: told to keep {the_new} at {}; not seen since ({cause}). Look at it when it is back",
                 clock(told)
             ),
             (ToldToKeep::Perhaps(told), _) => format!(
-                "{name}: the order to keep the new system was sent at {}, and no answer came; not seen \
-                 since {seen} ({cause}). It keeps the new system if the order arrived, else it \
+                "{name}: the order to keep {the_new} was sent at {}, and no answer came; not seen \
+                 since {seen} ({cause}). It keeps {the_new} if the order arrived, else it \
                  goes back by itself. Look at it when it is back",
                 clock(told)
             ),
             (ToldToKeep::Due(after), _) => format!(
-                "{name}: nixdash ended after {}, when the order to keep the new system was due, and may not \
-                 have sent it; not seen since {seen} ({cause}). It keeps the new system if the order \
+                "{name}: nixdash ended after {}, when the order to keep {the_new} was due, and may not \
+                 have sent it; not seen since {seen} ({cause}). It keeps {the_new} if the order \
                  arrived, else it goes back by itself. Look at it when it is back",
                 clock(after)
             ),
@@ -141,8 +150,8 @@ impl Supervised {
                 why.text
             ),
             (ToldToKeep::No, None) => format!(
-                "{name}: not seen since {seen}, when it ran the new system or was being activated \
-                 ({cause}). It was not told to keep it, so it goes back to the previous system by \
+                "{name}: not seen since {seen}, when it ran {the_new} or was being activated \
+                 ({cause}). It was not told to keep it, so it goes back to {the_old} by \
                  itself. Look at it when it is back"
             ),
         };
@@ -201,7 +210,8 @@ fn action(goal: Goal) -> &'static str {
     goal.action_word().unwrap_or_default()
 }
 
-/// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
+/// Returns the supervisor's options about what the plan was made of: what ran then, what is deployed, and where a host
+/// goes back to.
 fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
     let generation = step.host.given.as_ref().and_then(|given| given.generation);
@@ -216,7 +226,18 @@ fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item
         source.and_then(|source| Some(format!("flake={}", source.flake.as_ref()?))),
     ]
     .into_iter()
+    .chain(of_way_back(&step.host, step.known.toplevel.as_ref()))
     .flatten()
+}
+
+/// Returns the supervisor's options about a way back: that it is one, and what is made permanent where that is not the
+/// system that is activated.
+fn of_way_back(host: &HostSetup, toplevel: Option<&StorePath>) -> [Option<String>; 2] {
+    let permanent = toplevel.map(|system| host.permanent(system));
+    [
+        host.way_back.is_some().then(|| "back=yes".to_owned()),
+        permanent.filter(|it| Some(*it) != toplevel).map(|it| format!("permanent={it}")),
+    ]
 }
 
 /// Returns the name of the specialisation that is activated: the one that a host goes back to, else the one that it
@@ -253,7 +274,41 @@ pub(super) fn clock(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Specialisation, StorePath};
+    use crate::deploy::{Request, WayBack, setup};
+    use crate::fleet::{RunOptions, Specialisation};
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    #[test]
+    fn a_supervisor_is_told_what_the_profile_of_a_host_is_to_be_that_goes_back() {
+        let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\n";
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        let request = Request {
+            hosts: vec!["a".to_owned()],
+            goal: Goal::Rollback,
+            goals: BTreeMap::new(),
+            options: RunOptions::default(),
+            allow_protected: Vec::new(),
+            asks: false,
+            given: BTreeMap::new(),
+            set_aside: BTreeMap::new(),
+            degraded: BTreeMap::new(),
+            reboot: None,
+        };
+        let mut host = setup(&fleet, &request).unwrap().hosts.remove(0);
+        let path = |name: &str| {
+            StorePath::from_base_name(&format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
+        };
+        let (ran, booted) = (path("ran"), path("booted"));
+        assert_eq!(of_way_back(&host, Some(&ran)), [None, None]);
+        host.way_back = Some(WayBack { profile: Some(booted.clone()) });
+        let back = Some("back=yes".to_owned());
+        assert_eq!(of_way_back(&host, Some(&booted)), [back.clone(), None]);
+        let permanent = Some(format!("permanent={booted}"));
+        assert_eq!(of_way_back(&host, Some(&ran)), [back.clone(), permanent]);
+        host.goal = Goal::Test;
+        assert_eq!(of_way_back(&host, Some(&ran)), [back, None], "nothing is made permanent");
+    }
 
     #[test]
     fn a_host_goes_back_to_its_specialisation_though_the_run_left_it() {

@@ -33,6 +33,7 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             given: None,
             set_aside: None,
             degraded: None,
+            way_back: None,
             tags: Vec::new(),
             flake: None,
             route: if is_builder { Route::Direct } else { Route::ViaCache { builder, tier } },

@@ -3,7 +3,7 @@
 
 use super::host::{HostProgress, Stage};
 use super::{Machine, MachineCommand, known_anew, tell_wait};
-use crate::deploy::{Ending, GivenPlace, GivenSystem, Reason};
+use crate::deploy::{Ending, GivenPlace, GivenSystem, Reason, WayBack};
 use crate::fleet::{
     Code, Goal, Outcome, Phase, RollbackScope, Route, RunWhat, StorePath, Strategy, Wait,
 };
@@ -23,13 +23,18 @@ impl Machine {
         self.was_brought_another(index) && self.hosts[index].before().is_some()
     }
 
-    /// Returns whether a host has a system from this run that it had not before, or lost its specialisation in it.
+    /// Returns whether a host has a system from this run that it did not run or boot before, or lost its specialisation
+    /// in it.
     pub(super) fn was_brought_another(&self, index: usize) -> bool {
         let host = &self.hosts[index];
         let left_special =
             self.setup.options.without_specialisation && host.specialisation_before().is_some();
-        let is_another = host.before() != host.known.toplevel.as_ref();
-        host.was_brought_its_system() && (is_another || left_special)
+        let toplevel = host.known.toplevel.as_ref();
+        let is_another = host.before() != toplevel;
+        // It may have run the system already, and booted another.
+        let profile = host.found_before().profile.as_ref();
+        let boots_another = host.setup.goal.persists() && profile.is_some() && profile != toplevel;
+        host.was_brought_its_system() && (is_another || boots_another || left_special)
     }
 
     /// Returns whether a host has the new system from this run, or may be getting it, and is not on its way back.
@@ -74,6 +79,8 @@ impl Machine {
             let host = &mut self.hosts[index];
             let Some(toplevel) = host.before().cloned() else { continue };
             let specialisation = host.specialisation_before().map(str::to_owned);
+            host.setup.way_back = Some(WayBack { profile: host.found_before().profile.clone() });
+            host.setup.degraded = None;
             host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
             host.brought = host.known.toplevel.take();
             host.left_degraded = None;
@@ -85,6 +92,10 @@ impl Machine {
                 specialisation,
                 ..GivenSystem::new(toplevel.clone(), GivenPlace::Kept)
             });
+            // A restart would end what it ran before, where it booted another system then.
+            if *host.setup.permanent(&toplevel) != toplevel {
+                host.setup.reboot = None;
+            }
             // It is there already, and needs neither a builder nor a cache.
             host.setup.route = Route::Direct;
             host.setup.asked = Strategy::Direct;

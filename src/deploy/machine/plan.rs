@@ -144,9 +144,10 @@ impl Machine {
     pub(super) fn is_unchanged(&self, index: usize) -> bool {
         let known = &self.hosts[index].known;
         let Some(toplevel) = &known.toplevel else { return false };
+        let setup = &self.hosts[index].setup;
         let runs = self.runs_as_asked(index, toplevel);
-        let boots = known.preflight.profile.as_ref() == Some(toplevel);
-        match self.hosts[index].setup.goal {
+        let boots = known.preflight.profile.as_ref() == Some(setup.permanent(toplevel));
+        match setup.goal {
             Goal::Switch | Goal::Rollback => runs && boots,
             Goal::Boot => boots,
             Goal::Test => runs,

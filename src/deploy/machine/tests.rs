@@ -10,6 +10,7 @@ mod rollout;
 mod sleepers;
 mod specialisations;
 mod stuck;
+mod tried;
 
 use super::*;
 use crate::deploy::{Activation, Ending};
@@ -38,6 +39,7 @@ fn host(name: &str) -> HostSetup {
         given: None,
         set_aside: None,
         degraded: None,
+        way_back: None,
         tags: Vec::new(),
         flake: None,
         route: if builder {

@@ -18,7 +18,7 @@ go_back() {
 	,?*)
 		word=superseded
 		finding=superseded
-		said="$2; it runs the previous system again, and what somebody else set meanwhile was left alone: $theirs"
+		said="$2; it runs $the_old again, and what somebody else set meanwhile was left alone: $theirs"
 		;;
 	,)
 		word=rolled-back
@@ -74,8 +74,8 @@ activate_running() {
 what_differs() {
 	case $code in
 	0 | 2 | 4) ;;
-	124 | 137) printf 'activating the previous system again took longer than %s s; ' "$activation_limit" ;;
-	*) printf 'activating the previous system again exited with %s; ' "$code" ;;
+	124 | 137) printf 'activating %s again took longer than %s s; ' "$the_old" "$activation_limit" ;;
+	*) printf 'activating %s again exited with %s; ' "$the_old" "$code" ;;
 	esac
 	now=$(readlink -f "$root/run/current-system")
 	[ "$now" = "$running" ] || printf 'it runs %s; ' "$now"

@@ -6,7 +6,7 @@
 # Writes down what is begun, so that a power cut in the middle can be put right. $1 set or boot.
 intend() {
 	# A field is never empty: who reads it splits at tabs.
-	printf '%s\t%s\t%s\t%s\n' "$1" "${generation:-none}" "${profile:-none}" "$toplevel" >"$intents/intent.new" &&
+	printf '%s\t%s\t%s\t%s\n' "$1" "${generation:-none}" "${profile:-none}" "$permanent" >"$intents/intent.new" &&
 		[ -s "$intents/intent.new" ] && sync -f "$intents/intent.new" &&
 		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
 }
@@ -24,7 +24,7 @@ persist() {
 	fi
 	newest=$(newest_generation)
 	# That waited for the disk: somebody else may have set the profile meanwhile.
-	if [ "$(readlink "$profiles/system")" != "$generation" ] && [ "$(system_at "$profiles/system")" != "$toplevel" ]; then
+	if [ "$(readlink "$profiles/system")" != "$generation" ] && [ "$(system_at "$profiles/system")" != "$permanent" ]; then
 		rm -f "$intents/intent"
 		end_if_superseded keep
 	fi
@@ -33,7 +33,7 @@ persist() {
 		others=$(profile_after_persist)
 		if [ -n "$others" ] && [ "$(readlink "$profiles/system")" != "$generation" ] && [ -n "$(system_at "$profiles/system")" ]; then
 			rm -f "$intents/intent"
-			end superseded superseded "somebody else deployed while the new system was made permanent: $others; $reason"
+			end superseded superseded "somebody else deployed while $the_new was made permanent: $others; $reason"
 		fi
 		put_profile_back
 		return 1
@@ -45,9 +45,9 @@ persist() {
 		return 1
 	fi
 	ran=$(system_at "$root/run/current-system")
-	switch_to "$toplevel" boot "$no_check"
+	switch_to "$permanent" boot "$no_check"
 	if [ "$code" != 0 ] && [ "$locked" = yes ] && others_changed_nothing "$ran"; then
-		switch_to "$toplevel" boot "$no_check"
+		switch_to "$permanent" boot "$no_check"
 	fi
 	if [ "$code" != 0 ]; then
 		finding="boot-menu-failed"
@@ -64,8 +64,8 @@ persist() {
 	pin=${boots#*	}
 	case $boots in
 	'') ;;
-	"$toplevel	"*'no tries left'*) pinned="the next boot may start another system; $pin" ;;
-	"$toplevel	"*) ;;
+	"$permanent	"*'no tries left'*) pinned="the next boot may start another system; $pin" ;;
+	"$permanent	"*) ;;
 	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
 	esac
 	return 0
@@ -93,12 +93,12 @@ is_switch_free() {
 # which must be that system. Fails with `reason`.
 set_profile_to_new() {
 	if [ -z "$to_generation" ]; then
-		set_profile --set "$toplevel" && return
+		set_profile --set "$permanent" && return
 		reason="the profile could not be set ($(why_not_set))"
 		return 1
 	fi
-	if [ "$(readlink -f "$profiles/system-$to_generation-link")" != "$toplevel" ]; then
-		reason="generation $to_generation is not $toplevel any more, so the profile was left alone"
+	if [ "$(readlink -f "$profiles/system-$to_generation-link")" != "$permanent" ]; then
+		reason="generation $to_generation is not $permanent any more, so the profile was left alone"
 		return 1
 	fi
 	set_profile --switch-generation "$to_generation" && return
@@ -117,7 +117,7 @@ undo_persist() {
 	write_previous_boot_menu
 	boots=$(next_boot)
 	case $boots,$code in
-	,0) reason="$reason; the previous system is the boot default" ;;
+	,0) reason="$reason; $the_old is the boot default" ;;
 	,*) reason="$reason; it is not known what boots next: fix the boot menu before you restart the host" ;;
 	*) reason="$reason; the next boot starts ${boots%%	*}" ;;
 	esac
@@ -131,7 +131,7 @@ write_previous_boot_menu() {
 		return
 	fi
 	switch_to "$profile" boot NIXOS_NO_CHECK=1
-	[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
+	[ "$code" = 0 ] || reason="$reason; writing the boot menu of $the_old exited with $code too"
 }
 
 # Runs nix-env on the system profile, within the limit of an activation. $1, $2 what it shall do.
@@ -186,16 +186,16 @@ persist_and_end() {
 		# A system that runs no more was not kept by whoever switched the host back meanwhile.
 		[ -n "$others" ] || [ -z "$ran" ] || [ "$(system_at "$root/run/current-system")" = "$ran" ] ||
 			others="it was switched back to $(system_at "$root/run/current-system")"
-		[ -z "$others" ] || end superseded superseded "somebody else deployed while the new system was made permanent: $others; $reason"
+		[ -z "$others" ] || end superseded superseded "somebody else deployed while $the_new was made permanent: $others; $reason"
 		case $4 in
-		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;
+		degraded) end degraded "$finding" "it runs $the_new, but $reason" ;;
 		*) end "$4" "$finding" "$reason" ;;
 		esac
 	fi
 	# The boot menu takes its time: somebody else may have deployed while it was written.
 	others=$(running_of_others)
 	[ -n "$others" ] || others=$(profile_after_persist)
-	[ -z "$others" ] || end superseded superseded "somebody else deployed while the new system was made permanent: $others; look at what boots next"
+	[ -z "$others" ] || end superseded superseded "somebody else deployed while $the_new was made permanent: $others; look at what boots next"
 	remember_revision
 	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
 	end "$1" "$2" "$3"

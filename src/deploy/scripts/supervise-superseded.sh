@@ -9,9 +9,9 @@
 # done: keep or back.
 end_if_superseded() {
 	others=$(running_of_others)
-	if [ -z "$others" ] && [ "$1" = keep ] && [ "$(system_at "$profiles/system")" != "$toplevel" ]; then
+	if [ -z "$others" ] && [ "$1" = keep ] && [ "$(system_at "$profiles/system")" != "$permanent" ]; then
 		others=$(profile_of_others)
-		[ -z "$others" ] || others="$others; it runs the new system until it is restarted"
+		[ -z "$others" ] || others="$others; it runs $the_new until it is restarted"
 	fi
 	[ -z "$others" ] || end superseded superseded "somebody else deployed meanwhile: $others; nothing more was done"
 }
@@ -36,7 +36,7 @@ profile_of_others() {
 # Prints in words what the profile is after this deploy set it; nothing where it is what it was set to.
 profile_after_persist() {
 	set_system=$(system_at "$profiles/system")
-	[ "$set_system" = "$toplevel" ] || printf 'its profile is %s, and was set to %s' "${set_system:-none}" "$toplevel"
+	[ "$set_system" = "$permanent" ] || printf 'its profile is %s, and was set to %s' "${set_system:-none}" "$permanent"
 }
 
 # Prints the number of the newest generation of the system profile, of those that are the system $1 where that
@@ -76,11 +76,11 @@ leave_profile_to_others() {
 # generation at that look.
 end_if_set_over() {
 	# Who set it after this deploy is seen later.
-	[ "$(system_at "$profiles/system")" = "$toplevel" ] || return 0
+	[ "$(system_at "$profiles/system")" = "$permanent" ] || return 0
 	theirs=$(newest_generation)
 	while [ "$theirs" -gt "$1" ]; do
 		their_system=$(system_at "$profiles/system-$theirs-link")
-		[ -z "$their_system" ] || [ "$their_system" = "$toplevel" ] || break
+		[ -z "$their_system" ] || [ "$their_system" = "$permanent" ] || break
 		theirs=$((theirs - 1))
 	done
 	[ "$theirs" -gt "$1" ] || return 0
@@ -90,7 +90,7 @@ end_if_set_over() {
 	else
 		others="they set its profile to $their_system a moment before this deploy set its own, and it could not be set to theirs again"
 	fi
-	end superseded superseded "somebody else deployed while the new system was made permanent: $others; look at what boots next"
+	end superseded superseded "somebody else deployed while $the_new was made permanent: $others; look at what boots next"
 }
 
 # Ends when the host is not any more what it was when the plan was made. Nothing was begun yet. What
@@ -104,7 +104,7 @@ end_if_changed_since_the_plan() {
 	fi
 	if [ -n "$seen_profile" ] && [ "$seen_profile" != "$profile" ]; then
 		meanwhile=yes
-		[ "$profile" = "$toplevel" ] ||
+		[ "$profile" = "$permanent" ] ||
 			end superseded superseded "somebody else deployed since the plan was made: its profile was $seen_profile and is ${profile:-none} now; nothing was begun"
 	fi
 	[ "$meanwhile" = no ] || end_if_nothing_is_left
@@ -123,6 +123,6 @@ end_if_nothing_is_left() {
 	boot) done_word=booted ;;
 	*) return 0 ;;
 	esac
-	[ "$profile" = "$toplevel" ] && [ "$boot" = "$toplevel	" ] || return 0
+	[ "$profile" = "$permanent" ] && [ "$boot" = "$permanent	" ] || return 0
 	end "$done_word" superseded "somebody else has deployed this very system since the plan was made, so nothing was left to do"
 }

@@ -19,9 +19,10 @@
 # (what ran and what the profile was when the plan was made), rollback (no: the system is kept at once,
 # and nothing is waited for), revision and flake (what the system was built from), generation (the
 # number of the generation that the system is, to which the profile goes; without it the system becomes
-# a new one), root (in tests: the folder below which the host lies), log (most of the log
-# that is kept, in blocks of 512 bytes: it lies in memory), grace (seconds between TERM and KILL for an
-# activation that takes too long).
+# a new one), back (yes: the host goes back to what it was before its run), permanent (the system that is made
+# permanent, where that is not the one that is activated: it was tried before the run), root (in tests: the
+# folder below which the host lies), log (most of the log that is kept, in blocks of 512 bytes: it lies in
+# memory), grace (seconds between TERM and KILL for an activation that takes too long).
 #
 # It reads from its folder: ack (somebody reached the host again), checked (the checks have ended), word
 # (commit, or `abort CODE why`).
@@ -169,8 +170,8 @@ end_untouched() {
 		case $(result word) in
 		abort*) end failed run-stopped "it needs a reboot, nothing was changed, and the run was stopped" ;;
 		esac
-		[ "$action" = switch ] || end failed switch-inhibited "the new system cannot be activated without a reboot, so nothing was changed"
-		persist_and_end needs-reboot switch-inhibited "the new system is installed and starts at the next reboot: it cannot be activated while the host runs" failed
+		[ "$action" = switch ] || end failed switch-inhibited "$the_new cannot be activated without a reboot, so nothing was changed"
+		persist_and_end needs-reboot switch-inhibited "$the_new is installed and starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$locked" = yes ]; then
 		end failed lock-held "another switch-to-configuration holds the lock$(lock_holder)"
@@ -194,7 +195,7 @@ judge_snippets() {
 	[ -n "$running" ] || go_back snippet-failed "$why"
 	first=$code
 	if ! all_in "$failing" "$(known_snippets)"; then
-		say "activating the previous system again, to see whether $failing fails there too"
+		say "activating $the_old again, to see whether $failing fails there too"
 		activate_running
 		before=$snippets
 		if [ "$whole" != yes ] || [ -n "$(what_differs)" ] || ! all_in "$failing" "$before"; then
@@ -266,7 +267,7 @@ supervise() {
 	# What is only booted later starts as the system itself.
 	[ -n "$target" ] || [ "$action" != boot ] || target=$toplevel
 	if [ -z "$target" ]; then
-		end failed specialisation-missing "the host runs the specialisation $specialisation, which the new system does not have, so nothing was begun; --without-specialisation activates the system itself"
+		end failed specialisation-missing "the host runs the specialisation $specialisation, which $the_new does not have, so nothing was begun; --without-specialisation activates the system itself"
 	fi
 	connected=no
 	[ "$recover" != yes ] || ! is_connected || connected=yes
@@ -293,7 +294,7 @@ supervise() {
 	# A network that breaks late is noticed soon: the word is due when the time to settle is over.
 	[ "$network" = no ] || settle=$settle_network
 	word_limit=$((settle + ack_limit))
-	wait_for word "$word_limit" || give_up confirmation-missing "no order to keep the new system came within $word_limit s after the checks"
+	wait_for word "$word_limit" || give_up confirmation-missing "no order to keep $the_new came within $word_limit s after the checks"
 	obey "$(result word)"
 }
 
@@ -308,7 +309,7 @@ keep_at_once() {
 	case $(result word) in
 	abort*) obey "$(result word)" ;;
 	esac
-	say "nobody is waited for (magic_rollback = false): the new system is kept"
+	say "nobody is waited for (magic_rollback = false): $the_new is kept"
 	leave word commit
 	if [ "$code" = 4 ]; then
 		rollback=units failing_units=units-failed units_said="units failed during the activation"
@@ -385,7 +386,7 @@ after() {
 	kept=no
 	if [ "$(result word)" = commit ] && [ "$goes_back" = no ] && [ "$now" = "$target" ]; then kept=yes; fi
 	if [ "$kept" = yes ] || [ "$action" = boot ]; then
-		say "the new system is to be kept: going on with that"
+		say "$the_new is to be kept: going on with that"
 		case $action in
 		boot) persist_and_end booted "" "" failed ;;
 		*) obey commit ;;
@@ -395,7 +396,7 @@ after() {
 		end failed job-ended "its supervisor was ended"
 	fi
 	if [ -e "$intents/intent" ] && [ "$now" = "$running" ] && [ "$goes_back" = no ]; then
-		persist_and_end needs-reboot switch-inhibited "the new system is installed and starts at the next reboot: it cannot be activated while the host runs" failed
+		persist_and_end needs-reboot switch-inhibited "$the_new is installed and starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$changed" = no ] && [ "$now" = "$running" ] && [ "$(etc_source)" = "$etc" ]; then
 		end failed job-ended "its supervisor was ended before anything was changed"
@@ -405,7 +406,7 @@ after() {
 
 main() {
 	root='' mode=supervise fetched='' first=no recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
-	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake='' to_generation=''
+	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake='' to_generation='' back=no permanent=''
 	for option; do
 		value=${option#*=}
 		case $option in
@@ -433,6 +434,8 @@ main() {
 		revision=*) revision=$value ;;
 		flake=*) flake=$value ;;
 		generation=*) to_generation=$value ;;
+		back=*) back=$value ;;
+		permanent=*) permanent=$value ;;
 		log=*) log_blocks=$value ;;
 		grace=*) grace=$value ;;
 		esac
@@ -440,6 +443,10 @@ main() {
 	profiles=$root/nix/var/nix/profiles
 	roots=$root/nix/var/nix/gcroots/nixdash
 	intents=$root/nix/var/nixdash
+	[ -n "$permanent" ] || permanent=$toplevel
+	# What the two systems are called: who goes back leaves the one that the run brought.
+	the_new="the new system" the_old="the previous system"
+	[ "$back" = no ] || the_new="the previous system" the_old="the system that this run brought"
 	# What runs when it is activated: the system or, where the host runs one, its specialisation.
 	target=$toplevel
 	[ -z "$specialisation" ] || target=$(readlink -e "$toplevel/specialisation/$specialisation")

@@ -11,7 +11,7 @@ use crate::fleet::{
     Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, RollbackScope, RolloutNews,
     RunOrder, WaveRule,
 };
-use random::{Dice, HostTruth, NAMES, random_machine, system};
+use random::{Dice, HostTruth, NAMES, before, random_machine, system};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many orders are tried where nothing else is said.
@@ -276,7 +276,7 @@ impl World {
         let toplevel = known.toplevel.as_ref().unwrap();
         assert!(!self.cancelled, "{name} begins to change in a stopped run");
         if back {
-            assert_eq!(toplevel, &path(OLD), "{name} goes back to what ran before");
+            assert_eq!(toplevel, &before(name, host.goal), "{name} goes back to what ran before");
         } else {
             assert!(!self.halted, "{name} begins to change in a halted run");
             assert!(!self.asks || self.answered == Some(true), "nobody confirmed the plan");
@@ -327,8 +327,9 @@ impl World {
     /// Returns how a phase ends.
     fn ending(&mut self, host: &HostSetup, phase: Phase, back: bool) -> Result<Report, Failure> {
         let rare = self.dice.below(40);
-        let target = if back { path(OLD) } else { system(&host.name) };
-        let truth = self.truths.entry(host.name.clone()).or_default();
+        let target = if back { before(&host.name, host.goal) } else { system(&host.name) };
+        let truths = self.truths.entry(host.name.clone());
+        let truth = truths.or_insert_with(|| HostTruth::of(&host.name));
         match (phase, rare) {
             (Phase::Preflight, 0..=3) => {
                 let reason = Reason::new(Code::HostUnreachable, "away");
@@ -339,7 +340,7 @@ impl World {
                     [Outcome::RolledBack, Outcome::Failed, Outcome::NeedsReboot][rare];
                 if outcome == Outcome::NeedsReboot {
                     if host.goal.persists() {
-                        truth.profile = target;
+                        truth.profile = host.permanent(&target).clone();
                     } else {
                         outcome = Outcome::RolledBack;
                     }
@@ -387,7 +388,7 @@ impl World {
                     let reason = self.machine.hosts[index].known.abort.clone();
                     return Ok(Report::Persisted(Ending { outcome: Outcome::RolledBack, reason }));
                 }
-                truth.persist(host.goal, target);
+                truth.persist(host, target);
                 good(phase, host.goal)
             }
             Phase::Reboot => {
@@ -454,8 +455,9 @@ impl World {
     fn look_at_truth(&self, host: &HostProgress) {
         let name = &host.setup.name;
         let outcome = host.outcome().unwrap();
-        let truth = self.truths.get(name).cloned().unwrap_or_default();
-        let (runs_old, boots_old) = (truth.running == path(OLD), truth.profile == path(OLD));
+        let truth = self.truths.get(name).cloned().unwrap_or_else(|| HostTruth::of(name));
+        let ran = before(name, Goal::Switch);
+        let (runs_old, boots_old) = (truth.running == ran, truth.profile == path(OLD));
         let is_so = match outcome {
             Outcome::Failed | Outcome::Offline | Outcome::Skipped | Outcome::Interrupted => {
                 runs_old && boots_old

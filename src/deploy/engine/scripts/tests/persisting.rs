@@ -101,15 +101,63 @@ fn a_boot_menu_that_cannot_be_written_leaves_the_old_one() {
     host.assert_tidy();
 }
 
-#[test]
-fn a_pinned_boot_default_is_no_success() {
-    let host = FolderHost::new();
+/// Pins a generation as what the boot loader starts.
+fn pin(host: &FolderHost, generation: u32) {
     let folder = host.path("sys/firmware/efi/efivars");
     std::fs::create_dir_all(&folder).unwrap();
     let mut bytes = vec![7, 0, 0, 0];
-    bytes.extend("nixos-generation-1.conf\0".encode_utf16().flat_map(u16::to_le_bytes));
+    let entry = format!("nixos-generation-{generation}.conf\0");
+    bytes.extend(entry.encode_utf16().flat_map(u16::to_le_bytes));
     let name = "LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
     std::fs::write(folder.join(name), bytes).unwrap();
+}
+
+/// Lets a host have another system as a generation, with its entry in the boot menu.
+fn add_generation(host: &FolderHost, generation: u32, system: &str) {
+    host.add_system(system);
+    host.link(&format!("nix/var/nix/profiles/system-{generation}-link"), system);
+    let init = host.path(&format!("nix/store/{system}/init"));
+    let entry = format!("boot/loader/entries/nixos-generation-{generation}.conf");
+    host.write(&entry, &format!("options init={} quiet\n", init.display()));
+}
+
+#[test]
+fn a_host_that_goes_back_to_a_tried_system_boots_what_it_booted() {
+    let tried = || {
+        let mut host = FolderHost::new();
+        add_generation(&host, 3, "third");
+        let third = host.path("nix/store/third");
+        host.option("back=yes");
+        host.option(&format!("permanent={}", third.display()));
+        host
+    };
+    let host = tried();
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    assert_eq!(host.systems(), ["new", "third", "third"]);
+    assert_eq!(host.called(), ["new test", "third boot"]);
+    host.assert_tidy();
+
+    let host = tried();
+    host.activation("new", "exit 100");
+    assert_eq!(host.deploy("commit").0, "needs-reboot", "{}", host.log());
+    assert_eq!(host.systems(), ["old", "third", "third"]);
+
+    let host = tried();
+    assert_eq!(host.deploy("abort check-failed enough").0, "rolled-back");
+    host.assert_untouched();
+
+    let host = tried();
+    host.switch_to_configuration("third", WELL, "exit 1");
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded", "{}", host.log());
+    assert!(reason.starts_with("it runs the previous system, but"), "{reason}");
+    assert_eq!(host.systems(), ["new", "old", "old"], "what the run brought is permanent still");
+}
+
+#[test]
+fn a_pinned_boot_default_is_no_success() {
+    let host = FolderHost::new();
+    pin(&host, 1);
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "degraded", "{}", host.log());
     assert_eq!(host.code(), Some(Code::BootDefaultPinned));

@@ -286,7 +286,7 @@ fn a_host_that_somebody_else_brought_the_same_system_since_the_plan_is_done() {
         let (found, reason) = host.deploy("commit");
         assert_eq!((found.as_str(), host.code()), (word, Some(Code::Superseded)), "{reason}");
         let line = host.result("outcome").unwrap();
-        let ending = Decision::parse(&line).unwrap().ending("samsung");
+        let ending = Decision::parse(&line).unwrap().ending("samsung", false);
         assert_eq!((ending.outcome, ending.reason), (Outcome::Unchanged, None));
         assert!(host.called().is_empty(), "nothing is left to do");
         assert_eq!(host.systems(), ["new", "new", "new"]);

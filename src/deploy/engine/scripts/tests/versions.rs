@@ -60,7 +60,7 @@ fn outcome(host: &FolderHost, account_script: &str) -> (Outcome, Option<Code>) {
     let said = host.run(account_script, &["job"]);
     let found = account::parse(&said).outcome.unwrap_or_else(|| panic!("{said}"));
     assert_eq!(Some(&found), Decision::parse(&host.result("outcome").unwrap()).as_ref());
-    let ending = found.ending("samsung");
+    let ending = found.ending("samsung", false);
     (ending.outcome, ending.reason.map(|reason: Reason| reason.code))
 }
 
@@ -114,7 +114,8 @@ fn a_supervisor_of_another_version_that_is_killed_finishes_with_its_own_script()
 
 #[test]
 fn a_word_that_this_version_does_not_know_is_told_and_is_no_success() {
-    let ending = Decision::parse("transcended\tsome-code\tof a later version").unwrap().ending("x");
+    let ending =
+        Decision::parse("transcended\tsome-code\tof a later version").unwrap().ending("x", false);
     assert_eq!(ending.outcome, Outcome::Unknown);
     let reason = ending.reason.unwrap().text;
     assert!(reason.contains("transcended") && reason.contains("of a later version"), "{reason}");

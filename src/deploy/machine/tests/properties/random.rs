@@ -114,20 +114,26 @@ pub(super) struct HostTruth {
     pub(super) booted: StorePath,
 }
 
-impl Default for HostTruth {
-    fn default() -> Self {
-        Self { running: path(OLD), profile: path(OLD), booted: path(OLD) }
-    }
+/// Returns what a host ran before the run or, where that only lets hosts boot, booted: on some hosts somebody tried a
+/// system.
+pub(super) fn before(host: &str, goal: Goal) -> StorePath {
+    let is_tried = ["b", "f"].contains(&host) && goal != Goal::Boot;
+    path(if is_tried { super::super::tried::TRIED } else { OLD })
 }
 
 impl HostTruth {
-    /// Takes a system as a run of a goal makes it permanent.
-    pub(super) fn persist(&mut self, goal: Goal, system: StorePath) {
-        if goal.activates() {
-            self.running = system.clone();
+    /// Returns what a host has before the run.
+    pub(super) fn of(host: &str) -> Self {
+        Self { running: before(host, Goal::Switch), profile: path(OLD), booted: path(OLD) }
+    }
+
+    /// Takes a system as a run makes it permanent.
+    pub(super) fn persist(&mut self, host: &HostSetup, system: StorePath) {
+        if host.goal.persists() {
+            self.profile = host.permanent(&system).clone();
         }
-        if goal.persists() {
-            self.profile = system;
+        if host.goal.activates() {
+            self.running = system;
         }
     }
 

@@ -62,6 +62,7 @@ persist() {
 	boots=$(next_boot)
 	system=${boots%%	*}
 	pin=${boots#*	}
+	! boots_as_pinned_before || return 0
 	case $boots in
 	'') ;;
 	"$permanent	"*'no tries left'*) pinned="the next boot may start another system; $pin" ;;
@@ -69,6 +70,16 @@ persist() {
 	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
 	esac
 	return 0
+}
+
+# Tells whether a host that goes back boots what a pinned default has started since before its run: neither what
+# the run brought nor what this deploy made permanent.
+boots_as_pinned_before() {
+	if [ "$back" = no ] || [ -z "$pin" ] || [ "$boots" != "$boot" ]; then return 1; fi
+	case $system in
+	"$permanent" | "$running" | "$profile") return 1 ;;
+	esac
+	say "the next boot starts $system because of $pin, as before"
 }
 
 # Waits for another switch-to-configuration to end, for as long as an activation may take, and succeeds where it

@@ -122,6 +122,23 @@ fn add_generation(host: &FolderHost, generation: u32, system: &str) {
 }
 
 #[test]
+fn a_host_that_goes_back_boots_what_was_pinned_before_its_run() {
+    // Generation 1 is what runs, and what the run brought.
+    for (pinned, back, ends) in
+        [(3, true, "switched"), (3, false, "degraded"), (1, true, "degraded")]
+    {
+        let mut host = FolderHost::new();
+        add_generation(&host, 3, "third");
+        pin(&host, pinned);
+        if back {
+            host.option("back=yes");
+        }
+        let (word, reason) = host.deploy("commit");
+        assert_eq!(word, ends, "{pinned} {back} {reason}");
+    }
+}
+
+#[test]
 fn a_host_that_goes_back_to_a_tried_system_boots_what_it_booted() {
     let tried = || {
         let mut host = FolderHost::new();

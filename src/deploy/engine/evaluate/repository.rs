@@ -53,15 +53,14 @@ impl Submodules<'_> {
         }
     }
 
-    /// Returns whether one is copied, from a repository whose other files are in a folder already.
-    fn wants(self, is_here: bool, copied: &Path) -> bool {
+    /// Returns whether they are wanted, of a repository whose other files are in a folder already.
+    fn are_asked_for(self, copied: &Path) -> bool {
         match self {
             Self::No => false,
-            Self::All => true,
-            Self::Here => is_here,
+            Self::All | Self::Here => true,
             Self::AskedFor(file) => {
                 let asks = |text: String| text.contains("submodules");
-                is_here && fs::read_to_string(copied.join(file)).is_ok_and(asks)
+                fs::read_to_string(copied.join(file)).is_ok_and(asks)
             }
         }
     }
@@ -139,24 +138,16 @@ pub(super) async fn copy(
     for (path, commit) in links {
         let place = into.join(&path);
         fs::create_dir_all(&place).map_err(|error| error.to_string())?;
-        if submodules == Submodules::No {
+        if !submodules.are_asked_for(into) {
             continue;
         }
-        let copied = async {
-            let (source, wanted) = submodule(repo, wanted, &path, commit).await?;
-            if !submodules.wants(source.exists(), into) {
-                return Ok(());
-            }
+        let of_it = |why: String| format!("its submodule {path}: {why}");
+        let (source, wanted) = submodule(repo, wanted, &path, commit).await.map_err(of_it)?;
+        // Nix says that one is not here where it needs it. One that is here and cannot be copied is no such one: with
+        // its folder empty, another system might be built.
+        if submodules == Submodules::All || is_here(&source, &wanted).await.map_err(of_it)? {
             let inside = submodules.inside();
-            Box::pin(copy_submodule(repo, &path, (&source, &wanted), inside, &place)).await
-        };
-        match copied.await {
-            // One that is not whole here is not here: Nix says so where it needs it.
-            Err(_) if submodules != Submodules::All => {
-                fs::remove_dir_all(&place).map_err(|error| error.to_string())?;
-                fs::create_dir(&place).map_err(|error| error.to_string())?;
-            }
-            copied => copied?,
+            Box::pin(copy_submodule(repo, &path, (&source, &wanted), inside, &place)).await?;
         }
     }
     Ok(is_shallow)
@@ -255,6 +246,24 @@ async fn submodule(
             (repo.join(line(&modules)).join(path), Wanted::Commit(commit))
         }
     })
+}
+
+/// Returns whether a repository is here, and with it the commit that is wanted.
+async fn is_here(repo: &Path, wanted: &Wanted) -> Result<bool, String> {
+    // The folder of one may be there only since the repository of another one is below it.
+    let is_repository = repo.join(".git").exists() || repo.join("HEAD").exists();
+    let Wanted::Commit(commit) = wanted else { return Ok(is_repository) };
+    if !is_repository {
+        return Ok(false);
+    }
+    let look = git_in(repo, &["cat-file", "-e", commit]).limit(LIMIT);
+    let output = look.run().await.map_err(|error| error.to_string())?;
+    match output.code {
+        0 => Ok(true),
+        // So git says that it has no such object.
+        1 => Ok(false),
+        _ => Err(output.complaint()),
+    }
 }
 
 /// Makes a submodule again below its repository.
@@ -446,6 +455,31 @@ mod tests {
         let (into, last) = (place.path().join("moved"), Wanted::Commit("HEAD".to_owned()));
         copy(path, &last, wanted, &into).await.unwrap();
         assert!(into.join("here").is_dir() && !into.join("here/nixos").exists());
+    }
+
+    #[tokio::test]
+    async fn a_submodule_that_is_here_and_cannot_be_copied_is_a_failure() {
+        let (repo, module, place) =
+            (repository().await, repository().await, tempfile::tempdir().unwrap());
+        let (path, from) = (repo.path(), module.path().display().to_string());
+        let add =
+            ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &from, "here"];
+        run(path, &add).await;
+        fs::write(path.join("nixos/flake.nix"), "{ inputs.self.submodules = true; }").unwrap();
+        run(path, &["commit", "-q", "-a", "-m", "submodule"]).await;
+        let tree = run(&path.join("here"), &["rev-parse", "HEAD^{tree}"]).await;
+        let (folder, file) = tree.split_at(2);
+        let objects = path.join(".git/modules/here/objects");
+        fs::remove_file(objects.join(folder).join(file)).unwrap();
+        for (number, wanted) in
+            [Wanted::WorkTree, Wanted::Commit("HEAD".to_owned())].iter().enumerate()
+        {
+            let into = place.path().join(number.to_string());
+            let wants = Submodules::AskedFor("nixos/flake.nix");
+            let why = copy(path, wanted, wants, &into).await.unwrap_err();
+            assert!(why.starts_with("its submodule here: "), "{why}");
+            assert_eq!(copy(path, wanted, Submodules::No, &into.join("none")).await, Ok(false));
+        }
     }
 
     #[tokio::test]

@@ -78,6 +78,16 @@ impl HostClaim {
         }
     }
 
+    /// Keeps the places of a host that has begun to change while another process carried its run out, until it is
+    /// told to stop: it is in flight, whatever became of its claim.
+    pub(super) async fn keep(self, stop: CancellationToken) {
+        self.shared.note_use(&self.host);
+        tokio::select! {
+            () = self.renew_for_ever() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
     /// Gives the places back. Those of a host that does not answer are forgotten by it soon.
     pub(super) async fn release(self) {
         *self.shared.begun.cell(self.host.as_str()).lock().await = false;
@@ -93,28 +103,41 @@ impl HostClaim {
         if !is_held {
             return;
         }
+        tokio::time::sleep(RENEW).await;
+        self.renew_for_ever().await;
+    }
+
+    /// Renews its places now and then, and takes them again where they are lost.
+    async fn renew_for_ever(&self) {
         loop {
-            tokio::time::sleep(RENEW).await;
-            let renewed = self.own("renew").await;
-            if renewed.is_ok_and(|output| lines(&output).any(|(key, ..)| key == "lost")) {
-                self.take_again().await;
+            if self.own("renew").await.is_ok_and(|output| says(&output, "lost")) {
+                // Nobody begins between the claim and the look.
+                let begun = self.shared.begun.cell(self.host.as_str());
+                let begun = begun.lock().await;
+                if *begun {
+                    // Its phases do not wait for that.
+                    drop(begun);
+                    drop(self.take_again(true).await);
+                } else {
+                    drop(self.take_again(false).await);
+                }
             }
+            tokio::time::sleep(RENEW).await;
         }
     }
 
-    /// Takes places again that were lost. A host that has begun to change is in flight, whoever has its places
-    /// meanwhile: a restart took /run away with the claim. One that has not begun takes them only where a look
-    /// finds them free; else they stay lost, and it does not begin.
-    async fn take_again(&self) {
-        // Nobody begins between the claim and the look.
-        let begun = self.shared.begun.cell(self.host.as_str());
-        let begun = begun.lock().await;
-        drop(self.own("claim").await);
-        if *begun || self.look().await.is_none() {
-            drop(self.own("hold").await);
-        } else {
-            drop(self.own("release").await);
+    /// Takes places again that were lost; returns whether it has them. A host that has begun to change is in flight,
+    /// whoever has its places meanwhile: a restart took /run away with the claim. One that has not begun takes them
+    /// only where a look finds them free; else they stay lost, and it does not begin.
+    async fn take_again(&self, has_begun: bool) -> Result<bool, RemoteError> {
+        let claimed = self.own("claim").await?;
+        let is_free = claimed.is_ok() && taken(&self.host, &claimed).is_none();
+        if has_begun || is_free && self.look().await.is_none() {
+            let held = self.own("hold").await?;
+            return Ok(held.is_ok() && !says(&held, "lost"));
         }
+        drop(self.own("release").await);
+        Ok(false)
     }
 
     /// Claims until it has its places, or cannot.
@@ -134,15 +157,16 @@ impl HostClaim {
             if !output.is_ok() {
                 return ClaimAnswer::Failed(refused(&self.host, &output));
             }
+            if self.holds_all(&output) {
+                return ClaimAnswer::Held;
+            }
             let waits = match taken(&self.host, &output) {
                 Some(waits) => Some(waits),
                 None => self.look().await,
             };
             let Some(InTheWay { waits, keeps, never }) = waits else {
                 match self.own("hold").await {
-                    Ok(output) if lines(&output).all(|(key, ..)| key != "lost") => {
-                        return ClaimAnswer::Held;
-                    }
+                    Ok(output) if !says(&output, "lost") => return ClaimAnswer::Held,
                     Ok(_) | Err(_) => continue,
                 }
             };
@@ -183,6 +207,15 @@ impl HostClaim {
         None
     }
 
+    /// Returns whether the host says that it has held its places all the time: a process of this run that ended
+    /// got them, and nobody else could take them since.
+    fn holds_all(&self, output: &Output) -> bool {
+        let is_held = |budget: &Budget| {
+            lines(output).any(|(key, name, _)| key == "held" && name == budget.name)
+        };
+        self.budgets.iter().all(is_held)
+    }
+
     /// Does something with the claims on the host itself.
     async fn own(&self, mode: &str) -> Result<Output, RemoteError> {
         let budgets: Vec<&Budget> = self.budgets.iter().collect();
@@ -204,22 +237,28 @@ pub(super) async fn note_begun(step: &Step) {
     *step.shared.begun.cell(step.host.name.as_str()).lock().await = true;
 }
 
-/// Returns the failure of a host that lost its places before it began to change: somebody else may
-/// have them now. One that has them begins to change.
+/// Returns the failure of a host that lost its places before it began to change, and cannot take them again:
+/// somebody else may have them now. One that has them begins to change.
 pub(super) async fn is_lost(step: &Step, names: &[String]) -> Option<Failure> {
     let claim = HostClaim::new(Arc::clone(&step.shared), &step.host.name, names);
     let begun = step.shared.begun.cell(step.host.name.as_str());
     let mut begun = begun.lock().await;
-    match claim.own("renew").await {
-        Ok(output) if output.is_ok() && lines(&output).all(|(key, ..)| key != "lost") => {
+    let has = match claim.own("renew").await {
+        Ok(output) if output.is_ok() && !says(&output, "lost") => Ok(true),
+        Ok(_) => claim.take_again(*begun).await,
+        Err(error) => Err(error),
+    };
+    match has {
+        Ok(true) => {
             *begun = true;
             None
         }
-        Ok(_) => {
+        Ok(false) => {
             let host = &step.host.name;
             let text = format!(
-                "{host}: its place in the budget {} was lost before its activation began, because \
-                 this nixdash did not renew it for a minute or the host was restarted; nothing was changed",
+                "{host}: its place in the budget {} was lost before it began to change, because this nixdash \
+                 did not renew it for a minute or the host was restarted, and no place is free now; nothing was \
+                 changed",
                 names.join(", ")
             );
             Some(Failure::failed(Code::BudgetLost, text))
@@ -234,6 +273,11 @@ fn lines(output: &Output) -> impl Iterator<Item = (&str, &str, &str)> {
         let mut parts = line.splitn(3, '\t');
         Some((parts.next()?, parts.next()?, parts.next().unwrap_or_default()))
     })
+}
+
+/// Returns whether the script says something of a budget.
+fn says(output: &Output, what: &str) -> bool {
+    lines(output).any(|(key, ..)| key == what)
 }
 
 /// Returns the value of a word `key=value` in a claim.
@@ -274,8 +318,9 @@ fn rival(host: &str, budget: &str, done: Result<Output, RemoteError>) -> Option<
     let claim = lines(&output).find(|(_, name, _)| *name == budget);
     match claim {
         Some(("free", ..)) => None,
-        Some(("taken" | "mine", _, text)) => {
-            rival(word(text, "state") == Some("hold"), &whose(text))
+        Some((key @ ("taken" | "mine" | "held"), _, text)) => {
+            let holds = key == "held" || word(text, "state") == Some("hold");
+            rival(holds, &whose(text))
         }
         Some(_) | None => rival(true, "it did not say whether it is in flight"),
     }
@@ -338,95 +383,4 @@ fn refused(host: &str, output: &Output) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::remote::KeyTrouble;
-
-    #[expect(clippy::unnecessary_wraps, reason = "as a host answers")]
-    fn said(stdout: &str) -> Result<Output, RemoteError> {
-        Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
-    }
-
-    #[test]
-    fn a_host_whose_sudo_wants_a_password_is_told_as_that_and_not_waited_for() {
-        let cause = "sudo asks for a password";
-        let error = || RemoteError::not_root("b", NotRoot::PasswordNeeded, cause);
-        let found = rival("b", "etcd", Err(error())).unwrap();
-        assert!(found.words.contains("sudo asks for a password"), "{}", found.words);
-        assert!(!found.words.contains("reached"), "{}", found.words);
-        let budget = |in_flight| Budget { name: "etcd".into(), tag: "etcd".into(), in_flight };
-        assert_eq!(never_free("a", &budget(2), std::slice::from_ref(&found)), None);
-        let failure = never_free("a", &budget(1), &[found]).unwrap();
-        assert_eq!(failure.reason.code, Code::SudoPasswordNeeded);
-        for part in ["a: no place in the budget etcd", "[hosts.b]", "`--ask-sudo-password`"] {
-            assert!(failure.reason.text.contains(part), "{part}: {}", failure.reason.text);
-        }
-    }
-
-    /// Lets host a take its place again, while host b says this of its own; returns what was asked of whom.
-    async fn taken_again(says: &'static str, has_begun: bool) -> Vec<String> {
-        let text = "[fleet]\nflake = \"github:me/nixos\"\nevaluate = \"builder\"\nstrategy = \"direct\"\n\
-                    [hosts.a]\naddresses = [\"root@a.lan\"]\ntags = [\"etcd\"]\n\
-                    [hosts.b]\naddresses = [\"root@b.lan\"]\ntags = [\"etcd\"]\n";
-        let path = std::path::Path::new("hosts.toml");
-        let mut fleet = crate::config::parse(text, path, None).unwrap();
-        fleet.budgets = vec![Budget { name: "etcd".into(), tag: "etcd".into(), in_flight: 1 }];
-        let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = Arc::clone(&asked);
-        let runner = crate::remote::FakeRunner::new(move |host, script: &Script| {
-            heard.lock().unwrap().push(format!("{} {host}", script.args[0]));
-            said(if host == "b" { says } else { "mine\tetcd\t\n" })
-        });
-        let run = crate::fleet::RunId("7".to_owned());
-        let teller = crate::deploy::engine::telling::Teller::new(run.clone(), Arc::new(drop));
-        let request = crate::deploy::Request {
-            set_aside: std::collections::BTreeMap::new(),
-            degraded: std::collections::BTreeMap::new(),
-            options: crate::fleet::RunOptions::default(),
-            hosts: vec!["a".to_owned()],
-            goal: crate::fleet::Goal::Switch,
-            allow_protected: Vec::new(),
-            asks: false,
-            goals: std::collections::BTreeMap::new(),
-            given: std::collections::BTreeMap::new(),
-            reboot: None,
-        };
-        let setup = crate::deploy::setup(&fleet, &request).unwrap();
-        let (fleet, runner) = (Arc::new(fleet), Arc::new(runner));
-        let shared = RunContext::new(fleet, runner, run, "run-7-x".to_owned(), &setup, teller);
-        let claim = HostClaim::new(Arc::new(shared), "a", &["etcd".to_owned()]);
-        *claim.shared.begun.cell("a").lock().await = has_begun;
-        claim.take_again().await;
-        asked.lock().unwrap().clone()
-    }
-
-    #[tokio::test]
-    async fn a_lost_place_is_taken_again_without_a_look_only_by_a_host_that_has_begun() {
-        let free = "free\tetcd\t\n";
-        let taken = "taken\tetcd\tid=run-9-b state=hold who=you@desk run=9 since=1\n";
-        assert_eq!(taken_again(free, false).await, ["claim a", "look b", "hold a"]);
-        assert_eq!(taken_again(taken, false).await, ["claim a", "look b", "release a"]);
-        assert_eq!(taken_again(taken, true).await, ["claim a", "hold a"]);
-    }
-
-    #[test]
-    fn who_claims_who_holds_and_who_cannot_be_reached_is_in_flight() {
-        assert_eq!(rival("b", "etcd", said("free\tetcd\t\n")), None);
-        let claim = "taken\tetcd\tid=run-1-b state=claim who=me@desk run=4 since=1\n";
-        let found = rival("b", "etcd", said(claim)).unwrap();
-        assert_eq!((found.holds, found.words.as_str()), (false, "b (me@desk, run 4)"));
-        let held = claim.replace("state=claim", "state=hold");
-        assert!(rival("b", "etcd", said(&held)).unwrap().holds);
-        let busy = "free\tetcd\t\nbusy\t\twho=you@desk run=9 unit=x\n";
-        assert_eq!(rival("b", "etcd", said(busy)).unwrap().words, "b (you@desk, run 9)");
-        let away = RemoteError::new("b", Trouble::Unreachable, "no route");
-        let away = rival("b", "etcd", Err(away)).unwrap();
-        assert!(away.holds && away.never.is_none(), "it may come back");
-        let busy = RemoteError::not_root("b", NotRoot::Failed, "sudo: cannot open /etc/sudoers");
-        let busy = rival("b", "etcd", Err(busy)).unwrap();
-        assert!(busy.holds && busy.never.is_none(), "it may be activated just now");
-        let changed = RemoteError::new("b", Trouble::HostKey(KeyTrouble::Changed), "another key");
-        assert!(rival("b", "etcd", Err(changed)).unwrap().never.is_some(), "somebody has to look");
-        assert!(rival("b", "etcd", said("")).unwrap().holds, "no answer is no free place");
-    }
-}
+pub(super) mod tests;

@@ -199,11 +199,12 @@ impl Deploy {
                 let (machine, commands) = begin_with(&begun, &journal).await;
                 (machine, commands, None, begun)
             }
-            RunBegin::GoOn { replayed, untold } => {
-                let begun = replayed.begun.clone();
-                let resumed = Resumed::new(&replayed, Timestamp::now());
+            RunBegin::GoOn { mut replayed, untold } => {
+                let (begun, now) = (replayed.begun.clone(), Timestamp::now());
+                let resumed = Resumed::new(&replayed, now);
+                replayed.machine.gone_on_with(now);
                 resumed.tell(&replayed, untold, &teller);
-                let (machine, commands) = gone_on_with(*replayed, &journal).await;
+                let (machine, commands) = gone_on_with(*replayed, now, &journal).await;
                 (machine, commands, Some(resumed), begun)
             }
         };
@@ -286,10 +287,15 @@ async fn begin_with(begun: &Begun, journal: &RunJournal) -> (Machine, Vec<Machin
     (machine, commands)
 }
 
-/// Goes on with a run; returns its machine and the commands that were not carried out to their end.
-async fn gone_on_with(replayed: Replayed, journal: &RunJournal) -> (Machine, Vec<MachineCommand>) {
+/// Goes on with a run, of which its machine knows; returns that and the commands that were not carried out to
+/// their end.
+async fn gone_on_with(
+    replayed: Replayed,
+    now: Timestamp,
+    journal: &RunJournal,
+) -> (Machine, Vec<MachineCommand>) {
     let entry = RunEntry::GoneOnWith { process: std::process::id() };
-    journal.keep(Timestamp::now(), entry, Survives::Kill).await;
+    journal.keep(now, entry, Survives::Kill).await;
     let is_started = replayed.is_started;
     let mut commands = replayed.open_commands();
     let mut machine = replayed.machine;

@@ -31,14 +31,23 @@ pub(super) struct Workers {
     /// What was begun and does not run yet.
     begun: Vec<BegunStep>,
     claims: HashMap<String, (CancellationToken, HostClaim)>,
+    /// Of each host whose places were given back, what says that this is done.
+    given_back: HashMap<String, CancellationToken>,
     releases: JoinSet<()>,
 }
 
 impl Workers {
     /// Makes them; what they find goes to `done`.
     pub(super) fn new(shared: Arc<RunContext>, done: mpsc::Sender<Input>) -> Self {
-        let (stops, claims) = (HashMap::new(), HashMap::new());
-        Self { shared, done, stops, begun: Vec::new(), claims, releases: JoinSet::new() }
+        Self {
+            shared,
+            done,
+            stops: HashMap::new(),
+            begun: Vec::new(),
+            claims: HashMap::new(),
+            given_back: HashMap::new(),
+            releases: JoinSet::new(),
+        }
     }
 
     /// Does all that the machine wants done at once. What is told to stop among it does not begin: a run that is
@@ -91,7 +100,9 @@ impl Workers {
                     drop(done.send(Input::Gated { wave, gate, asking, answer }).await);
                 });
             }
-            MachineCommand::Claim { host, budgets } => self.claim(host, &budgets),
+            MachineCommand::Claim { host, budgets, claim, has_begun } => {
+                self.claim(host, &budgets, claim, has_begun);
+            }
             MachineCommand::Release { host } => self.release(&host),
             MachineCommand::WakeAt(_) | MachineCommand::Tell(_) | MachineCommand::Finish => {}
         }
@@ -103,26 +114,41 @@ impl Workers {
         self.begun.push(BegunStep { step, prepares });
     }
 
-    /// Begins to claim a host's places. A claim that it had before is given back first.
-    fn claim(&mut self, host: String, budgets: &[String]) {
-        let claim = HostClaim::new(Arc::clone(&self.shared), &host, budgets);
+    /// Begins to claim a host's places, or to keep those of one that has begun to change. What it had before is given
+    /// back first: of two scripts that are on their way to a host, either may come first.
+    fn claim(&mut self, host: String, budgets: &[String], claim: u64, has_begun: bool) {
+        let places = HostClaim::new(Arc::clone(&self.shared), &host, budgets);
         let stop = CancellationToken::new();
-        self.claims.insert(host.clone(), (stop.clone(), claim.clone()));
+        self.claims.insert(host.clone(), (stop.clone(), places.clone()));
+        let given_back = self.given_back.get(&host).cloned();
         let (tell, mut answers) = mpsc::channel(1);
         let done = self.done.clone();
         tokio::spawn(async move {
             while let Some(answer) = answers.recv().await {
-                drop(done.send(Input::Claimed { host: host.clone(), answer }).await);
+                drop(done.send(Input::Claimed { host: host.clone(), claim, answer }).await);
             }
         });
-        tokio::spawn(claim.work(stop, tell));
+        tokio::spawn(async move {
+            until(given_back).await;
+            if has_begun {
+                places.keep(stop).await;
+            } else {
+                places.work(stop, tell).await;
+            }
+        });
     }
 
     /// Gives a host's places back.
     fn release(&mut self, host: &str) {
         if let Some((stop, claim)) = self.claims.remove(host) {
             stop.cancel();
-            self.releases.spawn(claim.release());
+            let is_done = CancellationToken::new();
+            let before = self.given_back.insert(host.to_owned(), is_done.clone());
+            self.releases.spawn(async move {
+                until(before).await;
+                claim.release().await;
+                is_done.cancel();
+            });
         }
     }
 
@@ -130,5 +156,44 @@ impl Workers {
     pub(super) async fn end(mut self) {
         let all = async { while self.releases.join_next().await.is_some() {} };
         drop(tokio::time::timeout(RELEASE_LIMIT, all).await);
+    }
+}
+
+/// Waits until places are given back; not at all where there is nothing to give back.
+async fn until(given_back: Option<CancellationToken>) {
+    if let Some(given_back) = given_back {
+        given_back.cancelled().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::ClaimAnswer;
+    use crate::deploy::engine::budget::tests::sharing_a_place;
+
+    #[tokio::test]
+    async fn a_host_claims_again_when_its_places_were_given_back_and_answers_name_the_claim() {
+        let (shared, asked) = sharing_a_place(|_, _| "free\tetcd\t\n");
+        let (done, mut heard) = mpsc::channel(8);
+        let mut workers = Workers::new(Arc::clone(&shared), done);
+        let (host, budgets) = ("a".to_owned(), ["etcd".to_owned()]);
+        let held =
+            |claim| Input::Claimed { host: "a".to_owned(), claim, answer: ClaimAnswer::Held };
+        workers.claim(host.clone(), &budgets, 1, false);
+        assert_eq!(heard.recv().await, Some(held(1)));
+        // Somebody looks at its places, and the script that gives them back is not run before that is done.
+        let cell = shared.begun.cell("a");
+        let looks = cell.lock().await;
+        workers.release(&host);
+        workers.claim(host, &budgets, 2, false);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*asked.lock().unwrap(), ["claim a", "look b", "hold a"]);
+        drop(looks);
+        assert_eq!(heard.recv().await, Some(held(2)));
+        let again = ["release a", "claim a", "look b", "hold a"];
+        assert_eq!(asked.lock().unwrap()[3..], again);
     }
 }

@@ -64,6 +64,15 @@ pub struct Untold {
     pub what: RunWhat,
 }
 
+/// Places in budgets that a host has or claims.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenClaim {
+    /// In which budgets.
+    budgets: Vec<String>,
+    /// Which of the host's claims it is.
+    claim: u64,
+}
+
 /// A gate that is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AskedGate {
@@ -101,8 +110,8 @@ pub struct Replayed {
     pub waiting_plan: Option<Plan>,
     /// The gates that are asked, by wave and name, and about which hosts.
     pub asks: BTreeMap<(usize, String), AskedGate>,
-    /// The hosts that have or claim places in budgets, and in which.
-    pub claims: BTreeMap<String, Vec<String>>,
+    /// The hosts that have or claim places in budgets.
+    pub claims: BTreeMap<String, OpenClaim>,
     /// When the machine wants to be woken.
     pub wake: Option<Timestamp>,
 }
@@ -143,7 +152,8 @@ impl Replayed {
     fn take(&mut self, entry: &JournalEntry<RunEntry>) {
         self.last_at = entry.at;
         match &entry.entry {
-            RunEntry::Begun(_) | RunEntry::StillThere | RunEntry::GoneOnWith { .. } => {}
+            RunEntry::Begun(_) | RunEntry::StillThere => {}
+            RunEntry::GoneOnWith { .. } => self.machine.gone_on_with(entry.at),
             RunEntry::Input(input) => self.step(input.clone(), entry.at),
             RunEntry::Job(job) => {
                 self.jobs.insert(job.name.clone(), job.clone());
@@ -257,8 +267,8 @@ impl Replayed {
                 let asked = AskedGate { gate, asking, hosts };
                 self.asks.insert((wave, asked.gate.name.clone()), asked);
             }
-            MachineCommand::Claim { host, budgets } => {
-                self.claims.insert(host, budgets);
+            MachineCommand::Claim { host, budgets, claim, .. } => {
+                self.claims.insert(host, OpenClaim { budgets, claim });
             }
             MachineCommand::Release { host } => {
                 self.claims.remove(&host);
@@ -268,7 +278,8 @@ impl Replayed {
         }
     }
 
-    /// Returns the commands that may not have been carried out to their end.
+    /// Returns the commands that may not have been carried out to their end. Whoever goes on with the run has told
+    /// the machine so.
     pub fn open_commands(&self) -> Vec<MachineCommand> {
         let mut commands = Vec::new();
         for open in self.open.values() {
@@ -288,9 +299,12 @@ impl Replayed {
             aborts
                 .map(|(host, why)| MachineCommand::Abort { host: host.clone(), why: why.clone() }),
         );
-        // A claim that is held already is claimed once more: the host knows whose it is.
+        // What is claimed once more is held at once where the host has not forgotten it: it knows whose it is.
         let claims = self.claims.clone().into_iter();
-        commands.extend(claims.map(|(host, budgets)| MachineCommand::Claim { host, budgets }));
+        commands.extend(claims.map(|(host, OpenClaim { budgets, claim })| {
+            let has_begun = self.machine.has_begun_with_places(&host);
+            MachineCommand::Claim { host, budgets, claim, has_begun }
+        }));
         for ((wave, _), AskedGate { gate, asking, hosts }) in self.asks.clone() {
             commands.push(MachineCommand::Ask { wave, gate, asking, hosts });
         }

@@ -73,6 +73,8 @@ pub(super) struct HostProgress {
     pub(super) has_place: bool,
     /// Its places in budgets.
     pub(super) claim: Claim,
+    /// How many times it claimed them: the number of the newest claim.
+    pub(super) claims: u64,
     /// The phases that ended well.
     pub(super) done: BTreeSet<Phase>,
     /// Whether it has begun to change in this attempt.
@@ -111,6 +113,7 @@ impl HostProgress {
             stuck: None,
             has_place: false,
             claim: Claim::None,
+            claims: 0,
             done: BTreeSet::new(),
             changed: false,
             left_degraded: None,

@@ -46,6 +46,8 @@ pub enum Input {
     Claimed {
         /// The host.
         host: String,
+        /// Which of the host's claims this is about.
+        claim: u64,
         /// How far.
         answer: ClaimAnswer,
     },
@@ -116,6 +118,11 @@ pub enum MachineCommand {
         host: String,
         /// The budgets.
         budgets: Vec<String>,
+        /// Which of the host's claims this is: the answers name it.
+        claim: u64,
+        /// Whether the host has begun to change with its places, while another process carried the run out: they are
+        /// kept then, and nobody is asked.
+        has_begun: bool,
     },
     /// Give the places of a host back, or stop claiming them.
     Release {

@@ -11,6 +11,7 @@
 
 mod away;
 mod back;
+mod claims;
 mod control;
 mod host;
 mod input;
@@ -128,7 +129,9 @@ impl Machine {
             Input::Gated { wave, gate, asking, answer } => {
                 self.gated(wave, &gate, asking, answer, now, &mut out);
             }
-            Input::Claimed { host, answer } => self.claimed(&host, answer, now, &mut out),
+            Input::Claimed { host, claim, answer } => {
+                self.claimed(&host, claim, answer, now, &mut out);
+            }
             Input::Answer(yes) => {
                 self.answered(yes, "the plan was not confirmed", now, &mut out);
             }
@@ -144,6 +147,12 @@ impl Machine {
         }
         self.advance(now, &mut out);
         out
+    }
+
+    /// Goes on after a while in which nobody carried the run out. Hosts forget claims that nobody renews, so who has
+    /// not begun to change claims its places again; who has is in flight.
+    pub fn gone_on_with(&mut self, _: Timestamp) {
+        self.claim_again();
     }
 
     /// Returns whether every host's run is over.

@@ -1,13 +1,13 @@
-//! How a run moves over its hosts: its waves, its budgets, and when no other host begins any more.
+//! How a run moves over its hosts: its waves, and when no other host begins any more.
 
-use super::host::{Claim, HostProgress, Stage};
+use super::host::{HostProgress, Stage};
 use super::watch::{Question, Watch, WatchState};
 use super::waves::{WaveHost, waves};
 use super::{Machine, MachineCommand};
-use crate::deploy::{ClaimAnswer, GateAnswer, GatedHost, Reason};
+use crate::deploy::{GateAnswer, GatedHost, Reason};
 use crate::fleet::{
-    Code, Finding, Gate, GateQuestion, Goal, OnFailure, Outcome, Phase, RollbackScope, RolloutNews,
-    RunWhat, Subject, Wait, WaveState,
+    Code, Finding, Gate, GateQuestion, Goal, OnFailure, Outcome, RollbackScope, RolloutNews,
+    RunWhat, Subject, WaveState,
 };
 use jiff::Timestamp;
 
@@ -125,67 +125,6 @@ impl Machine {
     /// Returns whether later waves wait for a host.
     pub(super) fn holds_a_wave_up(&self, index: usize) -> bool {
         self.wave_of(index) + 1 < self.waves.len()
-    }
-
-    /// Claims a host's places in budgets before it changes; returns what it waits for until then.
-    pub(super) fn claim(
-        &mut self,
-        index: usize,
-        phase: Phase,
-        out: &mut Vec<MachineCommand>,
-    ) -> Option<Wait> {
-        let host = &self.hosts[index];
-        if !host.setup.goal.changes() || phase != host.changes_at() {
-            return None;
-        }
-        let budgets = self.setup.budgets.iter();
-        let budgets: Vec<_> = budgets.filter(|one| host.setup.tags.contains(&one.tag)).collect();
-        match &host.claim {
-            _ if budgets.is_empty() => return None,
-            Claim::Held => return None,
-            Claim::Asked(wait) => return Some(wait.clone()),
-            Claim::None => {}
-        }
-        // This run's own hosts need not be asked.
-        for budget in &budgets {
-            let claimed = self.hosts.iter().filter(|other| {
-                other.claim != Claim::None && other.setup.tags.contains(&budget.tag)
-            });
-            let hosts: Vec<String> = claimed.map(|other| other.setup.name.clone()).collect();
-            if hosts.len() >= budget.in_flight {
-                return Some(Wait::Budget { budget: budget.name.clone(), hosts });
-            }
-        }
-        let wait = Wait::Budget { budget: budgets[0].name.clone(), hosts: Vec::new() };
-        let budgets = budgets.iter().map(|budget| budget.name.clone()).collect();
-        let host = &mut self.hosts[index];
-        host.claim = Claim::Asked(wait.clone());
-        out.push(MachineCommand::Claim { host: host.setup.name.clone(), budgets });
-        Some(wait)
-    }
-
-    /// Takes how far a host's claim is.
-    pub(super) fn claimed(
-        &mut self,
-        name: &str,
-        answer: ClaimAnswer,
-        now: Timestamp,
-        out: &mut Vec<MachineCommand>,
-    ) {
-        let Some(index) = self.index_of(name) else { return };
-        let host = &mut self.hosts[index];
-        if !matches!(host.claim, Claim::Asked(_)) {
-            return;
-        }
-        match answer {
-            ClaimAnswer::Held => host.claim = Claim::Held,
-            ClaimAnswer::Waits { budget, taken_by } => {
-                host.claim = Claim::Asked(Wait::Budget { budget, hosts: taken_by });
-            }
-            ClaimAnswer::Failed(failure) => {
-                self.end(index, failure.outcome, Some(failure.reason), now, out);
-            }
-        }
     }
 
     /// Moves the waves on: looks at those whose hosts are done, asks their gates, and lets the next

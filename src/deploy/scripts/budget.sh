@@ -3,9 +3,10 @@
 # /run/nixdash, which its operator renews. `units.sh` is put before it when nixdash is compiled.
 #
 # $1 what to do, $2 who claims (a word), $3 what is known of them for a second operator, $4 … the
-# budgets. claim: writes the claims. hold: marks them as held. renew: says that the operator still
-# lives. release: removes them. look: only prints. Prints key<TAB>budget<TAB>text lines: `mine`, `taken`
-# (by another), `free` or `lost`; and `busy` when a system is being activated here.
+# budgets. claim: writes the claims, and leaves those that are held as they are. hold: marks them as held.
+# renew: says that the operator of held ones still lives. release: removes them. look: only prints. Prints
+# key<TAB>budget<TAB>text lines: `mine` (claimed), `held` (by the same), `taken` (by another), `free` or
+# `lost`; and `busy` when a system is being activated here.
 
 # A claim that was not renewed for so long has nobody any more, in seconds.
 forgotten=60
@@ -23,27 +24,30 @@ is_claimed() {
 say_claim() {
 	if ! is_claimed "$folder/budget-$1"; then
 		printf 'free\t%s\t\n' "$1"
-	elif [ "$(sed -n 's/^id=\([^ ]*\).*/\1/p' "$folder/budget-$1")" = "$who" ]; then
-		printf 'mine\t%s\t\n' "$1"
-	else
-		printf 'taken\t%s\t%s\n' "$1" "$(head -n 1 "$folder/budget-$1")"
+		return
 	fi
+	read -r id state _ <"$folder/budget-$1"
+	case $id:$state in
+	"id=$who:state=hold") printf 'held\t%s\t\n' "$1" ;;
+	"id=$who:"*) printf 'mine\t%s\t\n' "$1" ;;
+	*) printf 'taken\t%s\t%s\n' "$1" "$(head -n 1 "$folder/budget-$1")" ;;
+	esac
 }
 
 # Does what was asked for one budget. $1 the budget.
 one() {
 	said=$(say_claim "$1")
 	case $mode:$said in
-	claim:free* | claim:mine* | hold:mine*)
+	claim:free* | claim:mine* | hold:mine* | hold:held*)
 		printf 'id=%s state=%s %s since=%s\n' "$who" "$mode" "$about" "$(date +%s)" >"$folder/budget-$1.new" &&
 			mv "$folder/budget-$1.new" "$folder/budget-$1" || return
 		say_claim "$1"
 		;;
-	renew:mine*)
+	claim:held* | renew:held*)
 		touch "$folder/budget-$1"
 		printf '%s\n' "$said"
 		;;
-	release:mine*)
+	release:mine* | release:held*)
 		rm -f "$folder/budget-$1"
 		printf 'free\t%s\t\n' "$1"
 		;;

@@ -612,7 +612,7 @@ codes! {
         "The host got its new system in a run and was taken back to the previous one."
         "See why the run was rolled back, then deploy again.";
     BudgetLost "budget-lost" Error "budget lost"
-        "The host lost its place in a budget before its activation began, so nothing was changed."
+        "The host lost its place in a budget before it began to change, so nothing was changed."
         "See whether another run has the place now, then deploy again.";
     RunEnded "run-ended" Warning "ended"
         "nixdash was ended while the run went on."

@@ -24,6 +24,10 @@ fn until_it_claims(ride: &mut Ride) {
     ride.inputs.retain(|input| !is_answer(input));
 }
 
+fn claimed_by_razer(claim: u64, answer: ClaimAnswer) -> Input {
+    Input::Claimed { host: "razer".to_owned(), claim, answer }
+}
+
 fn claimed(ride: &Ride) -> Vec<bool> {
     ride.claims.iter().map(|(taken, _)| *taken).collect()
 }
@@ -36,8 +40,7 @@ fn a_host_whose_place_another_one_took_while_it_waited_waits_for_the_next() {
     while ride.began("samsung", Phase::Activate).is_none() {
         step_once(&mut ride, &mut well);
     }
-    let held = Input::Claimed { host: "razer".to_owned(), answer: ClaimAnswer::Held };
-    ride.inputs.push_front(held);
+    ride.inputs.push_front(claimed_by_razer(1, ClaimAnswer::Held));
     step_once(&mut ride, &mut well);
     assert_eq!(ride.machine.hosts[0].waits_for, Some(Wait::Place { places: 1 }));
     assert_eq!(ride.began("razer", Phase::Activate), None);
@@ -111,4 +114,79 @@ fn a_host_that_is_paused_behind_its_hooks_gives_its_place_in_a_budget_back() {
     assert_eq!(claimed(&ride), [true, false, true, false]);
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
     assert_eq!(ride.prepares, ["razer"], "hooks run once in an attempt");
+}
+
+#[test]
+fn what_is_heard_of_a_claim_that_was_given_back_is_not_taken_for_the_next_one() {
+    let mut ride = with_a_budget();
+    until_it_claims(&mut ride);
+    ride.say(RunOrder::Pause);
+    step_once(&mut ride, &mut well);
+    ride.say(RunOrder::Resume);
+    until_it_claims(&mut ride);
+    ride.inputs.push_back(claimed_by_razer(1, ClaimAnswer::Held));
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.began("razer", Phase::Activate), None);
+    ride.inputs.push_back(claimed_by_razer(2, ClaimAnswer::Held));
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+}
+
+/// Returns a run that stands where razer, which has its place, has its hooks run, and that another process goes on
+/// with.
+fn gone_on_with_behind_hooks() -> Ride {
+    let mut ride = with_a_budget();
+    ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.go(&mut well, &mut passes);
+    assert_eq!((claimed(&ride), &ride.prepares[..]), (vec![true], &["razer".to_owned()][..]));
+    ride.machine.gone_on_with(ride.now);
+    assert!(!ride.machine.has_begun_with_places("razer"));
+    ride
+}
+
+fn hooks_end(ride: &mut Ride) {
+    let (host, phase) = ("razer".to_owned(), Phase::Activate);
+    ride.inputs.push_back(Input::Prepared { host, phase, result: Ok(()) });
+    ride.go(&mut well, &mut passes);
+}
+
+#[test]
+fn a_run_that_is_gone_on_with_asks_for_a_place_again_before_its_host_begins() {
+    let mut ride = gone_on_with_behind_hooks();
+    hooks_end(&mut ride);
+    assert_eq!(ride.began("razer", Phase::Activate), None);
+    let taken_by = vec!["p510 (you@desk, run 9)".to_owned()];
+    let waits = ClaimAnswer::Waits { budget: "etcd".to_owned(), taken_by: taken_by.clone() };
+    ride.inputs.push_back(claimed_by_razer(1, waits));
+    ride.go(&mut well, &mut passes);
+    let budget = "etcd".to_owned();
+    assert_eq!(ride.machine.hosts[0].waits_for, Some(Wait::Budget { budget, hosts: taken_by }));
+    ride.inputs.push_back(claimed_by_razer(1, ClaimAnswer::Held));
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+}
+
+#[test]
+fn a_place_that_cannot_be_claimed_again_ends_a_host_whose_hooks_run_when_those_have_ended() {
+    let mut ride = gone_on_with_behind_hooks();
+    let failure = Failure::failed(Code::ConnectionLost, "away");
+    ride.inputs.push_back(claimed_by_razer(1, ClaimAnswer::Failed(failure)));
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.stopped, [("razer".to_owned(), Phase::Activate)]);
+    hooks_end(&mut ride);
+    assert_eq!(ride.outcome("razer"), Outcome::Failed);
+    assert_eq!(ride.began("razer", Phase::Activate), None);
+}
+
+#[test]
+fn a_run_that_is_gone_on_with_asks_nobody_for_the_place_of_a_host_that_has_begun() {
+    let mut ride = with_a_budget();
+    while ride.began("razer", Phase::Activate).is_none() {
+        step_once(&mut ride, &mut well);
+    }
+    ride.machine.gone_on_with(ride.now);
+    assert!(ride.machine.has_begun_with_places("razer"));
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    assert_eq!(claimed(&ride), [true, false]);
 }

@@ -177,7 +177,8 @@ impl World {
                 self.gates.insert((wave, gate.name.clone()), answer == GateAnswer::Passed);
                 self.pending.push(Input::Gated { wave, gate: gate.name, asking, answer });
             }
-            MachineCommand::Claim { host, budgets } => {
+            MachineCommand::Claim { host, budgets, claim, has_begun } => {
+                assert!(!has_begun, "only whoever goes on with a run says so");
                 assert!(self.claimed.insert(host.clone()), "{host} claims twice");
                 assert!(!budgets.is_empty());
                 let fails = self.dice.one_in(20);
@@ -186,9 +187,9 @@ impl World {
                 let waits =
                     ClaimAnswer::Waits { budget: budgets[0].clone(), taken_by: vec!["x".into()] };
                 if self.dice.one_in(2) {
-                    self.pending.push(Input::Claimed { host: host.clone(), answer: waits });
+                    self.pending.push(Input::Claimed { host: host.clone(), claim, answer: waits });
                 }
-                self.pending.push(Input::Claimed { host, answer });
+                self.pending.push(Input::Claimed { host, claim, answer });
             }
             MachineCommand::Release { host } => {
                 assert!(self.claimed.remove(&host), "{host} gives back what it has not");

@@ -72,10 +72,10 @@ impl Ride {
                         let gate = asked.name;
                         self.inputs.push_back(Input::Gated { wave, gate, asking, answer });
                     }
-                    MachineCommand::Claim { host, .. } => {
+                    MachineCommand::Claim { host, claim, .. } => {
                         self.claims.push((true, host.clone()));
                         let answer = ClaimAnswer::Held;
-                        self.inputs.push_back(Input::Claimed { host, answer });
+                        self.inputs.push_back(Input::Claimed { host, claim, answer });
                     }
                     MachineCommand::Release { host } => self.claims.push((false, host)),
                     MachineCommand::WakeAt(at) => self.wake = Some(at),
@@ -718,9 +718,10 @@ pub(super) fn step_once(
                     ride.inputs.push_back(Input::Done { host: host.name, phase, result });
                 }
                 MachineCommand::Tell(what) => ride.told.push(what),
-                MachineCommand::Claim { host, .. } => {
+                MachineCommand::Claim { host, claim, .. } => {
                     ride.claims.push((true, host.clone()));
-                    ride.inputs.push_back(Input::Claimed { host, answer: ClaimAnswer::Held });
+                    let answer = ClaimAnswer::Held;
+                    ride.inputs.push_back(Input::Claimed { host, claim, answer });
                 }
                 MachineCommand::Release { host } => ride.claims.push((false, host)),
                 _ => {}

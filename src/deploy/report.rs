@@ -425,6 +425,8 @@ pub struct RunFacts {
     pub attempt: u32,
     /// Whether the host was away when it was tried last.
     pub was_away: bool,
+    /// Whether the host has its system already, and a restart is all that is done to it.
+    pub only_restarts: bool,
     /// What preflight saw.
     pub preflight: Preflight,
     /// The derivation.

@@ -48,7 +48,8 @@ async fn end_host(
 ) -> LeftEnding {
     let goes_back = host.goes_back.is_some();
     let goal = if goes_back { Goal::Rollback } else { host.goal.unwrap_or(left.goal) };
-    let first = if goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
+    // One that is only restarted comes to no phase in between.
+    let first = goal.changes_at(false);
     if host.phase.is_none_or(|phase| phase < first) {
         let text = format!("{name}: nixdash was ended before anything was activated there");
         let reason = Some(Reason::new(Code::RunEnded, text));

@@ -3,6 +3,7 @@
 //! answers over another fresh connection when it has settled. What was not measured is not claimed.
 
 use super::check;
+use super::resumed::RESTART;
 use super::scripts::{REBOOT, RESTARTED};
 use super::settle::addresses_lost;
 use super::step::Step;
@@ -28,6 +29,8 @@ pub(super) async fn reboot(step: &Step) -> Result<Report, Failure> {
         Err(ending) => return Ok(Report::Rebooted(ending)),
     };
     if let Some(before) = &before {
+        // Whoever goes on with the run knows then that the host may be restarting.
+        drop(step.job_to_start(name, RESTART).await?);
         let script = Script::new(REBOOT).root().arg("order").arg(toplevel.as_str()).arg(before);
         match step.runner.run(name, &script).await {
             Ok(output) if output.is_ok() => {}

@@ -8,13 +8,16 @@ use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep, clock, not_seen_since};
 use super::telling::Teller;
 use crate::deploy::{Ending, Failure, JobNote, Reason, Replayed, SupervisedSince, Untold};
-use crate::fleet::{Code, Goal, Outcome, Phase, RunWhat};
+use crate::fleet::{Code, Outcome, Phase, RunWhat};
 use crate::remote::RemoteError;
 use crate::remote::job::Job;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
+
+/// What the restart of a host is called among the jobs of its run: it is noted before it is ordered.
+pub(super) const RESTART: &str = "reboot";
 
 /// What is left of the process that carried the run out before.
 #[derive(Clone, Debug)]
@@ -161,8 +164,9 @@ fn unseen(step: &Step, resumed: &Resumed, job: &Job, error: &RemoteError) -> Fai
 
 /// Returns whether the phase with which a host begins to change was begun by an earlier process.
 pub(super) fn goes_on(step: &Step) -> bool {
-    let begins = if step.host.goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
-    let job = step.shared.job_name("activate", &step.host.name);
+    let begins = step.begins();
+    let job = if begins == Phase::Reboot { RESTART } else { "activate" };
+    let job = step.shared.job_name(job, &step.host.name);
     let resumed = step.shared.resumed.as_ref();
     step.phase == begins && resumed.is_some_and(|resumed| resumed.may_be_there(&job))
 }

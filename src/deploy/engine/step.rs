@@ -14,7 +14,7 @@ use super::{
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
-    Code, Goal, Host, LogFrom, Outcome, Phase, Progress, RunWhat, StorePath, Strategy, Tier,
+    Code, Host, LogFrom, Outcome, Phase, Progress, RunWhat, StorePath, Strategy, Tier,
     printable_coloured, printable_line,
 };
 use crate::nix::activity::LogItem;
@@ -165,12 +165,13 @@ impl Step {
     }
 
     /// Returns the phase with which the host begins to change.
-    fn begins(&self) -> Phase {
-        if self.host.goal == Goal::Boot { Phase::Persist } else { Phase::Activate }
+    pub(super) fn begins(&self) -> Phase {
+        self.host.goal.changes_at(self.known.only_restarts)
     }
 
-    /// Looks, before a host begins to change, whether its places in budgets are still its own.
-    async fn lost_its_place(&self) -> Option<Failure> {
+    /// Looks, before a host begins to change, whether its places in budgets are still its own. One that is only
+    /// restarted begins with that.
+    pub(super) async fn lost_its_place(&self) -> Option<Failure> {
         if !self.host.goal.changes() || self.phase < self.begins() {
             return None;
         }

@@ -135,7 +135,7 @@ impl HostProgress {
     pub(super) fn was_brought_its_system(&self) -> bool {
         let is_new = self.outcome().is_some_and(Outcome::is_new_system);
         let by_this_run =
-            self.left_degraded.as_ref().map_or(!self.only_restarts, |left| left.brought);
+            self.left_degraded.as_ref().map_or(!self.known.only_restarts, |left| left.brought);
         self.back.is_none() && is_new && by_this_run
     }
 

@@ -265,7 +265,7 @@ impl HostProgress {
         self.kept = None;
         self.has_place = false;
         self.claim = Claim::None;
-        self.only_restarts = false;
+        self.known.only_restarts = false;
         self.prepared_in = None;
     }
 }

@@ -87,8 +87,6 @@ pub(super) struct HostProgress {
     pub(super) back: Option<Reason>,
     /// The system that this run brought, where it goes back.
     pub(super) brought: Option<StorePath>,
-    /// Whether it has its system already, and a restart is all that is done to it.
-    pub(super) only_restarts: bool,
 }
 
 impl HostProgress {
@@ -120,7 +118,6 @@ impl HostProgress {
             ended_at: None,
             back: None,
             brought: None,
-            only_restarts: false,
         }
     }
 
@@ -155,15 +152,9 @@ impl HostProgress {
         }
     }
 
-    /// Returns whether it begins to change with a phase: what comes before can be left out.
+    /// Returns the phase with which it begins to change.
     pub(super) fn changes_at(&self) -> Phase {
-        match self.setup.goal {
-            _ if self.only_restarts => Phase::Reboot,
-            Goal::Boot => Phase::Persist,
-            Goal::Build | Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Rollback => {
-                Phase::Activate
-            }
-        }
+        self.setup.goal.changes_at(self.known.only_restarts)
     }
 
     /// Returns whether a host changes, or did, while this phase runs.

@@ -50,7 +50,7 @@ impl Machine {
                     && self.hosts[index].restarts_after(phase, ending.outcome) =>
             {
                 tell_phase(out, name, phase, PhaseState::Finished);
-                self.hosts[index].only_restarts = ending.outcome == Outcome::Unchanged;
+                self.hosts[index].known.only_restarts = ending.outcome == Outcome::Unchanged;
                 self.hosts[index].kept = Some(ending);
                 self.hosts[index].stage = Stage::Waiting(Phase::Reboot);
             }
@@ -204,7 +204,7 @@ impl Machine {
     /// Lets a host that has its system already, and was not started with it, only restart.
     fn restart_only(&mut self, index: usize, phase: Phase, out: &mut Vec<MachineCommand>) {
         let host = &mut self.hosts[index];
-        host.only_restarts = true;
+        host.known.only_restarts = true;
         host.stage = Stage::Waiting(Phase::Reboot);
         let text = "it has this system already and waits for a restart: it is only restarted";
         host.known.preflight.notes.push(Reason::new(Code::NeedsReboot, text));

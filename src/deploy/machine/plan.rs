@@ -120,7 +120,7 @@ impl Machine {
 
     /// Returns whether there is nothing to do on a host.
     fn is_left_alone(&self, index: usize) -> bool {
-        self.is_unchanged(index) && !self.hosts[index].only_restarts
+        self.is_unchanged(index) && !self.hosts[index].known.only_restarts
     }
 
     /// Returns whether a host runs its system as it was asked for: itself, as a specialisation of it that is kept, or as

@@ -1,5 +1,6 @@
 //! What a run is for.
 
+use crate::fleet::Phase;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -80,6 +81,18 @@ impl Goal {
     /// Returns whether it changes anything on a host that a person should confirm.
     pub fn changes(self) -> bool {
         self.activates() || self.persists()
+    }
+
+    /// Returns the phase with which a host begins to change: what comes before can be left out. One that has its
+    /// system already, and is only restarted, begins with that.
+    pub fn changes_at(self, only_restarts: bool) -> Phase {
+        match self {
+            _ if only_restarts => Phase::Reboot,
+            Self::Boot => Phase::Persist,
+            Self::Build | Self::Switch | Self::Test | Self::DryActivate | Self::Rollback => {
+                Phase::Activate
+            }
+        }
     }
 }
 

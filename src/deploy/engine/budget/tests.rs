@@ -103,9 +103,9 @@ async fn a_lost_place_is_taken_again_without_a_look_only_by_a_host_that_has_begu
 }
 
 /// A phase of host a.
-fn step(shared: &Arc<RunContext>, phase: Phase) -> Step {
+fn step(shared: &Arc<RunContext>, phase: Phase, only_restarts: bool) -> Step {
     let host = setup(&shared.fleet, &request()).unwrap().hosts.remove(0);
-    let known = RunFacts::default();
+    let known = RunFacts { only_restarts, ..RunFacts::default() };
     Step::new(Arc::clone(shared), host, phase, known)
 }
 
@@ -113,7 +113,7 @@ fn step(shared: &Arc<RunContext>, phase: Phase) -> Step {
 async fn a_host_whose_place_was_forgotten_begins_where_a_place_is_free_and_else_fails() {
     for (b_says, begins) in [(FREE, true), (TAKEN, false)] {
         let (shared, asked) = sharing_a_place(forgotten(b_says));
-        let step = step(&shared, Phase::Activate);
+        let step = step(&shared, Phase::Activate, false);
         let lost = is_lost(&step, &["etcd".to_owned()]).await;
         assert_eq!(
             lost.as_ref().map(|failure| failure.reason.code),
@@ -121,6 +121,16 @@ async fn a_host_whose_place_was_forgotten_begins_where_a_place_is_free_and_else_
         );
         assert_eq!(*shared.begun.cell("a").lock().await, begins);
         assert_eq!(asked.lock().unwrap()[..3], ["renew a", "claim a", "look b"]);
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_only_restarted_checks_its_place_before_that() {
+    for (only_restarts, checks) in [(true, true), (false, false)] {
+        let (shared, asked) = sharing_a_place(forgotten(TAKEN));
+        let step = step(&shared, Phase::Reboot, only_restarts);
+        assert_eq!(step.lost_its_place().await.is_some(), checks);
+        assert_eq!(!asked.lock().unwrap().is_empty(), checks);
     }
 }
 

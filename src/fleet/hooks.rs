@@ -45,10 +45,12 @@ impl HookMoment {
         }
     }
 
-    /// Returns the moment before a host is changed by its activation; none where nothing is activated.
-    pub fn before_activation(goal: Goal) -> Option<Self> {
+    /// Returns the moment before a host is changed by its activation; none where nothing is activated. One that is
+    /// taken back to what it ran before its run may have the goal of that run still.
+    pub fn before_activation(goal: Goal, goes_back: bool) -> Option<Self> {
         match goal {
             Goal::Rollback => Some(Self::BeforeRollback),
+            Goal::Switch | Goal::Test if goes_back => Some(Self::BeforeRollback),
             Goal::Switch | Goal::Test => Some(Self::BeforeActivate),
             Goal::Boot | Goal::Build | Goal::DryActivate => None,
         }

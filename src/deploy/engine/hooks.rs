@@ -24,7 +24,7 @@ pub(super) async fn before(step: &Step) -> Result<(), Failure> {
 
 /// Runs the hooks that come before a host begins to change.
 pub(super) async fn prepare(step: &Step) -> Result<(), Failure> {
-    match HookMoment::before_activation(step.host.goal) {
+    match HookMoment::before_activation(step.host.goal, step.host.way_back.is_some()) {
         Some(moment) => stopping(step, moment).await,
         None => Ok(()),
     }
@@ -52,14 +52,24 @@ pub(super) async fn after(step: &Step, report: Report) -> Result<Report, Failure
 
 /// Runs the hooks of how a host ended, and adds what failed of them to its end.
 async fn at_the_end(step: &Step, ending: Ending) -> Ending {
-    let goal = step.host.goal;
-    let moment = match ending.outcome {
-        Outcome::RolledBack => HookMoment::AfterRollback,
-        Outcome::Switched | Outcome::Tested | Outcome::Degraded if goal == Goal::Rollback => {
-            HookMoment::AfterRollback
-        }
+    let Some(moment) =
+        after_activation(step.host.goal, step.host.way_back.is_some(), ending.outcome)
+    else {
+        return ending;
+    };
+    match run_all(step, moment, Some(ending.outcome)).await {
+        Ok(()) => ending,
+        Err(failed) => with_failed_hook(ending, failed),
+    }
+}
+
+/// Returns the moment after a host ended so; none where no system was activated, or none of ours.
+fn after_activation(goal: Goal, goes_back: bool, outcome: Outcome) -> Option<HookMoment> {
+    match outcome {
+        Outcome::RolledBack => Some(HookMoment::AfterRollback),
         Outcome::Switched | Outcome::Tested | Outcome::Degraded if goal.activates() => {
-            HookMoment::AfterActivate
+            let is_back = goal == Goal::Rollback || goes_back;
+            Some(if is_back { HookMoment::AfterRollback } else { HookMoment::AfterActivate })
         }
         Outcome::Switched
         | Outcome::Tested
@@ -74,11 +84,7 @@ async fn at_the_end(step: &Step, ending: Ending) -> Ending {
         | Outcome::Failed
         | Outcome::Offline
         | Outcome::Skipped
-        | Outcome::Interrupted => return ending,
-    };
-    match run_all(step, moment, Some(ending.outcome)).await {
-        Ok(()) => ending,
-        Err(failed) => with_failed_hook(ending, failed),
+        | Outcome::Interrupted => None,
     }
 }
 
@@ -251,6 +257,24 @@ mod tests {
         let ending = Ending { outcome: Outcome::RolledBack, reason: Some(bad) };
         let reason = with_failed_hook(ending, failed()).reason.unwrap();
         assert_eq!(reason, Reason::new(Code::CheckFailed, "a check failed; its hook failed"));
+    }
+
+    #[test]
+    fn a_host_that_is_taken_back_has_the_hooks_of_a_rollback_whatever_its_run_was_for() {
+        use HookMoment::{AfterActivate, AfterRollback, BeforeActivate, BeforeRollback};
+        for (goal, goes_back, ends, moments) in [
+            (Goal::Test, false, Outcome::Tested, (BeforeActivate, AfterActivate)),
+            (Goal::Test, true, Outcome::Tested, (BeforeRollback, AfterRollback)),
+            (Goal::Rollback, true, Outcome::Switched, (BeforeRollback, AfterRollback)),
+            (Goal::Rollback, false, Outcome::Switched, (BeforeRollback, AfterRollback)),
+            (Goal::Switch, false, Outcome::Switched, (BeforeActivate, AfterActivate)),
+            (Goal::Switch, false, Outcome::RolledBack, (BeforeActivate, AfterRollback)),
+        ] {
+            let before = HookMoment::before_activation(goal, goes_back);
+            let after = after_activation(goal, goes_back, ends);
+            assert_eq!((before, after), (Some(moments.0), Some(moments.1)), "{goal} {goes_back}");
+        }
+        assert_eq!(after_activation(Goal::Boot, true, Outcome::Booted), None);
     }
 
     fn there(printed: &str) -> HookEnd {

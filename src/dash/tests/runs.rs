@@ -13,7 +13,8 @@ fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
     let begin = RunWhat::begin(hosts, "switch".to_owned());
     demo::happen(&mut model, run_event("77", 9, begin));
     press(&mut model, "3jj");
-    let decide = Wait::Decision { wave: 1, why: "the gate web could not be made".to_owned() };
+    let decide =
+        Wait::Decision { wave: 1, why: "the gate web could not be made".to_owned(), until: None };
     for what in [
         result("a4", Outcome::Switched, None),
         RunWhat::waiting("a6", Some(decide), demo::now()),

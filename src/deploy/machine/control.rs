@@ -28,7 +28,7 @@ impl Machine {
                 if self.paused {
                     self.pause(false, out);
                 }
-                self.waves.iter_mut().for_each(Wave::ask_again);
+                self.waves.iter_mut().for_each(|wave| wave.ask_again(now));
                 for index in self.stuck_hosts() {
                     self.retry(index, out);
                 }

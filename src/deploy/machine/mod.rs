@@ -150,9 +150,11 @@ impl Machine {
     }
 
     /// Goes on after a while in which nobody carried the run out. Hosts forget claims that nobody renews, so who has
-    /// not begun to change claims its places again; who has is in flight.
-    pub fn gone_on_with(&mut self, _: Timestamp) {
+    /// not begun to change claims its places again; who has is in flight. What somebody has to decide is waited for
+    /// as long as if it had been asked now.
+    pub fn gone_on_with(&mut self, now: Timestamp) {
         self.claim_again();
+        self.wait_anew(now);
     }
 
     /// Returns whether every host's run is over.

@@ -102,10 +102,13 @@ impl Machine {
                 WatchState::Checks { gate, said, next } => {
                     Some(Wait::Gate { wave: number + 1, gate, said, next })
                 }
-                WatchState::Asks { gate, why } => {
-                    Some(Wait::Decision { wave: number + 1, why: question(&gate, &why) })
+                WatchState::Asks { gate, why, until } => {
+                    let (wave, why) = (number + 1, question(&gate, &why));
+                    Some(Wait::Decision { wave, why, until: Some(until) })
                 }
-                WatchState::Failed { .. } | WatchState::Passed => None,
+                WatchState::Undecided { .. } | WatchState::Failed { .. } | WatchState::Passed => {
+                    None
+                }
             },
         }
     }

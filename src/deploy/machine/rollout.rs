@@ -1,13 +1,14 @@
 //! How a run moves over its hosts: its waves, and when no other host begins any more.
 
 use super::host::{HostProgress, Stage};
+use super::stuck::DECISION_LIMIT;
 use super::watch::{Question, Watch, WatchState};
 use super::waves::{WaveHost, waves};
 use super::{Machine, MachineCommand};
 use crate::deploy::{GateAnswer, GatedHost, Reason};
 use crate::fleet::{
     Code, Finding, Gate, GateQuestion, Goal, OnFailure, Outcome, RollbackScope, RolloutNews,
-    RunWhat, Subject, WaveState,
+    RunWhat, Subject, WaveState, duration,
 };
 use jiff::Timestamp;
 
@@ -29,10 +30,17 @@ pub(super) struct Wave {
 impl Wave {
     /// Makes a check again that could not be made. Whoever was asked about it has answered: what is to be decided
     /// from now on is told anew, even in the same words.
-    pub(super) fn ask_again(&mut self) {
+    pub(super) fn ask_again(&mut self, now: Timestamp) {
         self.asks = None;
         if let Some(watch) = self.watch.as_mut().filter(|_| !self.passed) {
-            watch.ask_again();
+            watch.ask_again(now);
+        }
+    }
+
+    /// Lets somebody decide until then.
+    pub(super) fn decide_later(&mut self, until: Timestamp) {
+        if let Some(watch) = self.watch.as_mut().filter(|_| !self.passed) {
+            watch.decide_later(until);
         }
     }
 
@@ -170,6 +178,10 @@ impl Machine {
             self.begin_watch(number, is_last, now, out);
         }
         let Some(watch) = &mut self.waves[number].watch else { return false };
+        // Whoever paused the run decides when it goes on.
+        if !self.paused {
+            watch.give_up(now);
+        }
         let due = watch.due(now, &mut self.askings);
         let state = watch.state(now);
         for (asking, gate) in due {
@@ -178,12 +190,22 @@ impl Machine {
         }
         match state {
             WatchState::Soaks(_) | WatchState::Checks { .. } => false,
-            WatchState::Asks { gate, why } => {
+            WatchState::Asks { gate, why, until } => {
                 let text = question(&gate, &why);
                 if self.waves[number].asks.as_ref() != Some(&text) {
                     self.waves[number].asks = Some(text.clone());
-                    self.tell_wave(number, WaveState::Asks, Some(text), None, out);
+                    self.tell_wave(number, WaveState::Asks, Some(text), Some(until), out);
                 }
+                false
+            }
+            WatchState::Undecided { gate, why } => {
+                let text = format!(
+                    "a check after wave {} could not be made ({}), and nobody decided about that within {}",
+                    number + 1,
+                    question(&gate, &why),
+                    duration(DECISION_LIMIT)
+                );
+                self.break_wave(number, &Reason::new(Code::GateFailed, text), now, out);
                 false
             }
             WatchState::Failed { gate, why } => {
@@ -223,7 +245,7 @@ impl Machine {
         };
         if !any && !is_last {
             let names = names.join(", ");
-            watch.ask_for_proof(format!("no host of this wave got its system ({names})"));
+            watch.ask_for_proof(format!("no host of this wave got its system ({names})"), now);
         }
         let until = Some(watch.until()).filter(|until| *until > now);
         let told = until.is_some() || !self.setup.rollout.gates.is_empty() && any;
@@ -434,9 +456,11 @@ impl Machine {
             return Vec::new();
         }
         let open = self.waves.iter().enumerate().filter(|(_, wave)| !wave.passed);
-        let asked = open.filter(|(_, wave)| wave.asks.is_some());
-        let news = asked
-            .map(|(number, wave)| self.wave_news(number, WaveState::Asks, wave.asks.clone(), None));
+        let asked = open.filter_map(|(number, wave)| Some((number, wave.asks.clone()?, wave)));
+        let news = asked.map(|(number, asks, wave)| {
+            let until = wave.question().map(|question| question.until);
+            self.wave_news(number, WaveState::Asks, Some(asks), until)
+        });
         news.collect()
     }
 }

@@ -6,12 +6,12 @@
 use super::host::{Stage, Stuck};
 use super::{Machine, MachineCommand, tell_phase, watch};
 use crate::deploy::{Failure, Reason};
-use crate::fleet::{Outcome, Phase, PhaseState};
+use crate::fleet::{ANSWER_LIMIT, Outcome, Phase, PhaseState, Wait};
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// How long a host waits for somebody to decide: as long as a plan waits for its answer.
-const DECISION_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How long a host, or a wave, waits for somebody to decide: as long as a plan waits for its answer.
+pub(super) const DECISION_LIMIT: Duration = ANSWER_LIMIT;
 
 impl Machine {
     /// Returns whether somebody is asked what becomes of a host whose phase failed so.
@@ -41,6 +41,22 @@ impl Machine {
     /// Returns the hosts that wait for somebody to decide.
     pub(super) fn stuck_hosts(&self) -> Vec<usize> {
         (0..self.hosts.len()).filter(|index| self.hosts[*index].stuck.is_some()).collect()
+    }
+
+    /// Waits for what somebody has to decide as long as if it had been asked now.
+    pub(super) fn wait_anew(&mut self, now: Timestamp) {
+        let until = watch::later(now, DECISION_LIMIT);
+        self.waves.iter_mut().for_each(|wave| wave.decide_later(until));
+        for host in &mut self.hosts {
+            if let Some(stuck) = &mut host.stuck {
+                stuck.until = until;
+            }
+            if let Some(Wait::Way { until: told, .. } | Wait::Decision { until: Some(told), .. }) =
+                &mut host.waits_for
+            {
+                *told = until;
+            }
+        }
     }
 
     /// Ends the hosts about which nobody decided in time.

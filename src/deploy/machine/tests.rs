@@ -2,6 +2,7 @@
 
 mod again;
 mod again_degraded;
+mod decisions;
 mod hooks;
 mod order;
 mod places;

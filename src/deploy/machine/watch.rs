@@ -1,6 +1,7 @@
 //! How a wave is watched after its hosts are done: how long it has to stay well, and what its gates
 //! answered.
 
+use super::stuck::DECISION_LIMIT;
 use crate::deploy::GateAnswer;
 use crate::fleet::{Gate, GateQuestion, Rollout};
 use jiff::Timestamp;
@@ -50,6 +51,15 @@ pub(super) enum WatchState {
         gate: String,
         /// Why it could not be made.
         why: String,
+        /// Until when somebody may; then nobody did.
+        until: Timestamp,
+    },
+    /// A check could not be made, and nobody decided in time.
+    Undecided {
+        /// The gate.
+        gate: String,
+        /// Why it could not be made.
+        why: String,
     },
     /// It did not hold.
     Failed {
@@ -71,6 +81,8 @@ pub(super) struct Question {
     pub(super) why: String,
     /// Whether nothing can be asked again: no host has a system that could be looked at.
     pub(super) needs_proof: bool,
+    /// Until when somebody may decide.
+    pub(super) until: Timestamp,
 }
 
 /// A wave that is watched.
@@ -79,6 +91,8 @@ pub(super) struct Watch {
     until: Timestamp,
     gates: Vec<GateProgress>,
     question: Option<Question>,
+    /// What nobody decided in time.
+    undecided: Option<Question>,
     failed: Option<(String, String)>,
 }
 
@@ -106,17 +120,32 @@ impl Watch {
             said: None,
             is_vouched: false,
         });
-        Self { until: later(now, soak), gates: gates.collect(), question: None, failed: None }
+        Self { gates: gates.collect(), ..Self::nothing(later(now, soak)) }
     }
 
     /// Watches a wave in which no host got its system: there is nothing to look at.
-    pub(super) fn nothing(now: Timestamp) -> Self {
-        Self { until: now, gates: Vec::new(), question: None, failed: None }
+    pub(super) fn nothing(until: Timestamp) -> Self {
+        Self { until, gates: Vec::new(), question: None, undecided: None, failed: None }
     }
 
     /// Lets somebody decide, since nothing can be looked at.
-    pub(super) fn ask_for_proof(&mut self, why: String) {
-        self.question = Some(Question { gate: Gate::PROOF.to_owned(), why, needs_proof: true });
+    pub(super) fn ask_for_proof(&mut self, why: String, now: Timestamp) {
+        let (gate, until) = (Gate::PROOF.to_owned(), later(now, DECISION_LIMIT));
+        self.question = Some(Question { gate, why, needs_proof: true, until });
+    }
+
+    /// Lets somebody decide until then.
+    pub(super) fn decide_later(&mut self, until: Timestamp) {
+        if let Some(question) = &mut self.question {
+            question.until = until;
+        }
+    }
+
+    /// Waits no longer for a decision that nobody made in time.
+    pub(super) fn give_up(&mut self, now: Timestamp) {
+        if let Some(question) = self.question.take_if(|question| question.until <= now) {
+            self.undecided = Some(question);
+        }
     }
 
     /// Returns what somebody has to decide.
@@ -132,7 +161,7 @@ impl Watch {
     /// Returns the gates that are to be asked now, each with the number of its question, and notes that
     /// they are; `askings` counts the questions of the run.
     pub(super) fn due(&mut self, now: Timestamp, askings: &mut u64) -> Vec<(u64, Gate)> {
-        if self.failed.is_some() || self.question.is_some() {
+        if self.is_lost() || self.question.is_some() {
             return Vec::new();
         }
         let mut due = Vec::new();
@@ -147,6 +176,11 @@ impl Watch {
             due.push((*askings, one.gate.clone()));
         }
         due
+    }
+
+    /// Returns whether the wave does not hold any more.
+    fn is_lost(&self) -> bool {
+        self.failed.is_some() || self.undecided.is_some()
     }
 
     /// Takes what a gate answered to a question; returns whether that question is open.
@@ -178,19 +212,18 @@ impl Watch {
                 one.in_a_row = 0;
                 one.next = now;
                 one.said = Some(why.clone());
-                let gate = gate.to_owned();
-                self.question.get_or_insert(Question { gate, why, needs_proof: false });
+                let (gate, until) = (gate.to_owned(), later(now, DECISION_LIMIT));
+                self.question.get_or_insert(Question { gate, why, needs_proof: false, until });
             }
         }
         true
     }
 
-    /// Asks again what could not be asked; returns whether there was such a question.
-    pub(super) fn ask_again(&mut self) -> bool {
-        let can = self.question.as_ref().is_some_and(|question| !question.needs_proof);
-        if can {
-            self.question = None;
-        }
+    /// Asks again what could not be asked; returns whether there was such a question. One that cannot be asked again
+    /// waits anew for a decision.
+    pub(super) fn ask_again(&mut self, now: Timestamp) -> bool {
+        let can = self.question.take_if(|question| !question.needs_proof).is_some();
+        self.decide_later(later(now, DECISION_LIMIT));
         can
     }
 
@@ -210,8 +243,11 @@ impl Watch {
         if let Some((gate, why)) = self.failed.clone() {
             return WatchState::Failed { gate, why };
         }
-        if let Some(Question { gate, why, .. }) = self.question.clone() {
-            return WatchState::Asks { gate, why };
+        if let Some(Question { gate, why, .. }) = self.undecided.clone() {
+            return WatchState::Undecided { gate, why };
+        }
+        if let Some(Question { gate, why, until, .. }) = self.question.clone() {
+            return WatchState::Asks { gate, why, until };
         }
         if now < self.until {
             return WatchState::Soaks(self.until);
@@ -230,8 +266,11 @@ impl Watch {
 
     /// Returns when something is to be done next without anybody saying so.
     pub(super) fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.failed.is_some() || self.question.is_some() {
+        if self.is_lost() {
             return None;
+        }
+        if let Some(question) = &self.question {
+            return Some(question.until).filter(|at| *at > now);
         }
         let waits = |one: &&GateProgress| one.asked.is_none() && !one.is_vouched;
         let gates = self.gates.iter().filter(waits).map(|one| one.next);
@@ -364,11 +403,38 @@ mod tests {
         asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(3));
         assert!(matches!(asked.watch.state(at(9999)), WatchState::Asks { .. }));
         assert!(asked.due(at(9999)).is_empty(), "nothing is asked until somebody says so");
-        assert!(asked.watch.ask_again());
+        assert!(asked.watch.ask_again(at(9999)));
         assert_eq!(asked.due(at(9999)).len(), 1);
         asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(9999));
         assert_eq!(asked.watch.vouch().as_deref(), Some("site"));
         assert_eq!(asked.watch.state(at(9999)), WatchState::Passed);
+    }
+
+    #[test]
+    fn a_decision_that_nobody_makes_in_time_lets_the_wave_fail_and_one_that_is_asked_again_has_time_again()
+     {
+        let mut asked = AskedWatch::begin(&rollout(0, Some((1, 0))), true);
+        asked.due(at(2));
+        asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(3));
+        assert_eq!(asked.watch.wakes_at(at(3)), Some(at(903)));
+        asked.watch.give_up(at(902));
+        assert!(
+            matches!(asked.watch.state(at(902)), WatchState::Asks { until, .. } if until == at(903))
+        );
+        assert!(asked.watch.ask_again(at(902)));
+        asked.due(at(902));
+        asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(902));
+        asked.watch.give_up(at(1801));
+        assert!(matches!(asked.watch.state(at(1801)), WatchState::Asks { .. }));
+        asked.watch.give_up(at(1802));
+        let (gate, why) = ("site".to_owned(), "no route".to_owned());
+        assert_eq!(asked.watch.state(at(1802)), WatchState::Undecided { gate, why });
+        assert!(asked.due(at(1802)).is_empty() && asked.watch.wakes_at(at(1802)).is_none());
+        assert_eq!(asked.watch.question(), None);
+        let mut proof = Watch::nothing(at(0));
+        proof.ask_for_proof("no host got its system".to_owned(), at(0));
+        assert!(!proof.ask_again(at(600)), "there is nothing to ask again");
+        assert_eq!(proof.wakes_at(at(600)), Some(at(1500)));
     }
 
     #[test]

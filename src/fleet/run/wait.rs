@@ -60,6 +60,9 @@ pub enum Wait {
         wave: usize,
         /// Why.
         why: String,
+        /// Until when it waits; then the wave fails. Older runs waited for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// Somebody to decide: no way is left by which its system could reach it.
     Way {

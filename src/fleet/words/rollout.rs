@@ -89,7 +89,14 @@ fn wave_sentence(
             }
             None => format!("{name} is done, its gates are checked{why}"),
         },
-        WaveState::Asks => format!("{name} waits for a decision{why}"),
+        WaveState::Asks => match until.filter(|until| *until > now) {
+            Some(until) => {
+                let left = until.duration_since(now).try_into().unwrap_or_default();
+                let left = duration(left);
+                format!("{name} waits for a decision, and fails without one in {left}{why}")
+            }
+            None => format!("{name} waits for a decision{why}"),
+        },
         WaveState::Passed => format!("{name} holds{why}"),
         WaveState::Failed => format!("{name} failed{why}"),
     }

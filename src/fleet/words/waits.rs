@@ -31,8 +31,14 @@ impl Wait {
                 let (said, next) = (said.unwrap_or_default(), next.unwrap_or_default());
                 format!("gate {gate} to pass after wave {wave}{said}{next}")
             }
-            Self::Decision { wave, why } => {
-                format!("a decision: a check after wave {wave} could not be made ({why})")
+            Self::Decision { wave, why, until } => {
+                let ends = until.map(|until| {
+                    format!("; without a decision the wave fails in {}", left(until, now))
+                });
+                format!(
+                    "a decision: a check after wave {wave} could not be made ({why}){}",
+                    ends.unwrap_or_default()
+                )
             }
             Self::Way { why, until } => {
                 format!(

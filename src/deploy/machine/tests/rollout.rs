@@ -103,6 +103,20 @@ impl Ride {
         }
     }
 
+    /// Goes on with time until somebody is asked to decide about a wave.
+    pub(super) fn until_asked(
+        &mut self,
+        react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>,
+        gate: &mut dyn FnMut(&str) -> GateAnswer,
+    ) {
+        self.go(react, gate);
+        while self.machine.standing().is_empty() {
+            self.now = self.now.max(self.wake.take().expect("it waits for something"));
+            self.inputs.push_back(Input::Wake);
+            self.go(react, gate);
+        }
+    }
+
     pub(super) fn outcome(&self, host: &str) -> Outcome {
         self.machine.outcomes().into_iter().find(|(name, _)| name == host).unwrap().1
     }
@@ -493,7 +507,7 @@ fn gate(name: &str) -> Gate {
     }
 }
 
-fn gated(on_failure: OnFailure) -> Rollout {
+pub(super) fn gated(on_failure: OnFailure) -> Rollout {
     let (gates, soak) = (vec![gate("site")], Duration::ZERO);
     Rollout { soak, gates, on_failure, ..Rollout::default() }
 }
@@ -502,10 +516,11 @@ fn gated(on_failure: OnFailure) -> Rollout {
 fn a_gate_that_could_not_be_asked_pauses_and_asks_and_never_passes() {
     let mut ride = Ride::new(&FOUR, gated(OnFailure::Halt));
     let mut away = |_: &str| GateAnswer::NotMade("no route".to_owned());
-    ride.finish(&mut well, &mut away);
+    ride.until_asked(&mut well, &mut away);
     assert!(!ride.machine.is_finished());
     assert_eq!(ride.began("samsung", Phase::Fetch), None);
-    let expected = Wait::Decision { wave: 1, why: "site: no route".to_owned() };
+    let until = ride.now.checked_add(Duration::from_secs(900)).ok();
+    let expected = Wait::Decision { wave: 1, why: "site: no route".to_owned(), until };
     assert_eq!(ride.machine.hosts[1].waits_for, Some(expected));
     // Whoever goes on with the run hears of it once more.
     let standing = ride.machine.standing();
@@ -514,14 +529,14 @@ fn a_gate_that_could_not_be_asked_pauses_and_asks_and_never_passes() {
         of: 2,
         state: WaveState::Asks,
         reason: Some("site: no route".to_owned()),
-        until: None,
+        until,
     };
     assert_eq!(standing, [RunWhat::Rollout(question)]);
     let waits = ride.machine.waits();
     assert_eq!(waits.iter().filter(|(_, wait)| wait.is_some()).count(), 3, "{waits:?}");
     // Asked again, it still cannot be made.
     ride.say(RunOrder::Resume);
-    ride.finish(&mut well, &mut away);
+    ride.until_asked(&mut well, &mut away);
     assert!(!ride.machine.is_finished());
     ride.say(RunOrder::Accept);
     ride.finish(&mut well, &mut passes);
@@ -542,10 +557,10 @@ fn a_check_that_again_cannot_be_made_asks_once_more_in_the_same_words() {
             |news: &&&RolloutNews| matches!(news, RolloutNews::Wave { state: WaveState::Asks, .. });
         news(ride).iter().filter(asks).count()
     };
-    ride.finish(&mut well, &mut away);
+    ride.until_asked(&mut well, &mut away);
     assert_eq!(asked(&ride), 1);
     ride.say(RunOrder::Resume);
-    ride.finish(&mut well, &mut away);
+    ride.go(&mut well, &mut away);
     assert_eq!(asked(&ride), 2);
     // A run that is paused and resumed meanwhile asks what nobody has decided.
     let mut ride = Ride::new(&FOUR, Rollout { max_failed: Quota::Count(1), ..Rollout::default() });
@@ -553,11 +568,11 @@ fn a_check_that_again_cannot_be_made_asks_once_more_in_the_same_words() {
         ("razer", Phase::Build) => Err(Failure::failed(Code::BuildFailed, "no")),
         _ => well(host, phase),
     };
-    ride.finish(&mut fails, &mut passes);
+    ride.until_asked(&mut fails, &mut passes);
     assert_eq!(asked(&ride), 1, "no host of the first wave got its system");
     ride.say(RunOrder::Pause);
     ride.say(RunOrder::Resume);
-    ride.finish(&mut fails, &mut passes);
+    ride.go(&mut fails, &mut passes);
     assert_eq!(asked(&ride), 2);
 }
 
@@ -565,7 +580,7 @@ fn a_check_that_again_cannot_be_made_asks_once_more_in_the_same_words() {
 fn a_run_that_is_stopped_while_a_gate_is_open_says_that_it_has_not_passed() {
     let mut ride = Ride::new(&["razer"], gated(OnFailure::Halt));
     let mut away = |_: &str| GateAnswer::NotMade("no route".to_owned());
-    ride.finish(&mut well, &mut away);
+    ride.until_asked(&mut well, &mut away);
     ride.inputs.push_back(Input::Cancel);
     ride.finish(&mut well, &mut away);
     assert!(ride.machine.is_finished());
@@ -651,7 +666,7 @@ fn the_wave_before_the_one_that_goes_back_stays() {
         asked += 1;
         if asked == 1 { GateAnswer::Passed } else { GateAnswer::NotMade("no route".to_owned()) }
     };
-    ride.finish(&mut well, &mut gate);
+    ride.go(&mut well, &mut gate);
     assert_eq!(
         (ride.outcome("razer"), ride.outcome("samsung")),
         (Outcome::Switched, Outcome::Switched)

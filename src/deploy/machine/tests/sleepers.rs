@@ -145,7 +145,7 @@ fn a_host_that_is_away_when_it_is_tried_again_holds_no_later_wave_up() {
         ("razer", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),
         _ => well(host, phase),
     };
-    ride.finish(&mut no_fetch, &mut passes);
+    ride.until_asked(&mut no_fetch, &mut passes);
     let mut is_away = |host: &str, phase: Phase| match (host, phase) {
         ("razer", Phase::Preflight) => {
             let reason = Reason::new(Code::HostUnreachable, "no route");
@@ -155,7 +155,7 @@ fn a_host_that_is_away_when_it_is_tried_again_holds_no_later_wave_up() {
     };
     let retry = || RunOrder::Retry { host: "razer".to_owned() };
     ride.say(retry());
-    ride.finish(&mut is_away, &mut passes);
+    ride.until_asked(&mut is_away, &mut passes);
     assert_eq!(ride.outcome("razer"), Outcome::Offline);
     ride.say(retry());
     ride.finish(&mut well, &mut passes);

@@ -34,7 +34,7 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
             Some(format!("{host:width$}  {phase:<11} {line}"))
         }
         // The question itself says so.
-        RunWhat::Waiting { wait: Some(Wait::Confirmation), .. } => None,
+        RunWhat::Waiting { wait: Some(Wait::Confirmation { .. }), .. } => None,
         RunWhat::Waiting { host, reason: Some(reason), .. } => {
             Some(format!("{host:width$}  waiting for {reason}"))
         }

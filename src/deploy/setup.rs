@@ -6,7 +6,7 @@ use crate::fleet::{
     RootHosts, Route, RunOptions, StorePath, Strategy,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What was asked for.
@@ -157,8 +157,8 @@ pub struct HostSetup {
     pub way_back: Option<WayBack>,
     /// How long it may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
-    /// The moments at which it has hooks.
-    pub hooks: BTreeSet<HookMoment>,
+    /// The moments at which it has hooks, and how long those may take together.
+    pub hooks: BTreeMap<HookMoment, Duration>,
 }
 
 impl HostSetup {
@@ -371,8 +371,18 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         degraded: request.degraded.get(&host.name).cloned(),
         way_back: None,
         reboot: request.reboot.filter(|_| goal.persists()),
-        hooks: host.hooks.iter().map(|hook| hook.moment).collect(),
+        hooks: limits_of_hooks(host),
     })
+}
+
+/// Returns how long the hooks of each moment may take that a host has, one after the other.
+fn limits_of_hooks(host: &Host) -> BTreeMap<HookMoment, Duration> {
+    let mut limits = BTreeMap::new();
+    for hook in &host.hooks {
+        let limit: &mut Duration = limits.entry(hook.moment).or_default();
+        *limit = limit.saturating_add(hook.limit);
+    }
+    limits
 }
 
 /// Chooses who builds for a host and by which way it gets its system. The builder itself builds in

@@ -121,7 +121,7 @@ impl HostRun {
 
     /// Returns whether something is done for it now; going back is work too.
     pub(in crate::dash) fn is_at_work(&self) -> bool {
-        let works = matches!(self.waiting, None | Some(Wait::Activation | Wait::WayBack));
+        let works = matches!(self.waiting, None | Some(Wait::Activation { .. } | Wait::WayBack));
         works && self.result.is_none() && self.current().is_some()
     }
 

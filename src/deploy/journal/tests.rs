@@ -13,7 +13,7 @@ use crate::fleet::{
 use crate::record::JournalEntry;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
@@ -44,9 +44,9 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             first: false,
             reboot: None,
             hooks: if number % 2 == 1 {
-                [HookMoment::BeforeActivate].into()
+                [(HookMoment::BeforeActivate, Duration::from_secs(60))].into()
             } else {
-                BTreeSet::new()
+                BTreeMap::new()
             },
         }
     };

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// How long after a try a host that was away is tried again.
-const AWAY_AGAIN: Duration = Duration::from_secs(30);
+pub(super) const AWAY_AGAIN: Duration = Duration::from_secs(30);
 
 impl Machine {
     /// Lets a host that is away sleep: it is tried again now and then. Its system is evaluated

@@ -2,6 +2,7 @@
 //! at it, through their supervisors.
 
 use super::host::{HostProgress, Stage};
+use super::watch::later;
 use super::{Machine, MachineCommand, known_anew, tell_wait};
 use crate::deploy::{Ending, GivenPlace, GivenSystem, Reason, WayBack};
 use crate::fleet::{
@@ -200,7 +201,8 @@ pub(super) fn go_back_now(
         host.stop(phase, format!("its checks are stopped, since it goes back: {}", why.text), out);
     }
     let wait = if phase == Phase::Activate {
-        let wait = Wait::Activation;
+        let until = later(host.phase_began, host.setup.activation.timeout());
+        let wait = Wait::Activation { until: Some(until) };
         let line = format!("{name} is being activated: waiting for {}", wait.sentence(now));
         out.push(MachineCommand::Tell(RunWhat::log(name, phase, line)));
         wait

@@ -1,6 +1,7 @@
 //! One host's part of a run: where it is, and what is known of it.
 
 use super::left_degraded::LeftDegraded;
+use super::watch::later;
 use crate::deploy::attempt::counted;
 use crate::deploy::{
     Activation, Ending, GatedHost, GivenPlace, HostSetup, Reason, Report, RunFacts,
@@ -175,7 +176,13 @@ impl HostProgress {
     pub(super) fn hooks_before(&self, phase: Phase) -> Option<HookMoment> {
         let moment = HookMoment::before_activation(self.setup.goal, self.setup.way_back.is_some())?;
         let is_due = phase == Phase::Activate && self.prepared_in.is_none();
-        (is_due && self.setup.hooks.contains(&moment)).then_some(moment)
+        (is_due && self.setup.hooks.contains_key(&moment)).then_some(moment)
+    }
+
+    /// Returns what it waits for while its hooks of a moment run that begin now.
+    pub(super) fn hook_wait(&self, moment: HookMoment, now: Timestamp) -> Wait {
+        let limit = self.setup.hooks.get(&moment);
+        Wait::Hook { moment, until: limit.map(|limit| later(now, *limit)) }
     }
 
     /// Returns whether a phase applies to the host's route and to what is done to it.

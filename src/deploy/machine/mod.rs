@@ -59,6 +59,8 @@ pub struct Machine {
     asked: bool,
     /// From when until when the plan waited for an answer: nobody worked meanwhile.
     waited: Option<(Timestamp, Option<Timestamp>)>,
+    /// Until when the plan waits for an answer, where it does.
+    answer_until: Option<Timestamp>,
     /// The waves, once the plan is made; they do not change any more.
     waves: Vec<Wave>,
     /// How many questions gates were asked in this run.
@@ -93,6 +95,7 @@ impl Machine {
             confirmed,
             asked: false,
             waited: None,
+            answer_until: None,
             waves: Vec::new(),
             askings: 0,
             paused: false,

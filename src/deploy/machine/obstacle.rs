@@ -1,6 +1,7 @@
 //! What a host of a run has to wait for before its next phase.
 
 use super::Machine;
+use super::away::AWAY_AGAIN;
 use super::host::Stage;
 use super::rollout::question;
 use super::watch::WatchState;
@@ -15,7 +16,7 @@ impl Machine {
             && phase == Phase::Preflight
             && now < next
         {
-            return Some(Wait::Offline { since, next });
+            return Some(Wait::Offline { since, every_s: Some(AWAY_AGAIN.as_secs()) });
         }
         if let Some(stuck) = &host.stuck {
             return Some(Wait::Way { why: stuck.why.text.clone(), until: stuck.until });
@@ -28,7 +29,7 @@ impl Machine {
                 return None;
             }
             if self.setup.goal.deploys() && self.confirmed != Some(true) {
-                return Some(Wait::Confirmation);
+                return Some(Wait::Confirmation { until: self.answer_until });
             }
         }
         if host.has_begun() {
@@ -50,10 +51,13 @@ impl Machine {
                 return Some(Wait::Served { hosts: busy });
             }
         }
-        let taken = self.hosts.iter().filter(|host| host.has_place).count();
+        let places = self.setup.parallel;
+        let taken = self.hosts.iter().filter(|host| host.has_place);
         let needs_one = phase >= Phase::Fetch && !host.has_place;
-        (needs_one && taken >= self.setup.parallel)
-            .then_some(Wait::Place { places: self.setup.parallel })
+        (needs_one && taken.clone().count() >= places).then(|| Wait::Place {
+            places,
+            hosts: taken.map(|host| host.setup.name.clone()).collect(),
+        })
     }
 
     /// Returns the hosts that a host builds or serves a cache for, as long as they are not done: its

@@ -3,7 +3,7 @@
 use super::host::{HostProgress, Stage, phase_held};
 use super::{Machine, MachineCommand, elapsed, tell_phase, tell_wait};
 use crate::deploy::{Failure, Reason, Report};
-use crate::fleet::{Code, Goal, HookMoment, Outcome, Phase, PhaseState, RunWhat, Wait};
+use crate::fleet::{Code, Goal, HookMoment, Outcome, Phase, PhaseState, RunWhat};
 use jiff::Timestamp;
 
 impl Machine {
@@ -225,7 +225,7 @@ pub(super) fn prepare(
 ) {
     host.stage = Stage::Preparing(phase);
     host.phase_began = now;
-    host.waits_for = Some(Wait::Hook { moment });
+    host.waits_for = Some(host.hook_wait(moment, now));
     tell_wait(out, host, now);
     let (host, known) = (host.setup.clone(), Box::new(host.known.clone()));
     out.push(MachineCommand::Prepare { host, phase, known });

@@ -1,10 +1,13 @@
 //! The plan of a run: when it is shown, what it says, and what its answer does.
 
 use super::host::{HostProgress, Stage};
+use super::watch::later;
 use super::{Machine, MachineCommand};
 use crate::deploy::{Reason, Setup};
 use crate::fleet::words::deploys::short_revision;
-use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RolloutNews, RunWhat, StorePath};
+use crate::fleet::{
+    ANSWER_LIMIT, Code, Goal, HostPlan, Outcome, Phase, Plan, RolloutNews, RunWhat, StorePath,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -38,6 +41,7 @@ impl Machine {
         let going = self.hosts.iter().any(|host| !host.is_over());
         let waits = going && self.confirmed.is_none();
         self.waited = waits.then_some((now, None));
+        self.answer_until = waits.then_some(later(now, ANSWER_LIMIT));
         out.push(MachineCommand::Tell(RunWhat::Plan { plan: self.plan(), waits }));
     }
 
@@ -168,6 +172,7 @@ impl Machine {
             return;
         }
         self.confirmed = Some(yes);
+        self.answer_until = None;
         out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Answered { yes })));
         if let Some((_, until)) = &mut self.waited {
             *until = Some(now);

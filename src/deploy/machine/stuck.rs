@@ -43,18 +43,28 @@ impl Machine {
         (0..self.hosts.len()).filter(|index| self.hosts[*index].stuck.is_some()).collect()
     }
 
-    /// Waits for what somebody has to decide as long as if it had been asked now.
+    /// Waits for what somebody has to decide, and for hooks that are run again, as long as if that had begun now.
     pub(super) fn wait_anew(&mut self, now: Timestamp) {
         let until = watch::later(now, DECISION_LIMIT);
         self.waves.iter_mut().for_each(|wave| wave.decide_later(until));
+        if let Some(answer_until) = &mut self.answer_until {
+            *answer_until = watch::later(now, ANSWER_LIMIT);
+        }
         for host in &mut self.hosts {
             if let Some(stuck) = &mut host.stuck {
                 stuck.until = until;
             }
-            if let Some(Wait::Way { until: told, .. } | Wait::Decision { until: Some(told), .. }) =
-                &mut host.waits_for
-            {
-                *told = until;
+            match &mut host.waits_for {
+                Some(
+                    Wait::Way { until: told, .. }
+                    | Wait::Decision { until: Some(told), .. }
+                    | Wait::Confirmation { until: Some(told) },
+                ) => *told = until,
+                Some(Wait::Hook { moment, .. }) => {
+                    let moment = *moment;
+                    host.waits_for = Some(host.hook_wait(moment, now));
+                }
+                Some(_) | None => {}
             }
         }
     }

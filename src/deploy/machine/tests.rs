@@ -22,7 +22,6 @@ use crate::fleet::{
     TakenRoute,
 };
 use proptest::prelude::*;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
@@ -54,8 +53,13 @@ fn host(name: &str) -> HostSetup {
         activation: crate::fleet::ActivationSettings::default(),
         first: false,
         reboot: None,
-        hooks: BTreeSet::new(),
+        hooks: BTreeMap::new(),
     }
+}
+
+/// Returns hooks of these moments, which may take a minute each.
+fn hooks_of<const COUNT: usize>(moments: [HookMoment; COUNT]) -> BTreeMap<HookMoment, Duration> {
+    moments.map(|moment| (moment, Duration::from_secs(60))).into()
 }
 
 fn machine(names: &[&str], goal: Goal, asks: bool) -> Machine {

@@ -18,11 +18,18 @@ pub enum Wait {
         hosts: Vec<String>,
     },
     /// Somebody has to confirm the plan.
-    Confirmation,
+    Confirmation {
+        /// Until when it waits; none as long as the plan is not shown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
     /// One of the places of `rollout.parallel`.
     Place {
         /// How many there are.
         places: usize,
+        /// Those that have them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosts: Vec<String>,
     },
     /// Others have to be done first, since it builds or serves a cache for them.
     Served {
@@ -84,8 +91,9 @@ pub enum Wait {
     Offline {
         /// Since when it is away.
         since: Timestamp,
-        /// When it is tried next.
-        next: Timestamp,
+        /// How often it is tried, in seconds; none in older runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        every_s: Option<u64>,
     },
     /// A place in a budget: hosts of one tag that may be in flight at once.
     Budget {
@@ -94,18 +102,20 @@ pub enum Wait {
         /// Who has its places: hosts, where known with whose run; none while that is being asked.
         hosts: Vec<String>,
     },
-    /// Somebody else deploys to it.
-    Lock {
-        /// Who, as its lock tells.
-        owner: String,
-    },
     /// Its hooks to end, before it begins to change.
     Hook {
         /// Which.
         moment: HookMoment,
+        /// Until when they may take.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// Its activation, which cannot be interrupted; then it goes back.
-    Activation,
+    Activation {
+        /// Until when it may take.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
     /// Its way back to the previous system.
     WayBack,
     /// An answer of a host that answered before: the connection broke, and is made again.
@@ -139,7 +149,7 @@ impl Wait {
         match self {
             Self::Answer { .. } | Self::Cache { .. } | Self::Back { .. } => true,
             Self::Plan { .. }
-            | Self::Confirmation
+            | Self::Confirmation { .. }
             | Self::Place { .. }
             | Self::Served { .. }
             | Self::Wave { .. }
@@ -151,9 +161,8 @@ impl Wait {
             | Self::Paused
             | Self::Way { .. }
             | Self::Offline { .. }
-            | Self::Lock { .. }
             | Self::Hook { .. }
-            | Self::Activation
+            | Self::Activation { .. }
             | Self::WayBack => false,
         }
     }
@@ -169,14 +178,13 @@ impl Wait {
             | Self::Decision { .. }
             | Self::Order { .. }
             | Self::Budget { .. } => true,
-            Self::Confirmation
+            Self::Confirmation { .. }
             | Self::Place { .. }
             | Self::Paused
             | Self::Way { .. }
             | Self::Offline { .. }
-            | Self::Lock { .. }
             | Self::Hook { .. }
-            | Self::Activation
+            | Self::Activation { .. }
             | Self::WayBack
             | Self::Answer { .. }
             | Self::Cache { .. }

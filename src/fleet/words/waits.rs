@@ -4,6 +4,9 @@ use crate::fleet::{Wait, duration};
 use jiff::Timestamp;
 use std::time::Duration;
 
+/// How many hosts a sentence names where there are many.
+const NAMED: usize = 3;
+
 /// A silence that is shorter is not told.
 const WORTH_SAYING: Duration = Duration::from_secs(1);
 
@@ -12,15 +15,28 @@ impl Wait {
     pub fn sentence(&self, now: Timestamp) -> String {
         match self {
             Self::Plan { hosts } => {
-                format!("the plan, which needs {} to be looked at first", hosts.join(", "))
+                format!("the plan, which needs {} to be looked at first", names(hosts))
             }
-            Self::Confirmation => "confirmation of the plan".to_owned(),
-            Self::Place { places } => format!("a free place (rollout.parallel is {places})"),
+            Self::Confirmation { until } => {
+                let ends = until.map(|until| {
+                    format!(
+                        "; without an answer nothing is done, and the run ends in {}",
+                        left(until, now)
+                    )
+                });
+                format!("confirmation of the plan{}", ends.unwrap_or_default())
+            }
+            Self::Place { places, hosts } if hosts.is_empty() => {
+                format!("a free place (rollout.parallel is {places})")
+            }
+            Self::Place { places, hosts } => {
+                format!("a free place (rollout.parallel is {places}): taken by {}", names(hosts))
+            }
             Self::Served { hosts } => {
-                format!("{} to be done: it builds or serves for them", hosts.join(", "))
+                format!("{} to be done: it builds or serves for them", names(hosts))
             }
             Self::Wave { wave, hosts } => {
-                format!("wave {wave}: {} must be done before it", hosts.join(", "))
+                format!("wave {wave}: {} must be done before it", names(hosts))
             }
             Self::Soak { wave, until } => {
                 format!("wave {wave} to stay well for {} more", left(*until, now))
@@ -47,29 +63,38 @@ impl Wait {
                 )
             }
             Self::Order { hosts, reason } => {
-                format!("{} to be done: {reason}", hosts.join(", "))
+                format!("{} to be done: {reason}", names(hosts))
             }
             Self::Paused => "the run to be resumed: it is paused".to_owned(),
-            Self::Offline { since, next } => {
-                let away = now.duration_since(*since).try_into().unwrap_or_default();
-                let (away, next) = (duration(away), left(*next, now));
+            Self::Offline { since, every_s } => {
+                let away = duration(now.duration_since(*since).try_into().unwrap_or_default());
+                let every = every_s.map(|every| duration(Duration::from_secs(every)));
+                let every = every.map(|every| format!(" every {every}")).unwrap_or_default();
                 format!(
-                    "the host to come back: it has been away for {away} and is tried again in \
-                     {next}"
+                    "the host to come back: it has been away for {away} and is tried again{every}, as \
+                     long as the run lasts"
                 )
             }
             Self::Budget { budget, hosts } if hosts.is_empty() => {
                 format!("a place in the budget {budget}: its hosts are being asked")
             }
             Self::Budget { budget, hosts } => {
-                format!("a place in the budget {budget}: taken by {}", hosts.join(", "))
+                format!("a place in the budget {budget}: taken by {}", names(hosts))
             }
-            Self::Lock { owner } => format!("the lock of the host: {owner}"),
-            Self::Hook { moment } => {
-                format!("its {} hooks to end; until then nothing is changed there", moment.word())
+            Self::Hook { moment, until } => {
+                let limit = until.map(|until| format!(", in {} at most", left(until, now)));
+                format!(
+                    "its {} hooks to end{}; until then nothing is changed there",
+                    moment.word(),
+                    limit.unwrap_or_default()
+                )
             }
-            Self::Activation => {
-                "its activation to end, which cannot be interrupted; then it goes back".to_owned()
+            Self::Activation { until } => {
+                let limit = until.map(|until| format!(" and ends in {} at most", left(until, now)));
+                format!(
+                    "its activation to end, which cannot be interrupted{}; then it goes back",
+                    limit.unwrap_or_default()
+                )
             }
             Self::WayBack => "its return to the previous system".to_owned(),
             Self::Answer { host, since, until } => answer_of(host, *since, *until, now),
@@ -81,6 +106,16 @@ impl Wait {
                 left(*until, now)
             ),
         }
+    }
+}
+
+/// Names hosts: the first ones of many, and how many more there are.
+fn names(hosts: &[String]) -> String {
+    match hosts.split_at_checked(NAMED) {
+        Some((first, more)) if more.len() > 1 => {
+            format!("{} and {} more", first.join(", "), more.len())
+        }
+        Some(_) | None => hosts.join(", "),
     }
 }
 
@@ -105,6 +140,64 @@ fn left(until: Timestamp, now: Timestamp) -> String {
 mod tests {
     use super::*;
     use jiff::ToSpan as _;
+
+    #[test]
+    fn every_wait_says_for_whom_and_until_when() {
+        let now = Timestamp::UNIX_EPOCH;
+        let until = Some(now + 65.seconds());
+        let hosts = |count: usize| (1..=count).map(|number| format!("h{number}")).collect();
+        let moment = crate::fleet::HookMoment::BeforeActivate;
+        let why = "site: no route".to_owned();
+        for (wait, says) in [
+            (
+                Wait::Confirmation { until },
+                "confirmation of the plan; without an answer nothing is done, and the run ends in 1 min 05 s",
+            ),
+            (Wait::Confirmation { until: None }, "confirmation of the plan"),
+            (
+                Wait::Decision { wave: 2, why, until },
+                "a decision: a check after wave 2 could not be made (site: no route); without a decision \
+                 the wave fails in 1 min 05 s",
+            ),
+            (
+                Wait::Hook { moment, until },
+                "its before_activate hooks to end, in 1 min 05 s at most; until then nothing is changed there",
+            ),
+            (
+                Wait::Activation { until },
+                "its activation to end, which cannot be interrupted and ends in 1 min 05 s at most; then \
+                 it goes back",
+            ),
+            (
+                Wait::Place { places: 2, hosts: hosts(2) },
+                "a free place (rollout.parallel is 2): taken by h1, h2",
+            ),
+            (
+                Wait::Wave { wave: 2, hosts: hosts(4) },
+                "wave 2: h1, h2, h3, h4 must be done before it",
+            ),
+            (
+                Wait::Wave { wave: 2, hosts: hosts(30) },
+                "wave 2: h1, h2, h3 and 27 more must be done before it",
+            ),
+            (
+                Wait::Offline { since: now - 90.seconds(), every_s: Some(30) },
+                "the host to come back: it has been away for 1 min 30 s and is tried again every 30 s, as \
+                 long as the run lasts",
+            ),
+        ] {
+            assert_eq!(wait.sentence(now), says);
+        }
+        // As older runs have them on disk.
+        for old in [
+            "{\"for\":\"confirmation\"}",
+            "{\"for\":\"place\",\"places\":2}",
+            "{\"for\":\"activation\"}",
+            "{\"for\":\"offline\",\"since\":\"2026-01-01T00:00:00Z\",\"next\":\"2026-01-01T00:00:30Z\"}",
+        ] {
+            assert!(serde_json::from_str::<Wait>(old).is_ok(), "{old}");
+        }
+    }
 
     #[test]
     fn a_host_that_does_not_answer_says_since_when_and_until_when() {

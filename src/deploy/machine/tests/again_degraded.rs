@@ -13,7 +13,7 @@ fn left_degraded() -> Ride {
         ..Rollout::default()
     };
     let mut ride = Ride::new(&["razer", "samsung"], rollout);
-    ride.machine.hosts[1].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[1].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     let mut unit_fails = |host: &str, phase: Phase| match (host, phase) {
         ("razer", Phase::Check) => {
             let unit = FailedUnit { name: "web.service".to_owned(), said: String::new() };
@@ -174,7 +174,7 @@ fn a_host_that_has_another_system_meanwhile_begins_anew() {
 #[test]
 fn a_host_that_was_not_restarted_and_then_is_can_be_taken_back() {
     let mut ride = Ride::new(&["razer", "samsung"], left_degraded().machine.setup.rollout);
-    ride.machine.hosts[1].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[1].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     ride.machine.hosts[0].setup.reboot = Some(Duration::from_secs(60));
     let mut stays_up = |host: &str, phase: Phase| match phase {
         Phase::Reboot => Ok(Report::Rebooted(Ending {

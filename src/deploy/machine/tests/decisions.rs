@@ -87,3 +87,15 @@ fn whoever_goes_on_with_a_run_has_time_to_decide() {
     ride.finish(&mut well, &mut passes);
     assert_eq!(ride.outcome("heron"), Outcome::Switched);
 }
+
+#[test]
+fn a_plan_says_until_when_it_waits_also_to_whoever_goes_on_with_it() {
+    let mut machine = machine(&["samsung"], Goal::Switch, true);
+    machine.setup.parallel = 1;
+    let mut ride = Ride::of(machine, Rollout::default());
+    ride.go(&mut well, &mut passes);
+    let until = |seconds| Some(Wait::Confirmation { until: Timestamp::from_second(seconds).ok() });
+    assert_eq!(ride.machine.hosts[0].waits_for, until(900));
+    ride.machine.gone_on_with(Timestamp::from_second(5000).unwrap());
+    assert_eq!(ride.machine.hosts[0].waits_for, until(5900));
+}

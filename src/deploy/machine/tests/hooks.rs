@@ -10,7 +10,7 @@ fn prepared(names: &[&str], with_hooks: &[&str]) -> Ride {
     let mut ride = Ride::new(names, rollout);
     for host in &mut ride.machine.hosts {
         if with_hooks.contains(&host.setup.name.as_str()) {
-            host.setup.hooks = [HookMoment::BeforeActivate].into();
+            host.setup.hooks = hooks_of([HookMoment::BeforeActivate]);
         }
     }
     ride.go(&mut well, &mut passes);
@@ -42,7 +42,8 @@ fn failed() -> Result<(), Failure> {
 fn a_host_is_activated_when_its_hooks_have_ended_and_they_run_once() {
     let mut ride = prepared(&["samsung"], &["samsung"]);
     let moment = HookMoment::BeforeActivate;
-    assert_eq!(ride.waits("samsung"), Some(Wait::Hook { moment }));
+    let until = Timestamp::from_second(60).ok();
+    assert_eq!(ride.waits("samsung"), Some(Wait::Hook { moment, until }), "they have a minute");
     assert!(!ride.activates("samsung"));
     ride.hooks_end("samsung", Ok(()));
     assert_eq!(ride.outcome("samsung"), Outcome::Switched);
@@ -78,7 +79,7 @@ fn a_stopped_run_activates_no_host_whose_hooks_run() {
 fn a_wave_that_fails_leaves_hosts_out_whose_hooks_run() {
     let rollout = Rollout { canary: 0, canary_is_written: true, ..Rollout::default() };
     let mut ride = Ride::new(&["razer", "samsung"], rollout);
-    ride.machine.hosts[1].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[1].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     let mut one_fails = |host: &str, phase: Phase| match (host, phase) {
         ("razer", Phase::Persist) => Err(Failure::failed(Code::InternalError, "it failed")),
         _ => well(host, phase),

@@ -45,7 +45,7 @@ fn a_host_is_not_deployed_when_the_one_before_it_fails_in_the_run() {
 #[test]
 fn a_host_is_not_deployed_when_the_one_before_it_is_left_out() {
     let mut ride = ordered();
-    ride.machine.hosts[1].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[1].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     ride.go(&mut well, &mut passes);
     assert_eq!(ride.prepares, ["samsung"]);
     ride.say(RunOrder::Skip { host: "samsung".to_owned() });
@@ -62,7 +62,7 @@ fn a_host_is_not_deployed_when_the_one_before_it_is_left_out() {
 fn a_host_is_tried_again_only_behind_the_one_before_it() {
     let mut ride = ordered();
     // Heron's hooks keep the run open.
-    ride.machine.hosts[3].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[3].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     ride.go(&mut samsung_fails, &mut passes);
     let retry = |host: &str| RunOrder::Retry { host: host.to_owned() };
     ride.say(retry("razer"));

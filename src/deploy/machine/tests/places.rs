@@ -42,7 +42,8 @@ fn a_host_whose_place_another_one_took_while_it_waited_waits_for_the_next() {
     }
     ride.inputs.push_front(claimed_by_razer(1, ClaimAnswer::Held));
     step_once(&mut ride, &mut well);
-    assert_eq!(ride.machine.hosts[0].waits_for, Some(Wait::Place { places: 1 }));
+    let wait = Wait::Place { places: 1, hosts: vec!["samsung".to_owned()] };
+    assert_eq!(ride.machine.hosts[0].waits_for, Some(wait));
     assert_eq!(ride.began("razer", Phase::Activate), None);
     ride.finish(&mut well, &mut passes);
     assert_eq!(
@@ -99,7 +100,7 @@ fn a_paused_run_gives_places_in_budgets_back_and_claims_them_again() {
 #[test]
 fn a_host_that_is_paused_behind_its_hooks_gives_its_place_in_a_budget_back() {
     let mut ride = with_a_budget();
-    ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[0].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     ride.go(&mut well, &mut passes);
     assert_eq!(ride.prepares, ["razer"]);
     ride.say(RunOrder::Pause);
@@ -136,7 +137,7 @@ fn what_is_heard_of_a_claim_that_was_given_back_is_not_taken_for_the_next_one() 
 /// with.
 fn gone_on_with_behind_hooks() -> Ride {
     let mut ride = with_a_budget();
-    ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[0].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     ride.go(&mut well, &mut passes);
     assert_eq!((claimed(&ride), &ride.prepares[..]), (vec![true], &["razer".to_owned()][..]));
     ride.machine.gone_on_with(ride.now);

@@ -229,7 +229,7 @@ impl World {
             self.look_before_change(host, back, known);
             assert!(!self.stopped.contains(&name), "{name} was stopped while its hooks ran");
             let due = HookMoment::before_activation(host.goal, back)
-                .is_some_and(|moment| host.hooks.contains(&moment));
+                .is_some_and(|moment| host.hooks.contains_key(&moment));
             assert_eq!(self.prepared.remove(&name), due, "{name}: its hooks run once, and before");
         }
         let result = self.ending(host, phase, back);

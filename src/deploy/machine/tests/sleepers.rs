@@ -115,7 +115,7 @@ fn a_host_that_serves_the_others_does_not_wait_for_one_that_woke_and_waits_for_i
 fn a_host_that_failed_before_the_plan_and_is_tried_again_counts_in_the_last_wave() {
     let mut ride = Ride::new(&["razer", "samsung", "p510"], Rollout::default());
     // Razer's hooks keep the run open.
-    ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+    ride.machine.hosts[0].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
     let mut away = |host: &str, phase| match (host, phase) {
         ("samsung", Phase::Preflight) => Err(Failure::failed(Code::LoginRefused, "no")),
         _ => well(host, phase),
@@ -169,7 +169,7 @@ fn a_host_that_wakes_to_another_system_than_an_earlier_attempt_built_has_that_bu
     for (newest, is_built) in [(NEW.replace("-new", "-newer"), true), (NEW.to_owned(), false)] {
         let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
         // Razer's hooks keep the run open.
-        ride.machine.hosts[0].setup.hooks = [HookMoment::BeforeActivate].into();
+        ride.machine.hosts[0].setup.hooks = hooks_of([HookMoment::BeforeActivate]);
         ride.machine.setup.options.wait_offline = true;
         let mut no_fetch = |host: &str, phase: Phase| match (host, phase) {
             ("samsung", Phase::Fetch) => Err(Failure::failed(Code::FetchFailed, "no")),

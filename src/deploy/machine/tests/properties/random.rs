@@ -53,7 +53,7 @@ pub(super) fn random_machine(dice: &mut Dice) -> Machine {
             host.setup.route = Route::Direct;
         }
         if dice.one_in(3) {
-            host.setup.hooks = [HookMoment::BeforeActivate, HookMoment::BeforeRollback].into();
+            host.setup.hooks = hooks_of([HookMoment::BeforeActivate, HookMoment::BeforeRollback]);
         }
         for tag in 0..3 {
             if dice.one_in(2) {

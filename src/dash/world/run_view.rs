@@ -224,6 +224,10 @@ impl RunView {
             }
             RunWhat::Waiting { host, wait, .. } => self.host_mut(&host).waiting = wait,
             RunWhat::Result { host, result } => {
+                // Who waits for many hosts is not told of each that is done.
+                for other in self.hosts.iter_mut().filter_map(|host| host.waiting.as_mut()) {
+                    other.forget(&host);
+                }
                 let host = self.host_mut(&host);
                 host.waiting = None;
                 host.ended_at = Some(at);

@@ -266,7 +266,7 @@ impl Machine {
         let host = &mut self.hosts[index];
         if let Some(wait) = wait {
             host.has_place &= !wait.is_for_others();
-            if host.waits_for.as_ref() != Some(&wait) {
+            if !host.waits_for.as_ref().is_some_and(|told| wait.is_told_by(told)) {
                 host.waits_for = Some(wait);
                 tell_wait(out, host, now);
             }

@@ -143,7 +143,59 @@ pub enum Wait {
     },
 }
 
+/// Of how many hosts a wait is told anew whenever one of them is done; of more, when half of them are.
+const FEW: usize = 3;
+
 impl Wait {
+    /// Returns the hosts that are waited for, where those are several that end one after the other.
+    fn hosts_mut(&mut self) -> Option<&mut Vec<String>> {
+        match self {
+            Self::Plan { hosts }
+            | Self::Place { hosts, .. }
+            | Self::Served { hosts }
+            | Self::Wave { hosts, .. }
+            | Self::Order { hosts, .. } => Some(hosts),
+            Self::Confirmation { .. }
+            | Self::Soak { .. }
+            | Self::Gate { .. }
+            | Self::Decision { .. }
+            | Self::Budget { .. }
+            | Self::Paused
+            | Self::Way { .. }
+            | Self::Offline { .. }
+            | Self::Hook { .. }
+            | Self::Activation { .. }
+            | Self::WayBack
+            | Self::Answer { .. }
+            | Self::Cache { .. }
+            | Self::Back { .. } => None,
+        }
+    }
+
+    /// Returns whether what was told of it still says enough, so that a run over many hosts does not tell each of
+    /// them of each that is done: it is the same wait, hosts that were named are still waited for, and these are more
+    /// than half of them, or any of those that have a place.
+    pub fn is_told_by(&self, told: &Self) -> bool {
+        if self == told {
+            return true;
+        }
+        let (mut wait, mut before) = (self.clone(), told.clone());
+        let hosts = (wait.hosts_mut().map(std::mem::take), before.hosts_mut().map(std::mem::take));
+        let (Some(left), Some(named)) = hosts else { return false };
+        let some_are_left = left.iter().any(|host| named.contains(host));
+        let most_are_left = left.len() > FEW && left.len() * 2 > named.len();
+        let has_places = matches!(self, Self::Place { .. });
+        // Without the hosts.
+        wait == before && some_are_left && (most_are_left || has_places)
+    }
+
+    /// Waits no longer for a host that is done; the last one stays named until something else is told.
+    pub fn forget(&mut self, done: &str) {
+        if let Some(hosts) = self.hosts_mut().filter(|hosts| hosts.len() > 1) {
+            hosts.retain(|host| host != done);
+        }
+    }
+
     /// Returns whether it is for somebody who answered before and does not any more.
     pub fn is_for_silent(&self) -> bool {
         match self {
@@ -190,5 +242,42 @@ impl Wait {
             | Self::Cache { .. }
             | Self::Back { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(wave: usize, hosts: std::ops::Range<usize>) -> Wait {
+        Wait::Wave { wave, hosts: hosts.map(|number| format!("h{number}")).collect() }
+    }
+
+    #[test]
+    fn a_wait_for_many_hosts_is_told_anew_when_half_of_them_are_done_and_one_for_few_with_each() {
+        assert!(wave(2, 0..30).is_told_by(&wave(2, 0..30)));
+        assert!(wave(2, 14..30).is_told_by(&wave(2, 0..30)));
+        assert!(!wave(2, 15..30).is_told_by(&wave(2, 0..30)));
+        assert!(!wave(2, 1..4).is_told_by(&wave(2, 0..4)));
+        assert!(!wave(3, 0..30).is_told_by(&wave(2, 0..30)), "it is another wave");
+        assert!(!wave(2, 30..60).is_told_by(&wave(2, 0..30)), "they are other hosts");
+        let served = Wait::Served { hosts: vec!["h1".to_owned()] };
+        assert!(!served.is_told_by(&wave(2, 1..2)));
+        assert!(!Wait::Paused.is_told_by(&served) && Wait::Paused.is_told_by(&Wait::Paused));
+        let place = |hosts: [&str; 2]| {
+            let hosts = hosts.map(str::to_owned).into();
+            Wait::Place { places: 2, hosts }
+        };
+        assert!(place(["b", "c"]).is_told_by(&place(["a", "b"])));
+        assert!(!place(["c", "d"]).is_told_by(&place(["a", "b"])), "nobody who was named has one");
+    }
+
+    #[test]
+    fn a_host_that_is_done_is_waited_for_no_longer() {
+        let mut wait = wave(2, 0..3);
+        for done in ["h0", "h2", "h1", "other"] {
+            wait.forget(done);
+        }
+        assert_eq!(wait, wave(2, 1..2), "the last one stays until something else is told");
     }
 }

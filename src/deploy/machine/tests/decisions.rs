@@ -99,3 +99,19 @@ fn a_plan_says_until_when_it_waits_also_to_whoever_goes_on_with_it() {
     ride.machine.gone_on_with(Timestamp::from_second(5000).unwrap());
     assert_eq!(ride.machine.hosts[0].waits_for, until(5900));
 }
+
+#[test]
+fn a_run_over_many_hosts_does_not_tell_each_of_them_of_each_that_is_done() {
+    let names: Vec<String> = (0..60).map(|number| format!("h{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let waves = vec![crate::fleet::WaveRule::Some(Quota::Percent(50))];
+    let rollout = Rollout { waves, canary: 0, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::new(&names, rollout);
+    ride.finish(&mut well, &mut passes);
+    assert!(ride.machine.is_finished());
+    let told = ride.told.iter().filter(|what| {
+        matches!(what, RunWhat::Waiting { host, wait: Some(Wait::Wave { .. }), .. } if host == "h59")
+    });
+    let told = told.count();
+    assert!((1..=8).contains(&told), "{told} times");
+}

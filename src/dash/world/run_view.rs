@@ -213,7 +213,11 @@ impl RunView {
                 }
             }
             RunWhat::Command { host, phase, command } => {
-                self.host_mut(&host).commands.push((phase, command));
+                let (host, command) = (self.host_mut(&host), (phase, command));
+                // Each attempt runs the same.
+                if !host.commands.contains(&command) {
+                    host.commands.push(command);
+                }
             }
             RunWhat::Reattached { .. } => {
                 self.gone = None;
@@ -328,5 +332,36 @@ impl RunView {
             self.hosts.len() - 1
         });
         &mut self.hosts[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Phase, RemoteCommand};
+
+    #[test]
+    fn what_each_try_runs_stands_once_and_who_is_done_is_waited_for_no_longer() {
+        let (id, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+        let mut run = RunView::new(id.clone(), at);
+        let command = RemoteCommand {
+            on: "razer".to_owned(),
+            root: true,
+            script: "preflight".to_owned(),
+            args: Vec::new(),
+        };
+        let host = "razer".to_owned();
+        let tried = RunWhat::Command { host: host.clone(), phase: Phase::Preflight, command };
+        let hosts = vec!["samsung".to_owned(), "p510".to_owned()];
+        let waits = RunWhat::waiting("razer", Some(Wait::Wave { wave: 2, hosts }), at);
+        let result = HostResult::ended(Outcome::Switched);
+        let ends = RunWhat::Result { host: "samsung".to_owned(), result };
+        for what in [tried.clone(), tried, waits, ends] {
+            run.fold(RunEvent { run: id.clone(), at, what });
+        }
+        let razer = run.host("razer").unwrap();
+        assert_eq!(razer.commands.len(), 1);
+        let left = Wait::Wave { wave: 2, hosts: vec!["p510".to_owned()] };
+        assert_eq!(razer.waiting, Some(left));
     }
 }

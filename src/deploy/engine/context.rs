@@ -16,7 +16,7 @@ use super::step::Step;
 use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::systems::UnknownSystems;
-use super::telling::Teller;
+use super::telling::{Teller, ToldScripts};
 use super::wake::LastWake;
 use super::{Newest, PackageTimes};
 use crate::deploy::{HostSetup, Reason, RunEntry, Setup};
@@ -106,6 +106,8 @@ pub(super) struct RunContext {
     /// Whether hosts have begun to change with their places in budgets, by host; locked while somebody looks at
     /// those places.
     pub(super) begun: ByKey<String, Mutex<bool>>,
+    /// What was told to be run for the preflight of hosts, by host.
+    preflight_scripts: ByKey<String, ToldScripts>,
     /// What goes on beside the phases.
     pub(super) beside: Beside,
     /// When machines that slept were woken last, by host.
@@ -137,6 +139,15 @@ impl RunContext {
     /// Forgets the way that another attempt of a host took.
     pub(super) fn forget_route(&self, host: &str) {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+    }
+
+    /// Returns what was told to be run for the preflight of a host: nothing, unless it is tried again since it is away.
+    pub(super) fn told_of_preflight(&self, host: &str, was_away: bool) -> Arc<ToldScripts> {
+        let told = self.preflight_scripts.cell(host);
+        if !was_away {
+            told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        told
     }
 
     /// Notes that a host has something of this run, to be removed at the end.
@@ -270,6 +281,7 @@ impl RunContext {
             streams: None,
             read: std::sync::Mutex::default(),
             begun: ByKey::default(),
+            preflight_scripts: ByKey::default(),
             beside: Beside::default(),
             attempts: std::sync::Mutex::default(),
         }

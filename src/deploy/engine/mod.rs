@@ -408,7 +408,11 @@ async fn carry_out(step: Step, done: mpsc::Sender<Input>) {
             biased;
             () = step.stop.cancelled() => stop(&step, work).await,
             result = &mut work => {
-                log_failure(&step, result.as_ref().err());
+                // That it is away stands in its log already.
+                let is_away = |failure: &&Failure| failure.outcome == Outcome::Offline;
+                let is_tried_again = phase == Phase::Preflight && step.known.was_away;
+                let failure = result.as_ref().err();
+                log_failure(&step, failure.filter(|failure| !(is_tried_again && is_away(failure))));
                 result
             }
         }

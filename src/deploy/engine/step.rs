@@ -53,7 +53,14 @@ impl Step {
         known: RunFacts,
     ) -> Self {
         let (inner, teller) = (Arc::clone(&shared.runner), shared.teller.clone());
-        let runner = Arc::new(TellingRunner::new(inner, teller, &host.name, phase));
+        let runner = TellingRunner::new(inner, teller, &host.name, phase);
+        let runner = if phase == Phase::Preflight {
+            // A host that is away is tried again and again, and what is run for that is told once.
+            runner.noting(shared.told_of_preflight(&host.name, known.was_away))
+        } else {
+            runner
+        };
+        let runner = Arc::new(runner);
         Self { shared, host, phase, known, runner, stop: CancellationToken::new() }
     }
 

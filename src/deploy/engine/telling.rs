@@ -89,13 +89,16 @@ impl Teller {
     }
 }
 
+/// Which scripts were told, each with the host on which it is run.
+pub(super) type ToldScripts = Mutex<BTreeSet<(String, &'static str)>>;
+
 /// Tells each script that is run for a phase, once for each host on which it runs, and passes it on.
 pub(super) struct TellingRunner {
     inner: Arc<dyn ScriptRunner>,
     teller: Teller,
     host: String,
     phase: Phase,
-    told: Mutex<BTreeSet<(String, &'static str)>>,
+    told: Arc<ToldScripts>,
 }
 
 impl TellingRunner {
@@ -106,7 +109,12 @@ impl TellingRunner {
         host: &str,
         phase: Phase,
     ) -> Self {
-        Self { inner, teller, host: host.to_owned(), phase, told: Mutex::default() }
+        Self { inner, teller, host: host.to_owned(), phase, told: Arc::default() }
+    }
+
+    /// Tells what was not told there, and notes it there.
+    pub(super) fn noting(self, told: Arc<ToldScripts>) -> Self {
+        Self { told, ..self }
     }
 
     /// Tells a script, the first time that it is run on a host.
@@ -169,7 +177,9 @@ impl ScriptRunner for TellingRunner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deploy::engine::scripts::PREFLIGHT;
     use crate::fleet::{HostResult, Outcome};
+    use crate::remote::FakeRunner;
 
     #[test]
     fn a_host_that_is_tried_again_waits_for_nothing_of_its_attempt_before() {
@@ -188,5 +198,21 @@ mod tests {
         let result = HostResult::ended(Outcome::Failed);
         teller.decided(RunWhat::Result { host: host.clone(), result });
         assert!(!teller.is_waiting(&host));
+    }
+
+    #[tokio::test]
+    async fn what_is_run_for_a_host_that_is_tried_again_is_told_once() {
+        let told: Arc<Mutex<Vec<RunEvent>>> = Arc::default();
+        let heard = Arc::clone(&told);
+        let listener: Listener = Arc::new(move |event| heard.lock().unwrap().push(event));
+        let teller = Teller::new(RunId("7".to_owned()), listener);
+        let script = Script::new(PREFLIGHT);
+        let tries: Arc<ToldScripts> = Arc::default();
+        for _ in 0..3 {
+            let inner = Arc::new(FakeRunner::new(|_, _| Ok(Output::default())));
+            let runner = TellingRunner::new(inner, teller.clone(), "razer", Phase::Preflight);
+            runner.noting(Arc::clone(&tries)).run("razer", &script).await.unwrap();
+        }
+        assert_eq!(told.lock().unwrap().len(), 1);
     }
 }

@@ -1,10 +1,10 @@
 //! A host that is away while its run goes on: set aside, tried now and then, and gone on with when it is
 //! back.
 
-use super::host::Stage;
-use super::{Machine, MachineCommand, tell_phase, watch};
+use super::host::{HostProgress, Stage};
+use super::{Machine, MachineCommand, tell_phase, tell_wait, watch};
 use crate::deploy::Reason;
-use crate::fleet::{Phase, PhaseState};
+use crate::fleet::{Phase, PhaseState, Wait};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -36,6 +36,22 @@ impl Machine {
         }
     }
 
+    /// Tells that a host that was away answers: each try before was told by nothing but the first one's end.
+    pub(super) fn tell_answer(
+        &mut self,
+        index: usize,
+        phase: Phase,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let host = &mut self.hosts[index];
+        if host.is_tried_again(phase) {
+            host.waits_for = None;
+            tell_wait(out, host, now);
+            tell_phase(out, &host.setup.name, phase, PhaseState::Started);
+        }
+    }
+
     /// Moves a host on that was away: one that was only evaluated waits for it to wake; one that
     /// answers takes part from now on.
     pub(super) fn next_of_sleeper(
@@ -54,5 +70,12 @@ impl Machine {
         host.known.blemish = None;
         self.decide_for_awake(index, out);
         self.next(index, phase, now, out);
+    }
+}
+
+impl HostProgress {
+    /// Returns whether a phase is only tried again, while everybody was told that the host is away.
+    pub(super) fn is_tried_again(&self, phase: Phase) -> bool {
+        phase == Phase::Preflight && matches!(self.waits_for, Some(Wait::Offline { .. }))
     }
 }

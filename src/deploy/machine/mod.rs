@@ -277,14 +277,17 @@ impl Machine {
             return prepare(host, phase, moment, now, out);
         }
         let goes_back = host.goes_back_in(phase);
-        if !goes_back && host.waits_for.take().is_some() {
+        let is_tried_again = host.is_tried_again(phase);
+        if !goes_back && !is_tried_again && host.waits_for.take().is_some() {
             tell_wait(out, host, now);
         }
         host.stage = Stage::Running(phase);
         host.phase_began = now;
         host.changed |= host.has_begun_at(phase);
         host.known.was_away = host.away.is_some();
-        tell_phase(out, &host.setup.name, phase, PhaseState::Started);
+        if !is_tried_again {
+            tell_phase(out, &host.setup.name, phase, PhaseState::Started);
+        }
         if goes_back && host.waits_for != Some(Wait::WayBack) {
             host.waits_for = Some(Wait::WayBack);
             tell_wait(out, host, now);

@@ -27,6 +27,7 @@ impl Machine {
             Ok(report) => report,
             Err(failure) => return self.fail(index, phase, failure, now, out),
         };
+        self.tell_answer(index, phase, now, out);
         self.choose_way(index, &report, out);
         let went_well = report.went_well();
         match self.hosts[index].take(report) {
@@ -128,6 +129,7 @@ impl Machine {
         if waits && phase == Phase::Preflight && host.leaves.is_none() && is_new_here {
             return self.set_aside(index, failure.reason, now, out);
         }
+        self.tell_answer(index, phase, now, out);
         if self.asks_about(index, phase, &failure) {
             return self.ask_about(index, phase, failure.reason, now, out);
         }

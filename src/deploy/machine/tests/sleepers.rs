@@ -3,7 +3,7 @@
 use super::rollout::{Ride, passes, rolls_back, well};
 use super::*;
 use crate::deploy::NewestSystem;
-use crate::fleet::{Quota, RolloutNews, RunOrder, WaveState};
+use crate::fleet::{Quota, RolloutNews, RunOrder, Wait, WaveState};
 
 /// A run that waits for hosts which are away, and how often each was tried.
 struct Sleepers {
@@ -203,4 +203,31 @@ fn a_host_that_wakes_to_another_system_than_an_earlier_attempt_built_has_that_bu
             assert_eq!(ride.began("samsung", phase).is_some(), is_built, "{newest}: {phase}");
         }
     }
+}
+
+#[test]
+fn a_host_that_stays_away_is_told_once_and_when_it_answers() {
+    let mut run = Sleepers::new(&["razer", "laptop3"], Rollout::default());
+    run.finish(|host| (host == "laptop3").then_some(100), well);
+    let ride = run.ride;
+    assert_eq!((run.tries["laptop3"], ride.outcome("laptop3")), (101, Outcome::Switched));
+    let phases = ride.told.iter().filter_map(|what| match what {
+        RunWhat::Phase { host, phase: Phase::Preflight, state } if host == "laptop3" => {
+            Some(*state)
+        }
+        _ => None,
+    });
+    // The first try, and the last one.
+    let (started, failed) = (PhaseState::Started, PhaseState::Failed);
+    assert_eq!(phases.collect::<Vec<_>>(), [started, failed, started, PhaseState::Finished]);
+    let waits = ride.told.iter().filter_map(|what| match what {
+        RunWhat::Waiting { host, wait, .. } if host == "laptop3" => Some(wait.clone()),
+        _ => None,
+    });
+    let waits: Vec<_> = waits.collect();
+    let since = Timestamp::UNIX_EPOCH;
+    let away = Some(Wait::Offline { since, every_s: Some(30) });
+    let first = waits.iter().position(|wait| *wait == away).unwrap();
+    assert_eq!(waits[first + 1], None, "{waits:?}");
+    assert_eq!(waits.iter().filter(|wait| **wait == away).count(), 1, "{waits:?}");
 }

@@ -19,6 +19,7 @@ mod past;
 mod practice;
 mod problems;
 mod run_news;
+mod run_of_many;
 mod runs;
 mod screens;
 mod session;

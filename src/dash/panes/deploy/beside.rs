@@ -12,7 +12,7 @@ use crate::dash::panes::log_tail;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
 use crate::dash::widgets::places::ClickTarget;
-use crate::dash::widgets::text::{line_width, wrap_to};
+use crate::dash::widgets::text::{line_width, wrap, wrap_to};
 use crate::dash::words::runs::{PhaseNames, doing, host_run_mark, phases, progress};
 use crate::dash::world::{HostRun, RunView};
 use ratatui::buffer::Buffer;
@@ -99,7 +99,8 @@ fn panel_title(
 const DOING: usize = 2;
 const RESULT: usize = 6;
 
-/// Returns a host's phases, its bar and what it does, or why it failed, for a panel of that area.
+/// Returns a host's phases, its bar and what it does or waits for, or why it failed, for a panel of that area.
+/// Where not all of it has room, what it waits for or why it failed comes before its phases.
 ///
 /// The number of lines stays the same while the host is at work, so that its log does not jump.
 fn panel_head(
@@ -110,6 +111,54 @@ fn panel_head(
     area: Rect,
 ) -> Vec<Line<'static>> {
     let room = usize::from(area.width).saturating_sub(4).max(8);
+    // Below the title.
+    let height = usize::from(area.height).saturating_sub(1);
+    let mut lines = phase_lines(paint, run, host, room);
+    let rows = lines.len() + 1 + DOING;
+    let told = why::of(host, room);
+    let waits = why::waited_for(paint, run, host).is_some();
+    if host.result.is_none() {
+        let bar = progress(paint, run, host, room.saturating_sub(10).min(40));
+        if !bar.is_empty() || !waits {
+            lines.push(Line::from([vec![Span::raw("   ")], bar].concat()));
+        }
+    }
+    let (role, text) = match &told {
+        Some(told) => (told.role, told.text()),
+        None => doing(paint, run, host),
+    };
+    let said = wrap(&text, room).len();
+    if (told.is_some() || waits) && lines.len() + said > height {
+        let mut first = match &told {
+            Some(told) => why::panel(paint, told, selected, room, height),
+            None => indented(paint, role, wrap_to(&text, room, height)),
+        };
+        first.append(&mut lines);
+        first.truncate(height);
+        return first;
+    }
+    let left = height.saturating_sub(lines.len());
+    if let Some(told) = &told {
+        lines.extend(why::panel(paint, told, selected, room, left));
+    } else {
+        let most = match (host.result.is_some(), waits) {
+            (_, true) => left,
+            (true, false) => RESULT,
+            (false, false) => DOING,
+        };
+        lines.extend(indented(paint, role, wrap_to(&text, room, most)));
+    }
+    lines.resize(lines.len().max(rows), Line::default());
+    lines
+}
+
+/// Returns a host's phases in as many lines of so many columns as they need.
+fn phase_lines(
+    paint: &Paint<'_>,
+    run: &RunView,
+    host: &HostRun,
+    room: usize,
+) -> Vec<Line<'static>> {
     let indent = || vec![Span::raw("   ")];
     let mut lines: Vec<Line<'static>> = Vec::new();
     let mut line = indent();
@@ -120,20 +169,11 @@ fn panel_head(
         line.push(phase);
     }
     lines.push(Line::from(line));
-    let rows = lines.len() + 1 + DOING;
-    if host.result.is_none() {
-        let bar = progress(paint, run, host, room.saturating_sub(10).min(40));
-        lines.push(Line::from([indent(), bar].concat()));
-    }
-    if let Some(told) = why::of(host, room) {
-        let left = usize::from(area.height).saturating_sub(lines.len() + 1);
-        lines.extend(why::panel(paint, &told, selected, room, left));
-    } else {
-        let (role, text) = doing(paint, run, host);
-        for line in wrap_to(&text, room, if host.result.is_some() { RESULT } else { DOING }) {
-            lines.push(Line::from([indent(), vec![paint.span(role, line)]].concat()));
-        }
-    }
-    lines.resize(lines.len().max(rows), Line::default());
     lines
+}
+
+/// Returns lines of a text below a host's name.
+fn indented(paint: &Paint<'_>, role: Role, text: Vec<String>) -> Vec<Line<'static>> {
+    let line = |line| Line::from(vec![Span::raw("   "), paint.span(role, line)]);
+    text.into_iter().map(line).collect()
 }

@@ -13,7 +13,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-/// Columns of how a host stands.
+/// Columns of how a host stands, and of the gap behind it; a longer one takes from the gap.
 const STATE: usize = 26;
 
 /// Rows that a log needs to be worth its rule.
@@ -41,6 +41,12 @@ impl StackedRows {
     /// Returns how many rows a host takes at least.
     fn count(self) -> usize {
         1 + usize::from(self.words) + usize::from(self.doing)
+    }
+
+    /// Returns whether all that a host waits for stands below its name, or it waits for nothing.
+    fn says_what_is_waited_for(self, paint: &Paint<'_>, run: &RunView, host: &HostRun) -> bool {
+        let fits = |text: &str| self.doing && width(text) <= self.columns;
+        why::waited_for(paint, run, host).is_none_or(|(_, text)| fits(&text))
     }
 
     /// Returns the lines below a host: what it does, or why it failed.
@@ -78,7 +84,7 @@ pub(super) fn draw(
     let shown = match (rows.whole, is_moved) {
         (true, _) => hosts.len(),
         (false, true) => (usize::from(list.height) / rows.count()).clamp(1, hosts.len().max(1)),
-        (false, false) => fitting(area, rows, hosts, selected),
+        (false, false) => fitting(paint, area, run, rows, hosts, selected),
     };
     let window =
         Window::new(hosts.len(), at.unwrap_or_default(), shown).begin_at(paint.model.list_from);
@@ -91,7 +97,11 @@ pub(super) fn draw(
     }
     if let Some(host) = selected {
         let rest = if is_moved { below(area, list.height) } else { rest };
-        let log = why::draw(paint, buffer, rest, host, rows.whole);
+        let log = if rows.says_what_is_waited_for(paint, run, host) {
+            why::draw(paint, buffer, rest, host, rows.whole)
+        } else {
+            why::draw_wait(paint, buffer, rest, run, host)
+        };
         log_tail::draw(paint, buffer, log, host);
         if log.height >= 2 && area.height >= LEAST.0 + LEAST.1 {
             // Why the host failed moves with the log.
@@ -101,16 +111,23 @@ pub(super) fn draw(
     }
 }
 
-/// Returns how many hosts are shown, so that why the selected one failed, or its log, has room too.
+/// Returns how many hosts are shown, so that why the selected one failed or what it waits for, or its log,
+/// has room too.
 fn fitting(
+    paint: &Paint<'_>,
     area: Rect,
+    run: &RunView,
     rows: StackedRows,
     hosts: &[(usize, &HostRun)],
     selected: Option<&HostRun>,
 ) -> usize {
     let (columns, height) = (why::columns(area), usize::from(area.height));
-    let told = selected.and_then(|host| why::of(host, columns));
-    let wanted = told.map_or(0, |told| wrap(&told.text(), columns).len());
+    let text = selected.and_then(|host| match why::of(host, columns) {
+        Some(told) => Some(told.text()),
+        None if rows.says_what_is_waited_for(paint, run, host) => None,
+        None => why::waited_for(paint, run, host).map(|(_, text)| text),
+    });
+    let wanted = text.map_or(0, |text| wrap(&text, columns).len());
     let wanted = wanted.min(height.saturating_sub(2 * rows.count())).max(LOG);
     (height.saturating_sub(wanted) / rows.count()).clamp(1, hosts.len().max(1))
 }

@@ -1,4 +1,5 @@
-//! Why the selected host did not get its system, what to do about it, and the keys that do it.
+//! Why the selected host did not get its system, what to do about it, and the keys that do it; or what it waits
+//! for.
 //!
 //! ```text
 //!  ✗ could not be built on p620: src/part77.c:118:17: error: implicit declaration of
@@ -14,8 +15,9 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put_all};
 use crate::dash::widgets::text::{wrap, wrap_to};
 use crate::dash::words::reasons::{ToldReason, reason};
+use crate::dash::words::runs::{doing, host_run_mark};
 use crate::dash::words::ways::{self, NextStep};
-use crate::dash::world::HostRun;
+use crate::dash::world::{HostRun, RunView};
 use crate::fleet::is_same_revision;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -123,6 +125,37 @@ pub(super) fn draw(
         let margin = if row == 0 && has_error { format!(" {sign} ") } else { "   ".to_owned() };
         line.spans.insert(0, paint.span(told.role, margin));
     }
+    put_all(buffer, area, &lines, 0);
+    below(area, lines.len() as u16)
+}
+
+/// Returns what a host waits for, in a sentence; none where it waits for nothing.
+pub(super) fn waited_for(
+    paint: &Paint<'_>,
+    run: &RunView,
+    host: &HostRun,
+) -> Option<(Role, String)> {
+    let waits = run.is_active() && host.result.is_none() && host.waiting.is_some();
+    waits.then(|| doing(paint, run, host))
+}
+
+/// Draws what a host waits for; returns what is left of the area.
+pub(super) fn draw_wait(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunView,
+    host: &HostRun,
+) -> Rect {
+    let Some((role, text)) = waited_for(paint, run, host) else { return area };
+    let sign = host_run_mark(paint, run, host).sign;
+    let lines = wrap_to(&text, columns(area), usize::from(area.height)).into_iter().enumerate();
+    let lines: Vec<Line<'static>> = lines
+        .map(|(row, line)| {
+            let margin = if row == 0 { format!(" {sign} ") } else { "   ".to_owned() };
+            Line::from(vec![paint.span(role, margin), paint.span(role, line)])
+        })
+        .collect();
     put_all(buffer, area, &lines, 0);
     below(area, lines.len() as u16)
 }

@@ -8,7 +8,7 @@ use crate::dash::run_orders::said;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::wrap;
-use crate::dash::words::some_of;
+use crate::dash::words::{first_of, naming_within};
 use crate::fleet::{RollbackScope, RunId, RunOrder, back_to_before};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -25,19 +25,18 @@ pub(super) fn draw(
     yes: bool,
 ) {
     let Some(run) = paint.model.world.run_by_id(run) else { return };
+    let popup = Popup::new(area, 64);
+    let mut back = Vec::new();
     let (title, text, button) = match order {
         RunOrder::Rollback { scope } => {
-            let hosts = taken_back(run, *scope);
-            let who = if hosts.is_empty() {
-                "No host has its new system or is getting it.".to_owned()
-            } else {
-                format!("{} {}.", some_of(&hosts), back_to_before(hosts.len()))
-            };
+            back = taken_back(run, *scope);
+            let who =
+                if back.is_empty() { "No host has its new system or is getting it. " } else { "" };
             let title = match scope {
                 RollbackScope::Wave => format!("Roll the newest wave of run #{} back?", run.id),
                 RollbackScope::Run => format!("Roll run #{} back?", run.id),
             };
-            (title, format!("{who} No other host begins to activate."), "Yes, roll back")
+            (title, format!("{who}No other host begins to activate."), "Yes, roll back")
         }
         RunOrder::Skip { host } => {
             let text = format!("{host} keeps the system that it runs. The other hosts go on.");
@@ -52,9 +51,16 @@ pub(super) fn draw(
             (format!("Go on with run #{}?", run.id), text, "Yes, all is well")
         }
     };
-    let popup = Popup::new(area, 64);
-    let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", button, yes)];
+    // What happens stands there in whole, and of the names as many as have room.
+    let lines = naming_within(popup.rows().saturating_sub(foot.len()), |shown| {
+        let text = match back.len() {
+            0 => text.clone(),
+            hosts => format!("{} {}. {text}", first_of(&back, shown), back_to_before(hosts)),
+        };
+        wrap(&text, popup.room())
+    });
+    let lines: Vec<Line<'static>> = lines.into_iter().map(Line::raw).collect();
     let inside = popup.draw(paint, buffer, &title, &lines, 0, &foot);
     inside.note_buttons(paint, "No", button);
 }

@@ -1,10 +1,10 @@
 //! A run of more hosts than the screen has rows for what each of them does.
 
 use crate::dash::Model;
-use crate::dash::demo::{ago_s, model, now, run_event};
+use crate::dash::demo::{ago_s, model, now, phase, run_event};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, text};
-use crate::fleet::{Event, RunWhat, Wait};
+use crate::fleet::{Event, Phase, PhaseState, RolloutNews, RunWhat, Wait};
 use jiff::SignedDuration;
 
 /// The hosts of the run.
@@ -44,4 +44,46 @@ fn the_selected_host_says_what_it_waits_for_at_every_size() {
             }
         }
     }
+}
+
+#[test]
+fn the_question_whether_to_stop_a_run_says_what_becomes_of_all_its_hosts_at_every_size() {
+    let mut events = all_wait(&Wait::Place { places: 2 });
+    let begun = |number, of| run_event("41", 20, phase(&host(number), of, PhaseState::Started));
+    events.extend((1..=3).map(|number| begun(number, Phase::Activate)));
+    events.extend((4..=5).map(|number| begun(number, Phase::Persist)));
+    for (columns, rows) in [(40, 10), (80, 24), (110, 30), (200, 50)] {
+        let mut model = model(events.clone(), columns, rows);
+        press(&mut model, "3x");
+        let shown = said(&model);
+        // A border may stand between words.
+        let shown = shown.replace(" │ │ ", " ");
+        for becomes in [
+            "3 hosts go back to what they ran",
+            "2 hosts keep their new systems",
+            "7 hosts stay as they are",
+        ] {
+            assert!(shown.contains(becomes), "{columns}: {shown}");
+        }
+        assert!(shown.contains("Yes, stop it"), "{shown}");
+        assert_eq!(shown.contains("rack-6, rack-7"), columns > 40, "{shown}");
+    }
+}
+
+#[test]
+fn a_host_on_its_way_back_is_not_said_to_keep_its_system_when_the_run_is_stopped() {
+    let goal = crate::fleet::Goal::Rollback;
+    let again = RolloutNews::Again {
+        host: host(1),
+        goal,
+        goes_back: true,
+        attempt: 2,
+        reason: "why".to_owned(),
+    };
+    let mut events = all_wait(&Wait::Place { places: 2 });
+    events.push(run_event("41", 20, RunWhat::Rollout(again)));
+    events.push(run_event("41", 10, phase(&host(1), Phase::Persist, PhaseState::Started)));
+    let mut model = model(events, 80, 24);
+    press(&mut model, "3x");
+    assert!(said(&model).contains("rack-1 goes back to what it ran"), "{}", said(&model));
 }

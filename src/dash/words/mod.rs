@@ -113,11 +113,27 @@ const NAMES: usize = 12;
 
 /// Returns the first names of a list, and how many more there are.
 pub(in crate::dash) fn some_of(names: &[String]) -> String {
-    let shown = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
+    first_of(names, NAMES)
+}
+
+/// Returns so many names of a list, and how many more there are; how many hosts there are where none is
+/// to be named.
+pub(in crate::dash) fn first_of(names: &[String], shown: usize) -> String {
+    if shown == 0 {
+        return number_of(names.len(), "host");
     }
+    let first = names.iter().take(shown).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(shown) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// Returns lines about hosts with as many of their names as have room in so many rows: `lines` makes them with
+/// at most so many names of a list.
+pub(in crate::dash) fn naming_within<T>(rows: usize, lines: impl Fn(usize) -> Vec<T>) -> Vec<T> {
+    let mut all = (0..=NAMES).rev().map(&lines);
+    all.find(|lines| lines.len() <= rows).unwrap_or_else(|| lines(0))
 }
 
 /// Columns of hosts in a title or in a sentence of the moment.

@@ -39,6 +39,11 @@ pub(super) fn name_of(body: &str) -> Option<&'static str> {
     scripts().find(|(_, text)| body.ends_with(text)).map(|(name, _)| name)
 }
 
+/// Returns whether a script belongs to jobs: it begins, follows or ends another one.
+pub(super) fn is_of_jobs(name: &str) -> bool {
+    OF_JOBS.iter().any(|(of_jobs, _)| *of_jobs == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Tells everybody what happens in a run: all of it, and which scripts a phase runs on hosts.
 
 use super::Listener;
-use super::script_names::name_of;
+use super::script_names::{is_of_jobs, name_of};
 use crate::fleet::{Phase, RemoteCommand, RunEvent, RunId, RunWhat, Wait, printable_line};
 use crate::remote::job::job_script;
 use crate::remote::{Answer, Output, Script, ScriptRunner};
@@ -89,10 +89,11 @@ impl Teller {
     }
 }
 
-/// Which scripts were told, each with the host on which it is run.
-pub(super) type ToldScripts = Mutex<BTreeSet<(String, &'static str)>>;
+/// Which scripts were told, each with the host on which it is run and its arguments.
+pub(super) type ToldScripts = Mutex<BTreeSet<(String, &'static str, Vec<String>)>>;
 
-/// Tells each script that is run for a phase, once for each host on which it runs, and passes it on.
+/// Tells each script that is run for a phase, once with the same arguments for each host on which it runs, and
+/// passes it on. What follows a job is told once: its arguments say how far the log was read.
 pub(super) struct TellingRunner {
     inner: Arc<dyn ScriptRunner>,
     teller: Teller,
@@ -117,12 +118,13 @@ impl TellingRunner {
         Self { told, ..self }
     }
 
-    /// Tells a script, the first time that it is run on a host.
+    /// Tells a script, the first time that it is run on a host with its arguments.
     fn tell(&self, on: &str, script: &Script) {
         let (body, args) = job_script(script);
         let Some(name) = name_of(body) else { return };
+        let told_with = if is_of_jobs(name) { Vec::new() } else { args.to_vec() };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.insert((on.to_owned(), name)) {
+        if !told.insert((on.to_owned(), name, told_with)) {
             return;
         }
         drop(told);
@@ -177,9 +179,55 @@ impl ScriptRunner for TellingRunner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::engine::scripts::PREFLIGHT;
+    use crate::deploy::engine::scripts::{HOOK, PREFLIGHT};
     use crate::fleet::{HostResult, Outcome};
     use crate::remote::FakeRunner;
+    use crate::remote::job::scripts::FOLLOW;
+
+    /// A runner on which every script ends well.
+    struct Idle;
+
+    impl ScriptRunner for Idle {
+        fn run<'a>(&'a self, _: &'a str, _: &'a Script) -> Answer<'a, Output> {
+            Box::pin(async { Ok(Output::default()) })
+        }
+
+        fn follow<'a>(
+            &'a self,
+            host: &'a str,
+            script: &'a Script,
+            _: mpsc::Sender<Vec<u8>>,
+        ) -> Answer<'a, Output> {
+            self.run(host, script)
+        }
+
+        fn address(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_script_is_told_again_with_other_arguments_and_what_follows_a_job_is_not() {
+        let told: Arc<Mutex<Vec<RunEvent>>> = Arc::default();
+        let heard = Arc::clone(&told);
+        let listener: Listener = Arc::new(move |event| heard.lock().unwrap().push(event));
+        let teller = Teller::new(RunId("7".to_owned()), listener);
+        let runner = TellingRunner::new(Arc::new(Idle), teller, "razer", Phase::Activate);
+        let hook = |program: &str| Script::new(HOOK).root().arg("60").arg(program);
+        let follow = |from: &str| Script::new(FOLLOW).root().arg("job").arg(from);
+        for script in [hook("first"), hook("second"), hook("first"), follow("0"), follow("99")] {
+            runner.run("razer", &script).await.unwrap();
+        }
+        let told = told.lock().unwrap();
+        let commands = told.iter().filter_map(|event| match &event.what {
+            RunWhat::Command { command, .. } => {
+                Some((command.script.as_str(), command.args.last().unwrap().as_str()))
+            }
+            _ => None,
+        });
+        let commands: Vec<_> = commands.collect();
+        assert_eq!(commands, [("hook.sh", "first"), ("hook.sh", "second"), ("follow-job.sh", "0")]);
+    }
 
     #[test]
     fn a_host_that_is_tried_again_waits_for_nothing_of_its_attempt_before() {

@@ -196,7 +196,7 @@ pub(super) struct FaceArgs {
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
     /// Prints each script that is run on a host, with its arguments
-    #[arg(long, short, conflicts_with_all = ["json", "quiet"])]
+    #[arg(long, short, conflicts_with = "quiet")]
     verbose: bool,
     /// Prints nothing; the plan is answered through the run's folder
     #[arg(long, hide = true)]
@@ -327,7 +327,7 @@ impl FaceArgs {
         if self.detached {
             Face::Nothing
         } else if self.json {
-            Face::Json
+            Face::Json { verbose: self.verbose }
         } else if self.quiet {
             Face::Quiet
         } else if self.verbose {

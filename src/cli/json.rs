@@ -357,11 +357,14 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
     }
 }
 
-/// Returns the line that `deploy --json` prints for an event; nothing for events that only move
-/// the screen.
+/// Returns the line that `deploy --json` prints for an event; nothing for what phases usually take, which only
+/// the screen needs.
 pub(super) fn run_event(event: &RunEvent) -> Option<String> {
     match event.what {
-        RunWhat::Phase { .. }
+        RunWhat::Begin { .. }
+        | RunWhat::Phase { .. }
+        | RunWhat::Progress { .. }
+        | RunWhat::Command { .. }
         | RunWhat::Builds { .. }
         | RunWhat::Log { .. }
         | RunWhat::Dropped { .. }
@@ -390,10 +393,7 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
             }
             Some(json.to_string())
         }
-        RunWhat::Begin { .. }
-        | RunWhat::Progress { .. }
-        | RunWhat::Usual { .. }
-        | RunWhat::Command { .. } => None,
+        RunWhat::Usual { .. } => None,
     }
 }
 

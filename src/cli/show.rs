@@ -10,7 +10,8 @@ use crate::fleet::{
     ANSWER_LIMIT, DropReason, Goal, HostResult, Plan, RunEvent, RunId, RunWhat, duration,
 };
 use crate::record::{EventReceiver, EventSender, event_queue};
-use std::collections::BTreeMap;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +29,9 @@ const BATCH: usize = 256;
 /// How long the last words on standard error may take.
 const NOTICE_LIMIT: Duration = Duration::from_secs(1);
 
+/// How often how far a host is is written as JSON.
+const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(1);
+
 /// How a run shows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Face {
@@ -38,7 +42,10 @@ pub(super) enum Face {
     /// Plain lines without the logs.
     Quiet,
     /// JSON Lines.
-    Json,
+    Json {
+        /// Whether what is run on hosts is among them.
+        verbose: bool,
+    },
     /// Not at all: somebody reads the run's folder.
     Nothing,
 }
@@ -47,7 +54,7 @@ impl Face {
     /// Returns whether lines of logs are shown.
     pub(super) fn shows_lines(self) -> bool {
         match self {
-            Self::Lines | Self::Verbose | Self::Json => true,
+            Self::Lines | Self::Verbose | Self::Json { .. } => true,
             Self::Quiet | Self::Nothing => false,
         }
     }
@@ -63,6 +70,25 @@ pub(super) struct Display {
     pub(super) goal: Goal,
     /// Where the answer to the plan goes.
     pub(super) control: mpsc::Sender<Control>,
+    /// When how far hosts are was written.
+    pub(super) progress: ProgressTimes,
+}
+
+/// When it was written last how far each host is.
+#[derive(Debug, Default)]
+pub(super) struct ProgressTimes(HashMap<String, Timestamp>);
+
+impl ProgressTimes {
+    /// Returns whether an event is to be written: how far a host is, once a second at most.
+    fn is_due(&mut self, event: &RunEvent) -> bool {
+        let RunWhat::Progress { host, .. } = &event.what else { return true };
+        let is_soon = |last: &Timestamp| event.at.duration_since(*last).abs() < PROGRESS_EVERY;
+        if self.0.get(host).is_some_and(is_soon) {
+            return false;
+        }
+        self.0.insert(host.clone(), event.at);
+        true
+    }
 }
 
 /// A display at work on its thread.
@@ -104,6 +130,7 @@ impl Display {
     ) -> io::Result<()> {
         let mut batch = Vec::new();
         let mut results: BTreeMap<String, HostResult> = BTreeMap::new();
+        let is_json = matches!(self.face, Face::Json { .. });
         while events.take(&mut batch, BATCH) {
             for event in batch.drain(..) {
                 if let RunWhat::Plan { plan, .. } = &event.what {
@@ -113,7 +140,7 @@ impl Display {
                 if let RunWhat::Result { host, result } = &event.what {
                     results.insert(host.clone(), result.clone());
                 }
-                if self.face != Face::Json && matches!(event.what, RunWhat::Summary { .. }) {
+                if !is_json && matches!(event.what, RunWhat::Summary { .. }) {
                     line = line.map(|line| print::sums(&line, &results));
                 }
                 if let Some(line) = line {
@@ -132,14 +159,16 @@ impl Display {
     }
 
     /// Returns what is written for an event.
-    fn line(&self, event: &RunEvent) -> Option<String> {
+    fn line(&mut self, event: &RunEvent) -> Option<String> {
         match self.face {
             Face::Quiet if event.what.may_be_dropped() => None,
             Face::Verbose if matches!(event.what, RunWhat::Command { .. }) => {
                 print::command(event, self.width)
             }
             Face::Lines | Face::Verbose | Face::Quiet => print::event(event, self.width, self.goal),
-            Face::Json => json::run_event(event),
+            Face::Json { verbose: false } if matches!(event.what, RunWhat::Command { .. }) => None,
+            Face::Json { .. } if !self.progress.is_due(event) => None,
+            Face::Json { .. } => json::run_event(event),
             Face::Nothing => None,
         }
     }
@@ -254,8 +283,6 @@ impl Notices {
 mod tests {
     use super::*;
     use crate::fleet::{Outcome, Phase, PhaseState};
-    use jiff::Timestamp;
-    use std::collections::BTreeMap;
     use std::sync::mpsc as gate;
 
     /// A writer that takes nothing until it is let.
@@ -286,7 +313,8 @@ mod tests {
     }
 
     fn display(face: Face) -> Display {
-        Display { face, width: 7, goal: Goal::Switch, control: mpsc::channel(1).0 }
+        let (control, progress) = (mpsc::channel(1).0, ProgressTimes::default());
+        Display { face, width: 7, goal: Goal::Switch, control, progress }
     }
 
     /// Sends what a long build tells while the writer takes nothing, then opens it; returns what
@@ -322,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_pauses_holds_nobody_up_and_misses_no_phase() {
-        let text = shown_to_a_reader_that_pauses(Face::Json, 12_000);
+        let text = shown_to_a_reader_that_pauses(Face::Json { verbose: false }, 12_000);
         let values: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let count = |kind: &str| values.iter().filter(|value| value["event"] == kind).count();
@@ -367,6 +395,39 @@ mod tests {
         };
         assert!(shown(Goal::Build).contains(built));
         assert!(!shown(Goal::Switch).contains(built));
+    }
+
+    #[test]
+    fn json_says_who_takes_part_how_far_hosts_are_and_on_request_what_is_run_there() {
+        let written = |verbose| {
+            let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
+            let (samsung, razer) = ("samsung".to_owned(), "razer".to_owned());
+            let hosts = vec![samsung.clone(), razer.clone()];
+            sender.send(event(RunWhat::begin(hosts, "switch".to_owned())));
+            let command = crate::fleet::RemoteCommand {
+                on: "p620".to_owned(),
+                root: true,
+                script: "build.sh".to_owned(),
+                args: Vec::new(),
+            };
+            let phase = Phase::Build;
+            sender.send(event(RunWhat::Command { host: samsung.clone(), phase, command }));
+            for (host, ms) in [(&samsung, 0), (&samsung, 900), (&razer, 900), (&samsung, 1100)] {
+                let progress = crate::fleet::Progress::default();
+                let what = RunWhat::Progress { host: host.clone(), phase, progress };
+                let at = Timestamp::from_millisecond(ms).unwrap();
+                sender.send(RunEvent { at, ..event(what) });
+            }
+            sender.close();
+            let mut out = Vec::new();
+            display(Face::Json { verbose }).show(&receiver, &mut out, |_| {}).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let values = text.lines().map(|line| serde_json::from_str(line).unwrap());
+            let kinds = values.map(|value: serde_json::Value| value["event"].clone());
+            kinds.collect::<Vec<_>>()
+        };
+        assert_eq!(written(false), ["begin", "progress", "progress", "progress"]);
+        assert_eq!(written(true), ["begin", "command", "progress", "progress", "progress"]);
     }
 
     #[test]

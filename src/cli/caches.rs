@@ -29,7 +29,7 @@ const DAYS: [i64; 3] = [1, 7, 30];
 /// Arguments of `nixdash caches`.
 #[derive(Debug, Args)]
 pub(super) struct CachesArgs {
-    /// With --deep: names, globs, @tag, or all [default: all]
+    /// With --deep: names, globs, @tag, or all; - reads them from standard input [default: all]
     #[arg(value_name = "SELECTOR", requires = "deep", add = complete::selectors())]
     selectors: Vec<String>,
     /// Measures the hosts' own stores instead: what hard links save and how much is garbage; as
@@ -53,9 +53,9 @@ pub(super) struct CachesArgs {
     /// The time that hit rate, share served and growth are counted over, such as 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     since: SignedDuration,
-    /// Evaluates the next systems of these hosts (names, globs, @tag, or all; without a name, all),
-    /// and says what must be built and what each tier holds of them. Nothing is built. Without this
-    /// option only systems that were built and not deployed yet are shown
+    /// Evaluates the next systems of these hosts (names, globs, @tag, or all; - reads them from standard
+    /// input; without a name, all), and says what must be built and what each tier holds of them. Nothing
+    /// is built. Without this option only systems that were built and not deployed yet are shown
     #[arg(long, value_name = "SELECTOR", num_args = 0.., add = complete::selectors())]
     next: Option<Vec<String>>,
     /// Prints one JSON document

@@ -281,7 +281,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Some(CliCommand::Units(args)) => units::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Wake(args)) => wake::run(load::load_trusted(hosts)?, args).await,
-        Some(CliCommand::Say(args)) => say::run(&args),
+        Some(CliCommand::Say(args)) => say::run(hosts, &args),
         Some(CliCommand::Silence(args)) => silence::run(&load::load_saying(hosts)?, &args),
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,

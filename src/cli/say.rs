@@ -1,15 +1,16 @@
 //! `nixdash say`: says something to a run that goes on, as the keys of the dashboard do.
 
-use crate::cli::{CliError, EXIT_FAILED, EXIT_USAGE, complete};
-use crate::fleet::words::rollout::STOP_GOES_BACK;
+mod stand;
+
+use crate::cli::{CliError, EXIT_FAILED, EXIT_USAGE, complete, load, selectors};
 use crate::fleet::{
-    Phase, PhaseState, RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat,
-    back_to_before, in_a_list,
+    Fleet, RollbackScope, RolloutNews, RunEvent, RunId, RunOrder, RunWhat, select_among,
 };
 use crate::record::{RunStands, Runs, Word, state_home};
 use clap::{Args, Subcommand, ValueEnum};
-use std::collections::BTreeMap;
+use stand::Stand;
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -44,14 +45,14 @@ enum SayWords {
     Accept,
     /// Leaves hosts out that have not begun to activate
     Skip {
-        /// The hosts
-        #[arg(required = true, value_name = "HOST", add = complete::selectors())]
+        /// Hosts of the run: names, globs, @tag, or all; - reads them from standard input
+        #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
         hosts: Vec<String>,
     },
     /// Tries hosts again that did not get their system, or wait for a decision; nothing is built twice
     Retry {
-        /// The hosts
-        #[arg(required = true, value_name = "HOST", add = complete::selectors())]
+        /// Hosts of the run: names, globs, @tag, or all; - reads them from standard input
+        #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
         hosts: Vec<String>,
     },
     /// Takes hosts back to what they ran before the run, and lets no other host begin
@@ -78,17 +79,31 @@ enum ScopeArg {
 }
 
 impl SayWords {
-    /// Returns what is written into the run's folder.
-    fn words(&self) -> Vec<Word> {
-        let each = |hosts: &[String], order: fn(String) -> RunOrder| {
+    /// Returns what is typed to name hosts.
+    fn selectors(&self) -> &[String] {
+        match self {
+            Self::Skip { hosts } | Self::Retry { hosts } => hosts,
+            Self::Pause
+            | Self::Resume
+            | Self::Accept
+            | Self::Rollback { .. }
+            | Self::Yes
+            | Self::No
+            | Self::Cancel => &[],
+        }
+    }
+
+    /// Returns what is written into the run's folder, where these hosts are named.
+    fn words(&self, hosts: &[String]) -> Vec<Word> {
+        let each = |order: fn(String) -> RunOrder| {
             hosts.iter().map(|host| Word::Order(order(host.clone()))).collect()
         };
         match self {
             Self::Pause => vec![Word::Order(RunOrder::Pause)],
             Self::Resume => vec![Word::Order(RunOrder::Resume)],
             Self::Accept => vec![Word::Order(RunOrder::Accept)],
-            Self::Skip { hosts } => each(hosts, |host| RunOrder::Skip { host }),
-            Self::Retry { hosts } => each(hosts, |host| RunOrder::Retry { host }),
+            Self::Skip { .. } => each(|host| RunOrder::Skip { host }),
+            Self::Retry { .. } => each(|host| RunOrder::Retry { host }),
             Self::Rollback { scope } => {
                 let scope = match scope {
                     ScopeArg::Wave => RollbackScope::Wave,
@@ -104,11 +119,21 @@ impl SayWords {
 }
 
 /// Says it, after asking where hosts are changed by it.
-pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
+pub(super) fn run(hosts_file: Option<&Path>, args: &SayArgs) -> Result<ExitCode, CliError> {
+    let said = say(hosts_file, args);
+    said.map_err(|error| selectors::after_reading(error, args.words.selectors()))
+}
+
+fn say(hosts_file: Option<&Path>, args: &SayArgs) -> Result<ExitCode, CliError> {
     let runs = Runs::open(&state_home())?;
     let (run, process) = listening(&runs, &args.run)?;
     let stand = Stand::of(&runs.decided(&run));
-    let words = args.words.words();
+    let hosts = match args.words.selectors() {
+        [] => Vec::new(),
+        // Only the tags are taken from hosts.toml; a run goes on without that file.
+        typed => chosen(&stand, load::load(hosts_file).ok().as_ref(), &selectors::read(typed)?)?,
+    };
+    let words = args.words.words(&hosts);
     if let Some(mistake) = words.iter().find_map(|word| stand.mistake(&run, word)) {
         return Err(CliError::NotSaid(mistake));
     }
@@ -142,6 +167,23 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
     }
     println!("run {run} was given the order; `nixdash logs {run}` shows what it does");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the hosts of a run that are meant, in its order; the fleet has their tags.
+fn chosen(
+    stand: &Stand,
+    fleet: Option<&Fleet>,
+    selectors: &[String],
+) -> Result<Vec<String>, CliError> {
+    // Of a run that has not begun to tell anything the run itself judges names.
+    if stand.hosts().is_empty() {
+        return Ok(selectors.to_vec());
+    }
+    let tags =
+        |name: &str| fleet.and_then(|fleet| fleet.host(name)).map_or(&[][..], |host| &host.tags);
+    let hosts: Vec<(&str, &[String])> =
+        stand.hosts().iter().map(|name| (name.as_str(), tags(name))).collect();
+    Ok(select_among("run", &hosts, selectors)?)
 }
 
 /// The process that carries a run out.
@@ -228,136 +270,12 @@ fn asked_yes() -> bool {
     matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-/// How the hosts of a run stand, as far as its folder tells.
-#[derive(Debug, Default)]
-struct Stand {
-    hosts: Vec<String>,
-    waves: BTreeMap<String, usize>,
-    /// How many waves there are; none where nothing is told of any.
-    all_waves: Option<usize>,
-    /// The hosts that have their new system from this run, or are getting it.
-    fresh: Vec<String>,
-    /// Whether the plan waits for its answer; none where it was not shown yet.
-    plan_waits: Option<bool>,
-    /// The hosts that are taken back already.
-    goes_back: Vec<String>,
-}
-
-impl Stand {
-    fn of(events: &[RunEvent]) -> Self {
-        let mut stand = Self::default();
-        for event in events {
-            match &event.what {
-                RunWhat::Begin { hosts, .. } => stand.hosts.clone_from(hosts),
-                RunWhat::Plan { plan, waits } => {
-                    stand.plan_waits = Some(*waits);
-                    let waves = plan.hosts.iter();
-                    stand
-                        .waves
-                        .extend(waves.filter_map(|host| Some((host.host.clone(), host.wave?))));
-                }
-                RunWhat::Result { host, result } => {
-                    stand.fresh.retain(|fresh| fresh != host);
-                    let stays = !stand.goes_back.contains(host);
-                    if result.outcome.is_new_system() && stays {
-                        stand.fresh.push(host.clone());
-                    }
-                }
-                RunWhat::Phase { host, phase, state: PhaseState::Started } => {
-                    let begins = *phase >= Phase::Activate && !stand.goes_back.contains(host);
-                    if begins && !stand.fresh.contains(host) {
-                        stand.fresh.push(host.clone());
-                    }
-                }
-                RunWhat::Rollout(RolloutNews::Answered { .. }) | RunWhat::Summary { .. } => {
-                    stand.plan_waits = Some(false);
-                }
-                RunWhat::Rollout(RolloutNews::Wave { of, .. }) => stand.all_waves = Some(*of),
-                RunWhat::Rollout(RolloutNews::Again { host, goes_back, .. }) => {
-                    // Who is tried again has what it has until that ends.
-                    if *goes_back {
-                        stand.fresh.retain(|fresh| fresh != host);
-                        stand.goes_back.push(host.clone());
-                    }
-                }
-                RunWhat::Phase { .. }
-                | RunWhat::Progress { .. }
-                | RunWhat::Log { .. }
-                | RunWhat::Waiting { .. }
-                | RunWhat::Rollout(_)
-                | RunWhat::Reattached { .. }
-                | RunWhat::Usual { .. }
-                | RunWhat::Builds { .. }
-                | RunWhat::Command { .. }
-                | RunWhat::Dropped { .. } => {}
-            }
-        }
-        stand
-    }
-
-    /// Says what is wrong with a word before it is said; the run itself judges the rest.
-    fn mistake(&self, run: &RunId, word: &Word) -> Option<String> {
-        match word {
-            Word::Order(RunOrder::Skip { host } | RunOrder::Retry { host }) => {
-                let known = self.hosts.is_empty() || self.hosts.contains(host);
-                (!known).then(|| {
-                    format!("the run has no host {host:?}; it has {}", self.hosts.join(", "))
-                })
-            }
-            Word::Yes | Word::No => match self.plan_waits {
-                Some(true) => None,
-                Some(false) => Some(format!(
-                    "the plan of run {run} does not wait for an answer any more; `nixdash say {run} cancel` \
-                     stops the run"
-                )),
-                None => Some(format!(
-                    "the plan of run {run} is not made yet, and nobody can agree to what was not shown; \
-                     `nixdash logs {run}` shows how far the run is"
-                )),
-            },
-            Word::Cancel | Word::Order(_) => None,
-        }
-    }
-
-    /// Says which hosts a word changes; nothing for one that changes none.
-    fn preview(&self, word: &Word) -> Option<String> {
-        match word {
-            Word::Order(order) if order.is_destructive() => Some(match order {
-                RunOrder::Rollback { scope } => {
-                    let back = self.taken_back(*scope);
-                    if back.is_empty() {
-                        "no host has its new system yet, and none is getting it; no other host begins"
-                            .to_owned()
-                    } else {
-                        let goes = back_to_before(back.len());
-                        format!("{} {goes}, and no other host begins", in_a_list(&back))
-                    }
-                }
-                RunOrder::Skip { host } => format!("{host} is left out of the run"),
-                RunOrder::Accept => {
-                    "the check that could not be made counts as passed, and the next wave begins"
-                        .to_owned()
-                }
-                RunOrder::Pause | RunOrder::Resume | RunOrder::Retry { .. } => order.to_string(),
-            }),
-            Word::Cancel => Some(format!("the run stops; {STOP_GOES_BACK}")),
-            Word::Yes | Word::No | Word::Order(_) => None,
-        }
-    }
-
-    /// Returns the hosts that go back. One of which the plan knew no system is in the last wave.
-    fn taken_back(&self, scope: RollbackScope) -> Vec<String> {
-        let wave = |host: &String| self.waves.get(host).copied().or(self.all_waves);
-        scope.taken_back(self.fresh.iter().map(|host| (host.clone(), wave(host))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Plan, Strategy, Subject};
     use crate::record::RunWriter;
     use jiff::Timestamp;
+    use std::collections::BTreeMap;
 
     #[test]
     fn an_order_that_the_run_refuses_is_told() {
@@ -428,95 +346,24 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_only_taken_while_the_plan_waits() {
-        let said = |all: &[RunWhat], word: &Word| {
-            let (run, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
-            let event = |what: &RunWhat| RunEvent { run: run.clone(), at, what: what.clone() };
-            Stand::of(&all.iter().map(event).collect::<Vec<_>>()).mistake(&run, word)
+    fn hosts_of_the_run_are_named_by_globs_and_tags_too() {
+        let text = "[hosts.samsung]\ntags = [\"laptop\"]\n[hosts.p620]\n[hosts.razer]\ntags = [\"laptop\"]\n";
+        let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
+        let hosts = ["razer", "p620", "samsung", "p510"].map(str::to_owned).to_vec();
+        let begin = RunWhat::begin(hosts, "switch".to_owned());
+        let run = RunId("7".to_owned());
+        let stand = Stand::of(&[RunEvent { run, at: Timestamp::UNIX_EPOCH, what: begin }]);
+        let named = |fleet: Option<&Fleet>, typed: &[&str]| {
+            let typed: Vec<String> = typed.iter().map(|&one| one.to_owned()).collect();
+            chosen(&stand, fleet, &typed).map_err(|error| error.to_string())
         };
-        let plan = Plan {
-            goal: Goal::Switch,
-            strategy: Strategy::Direct,
-            revision: None,
-            source: None,
-            findings: Vec::new(),
-            hosts: Vec::new(),
-            set_aside: BTreeMap::new(),
-        };
-        let mut all = vec![RunWhat::begin(vec!["a".to_owned()], "switch".to_owned())];
-        assert!(said(&all, &Word::Yes).unwrap().starts_with("the plan of run 7 is not made yet"));
-        all.push(RunWhat::Plan { plan, waits: true });
-        assert_eq!((said(&all, &Word::Yes), said(&all, &Word::No)), (None, None));
-        all.push(RunWhat::Rollout(RolloutNews::Answered { yes: true }));
-        let late = said(&all, &Word::No).unwrap();
-        assert!(late.contains("any more; `nixdash say 7 cancel` stops the run"), "{late}");
-    }
-
-    #[test]
-    fn a_rollback_names_the_hosts_that_are_just_getting_their_system() {
-        let host = |name: &str| name.to_owned();
-        let phase = |name: &str, phase, state| RunWhat::Phase { host: host(name), phase, state };
-        let ended = |name: &str, outcome| RunWhat::Result {
-            host: host(name),
-            result: HostResult::ended(outcome),
-        };
-        let events = |all: &[RunWhat]| {
-            let event = |what: &RunWhat| RunEvent {
-                run: RunId("7".to_owned()),
-                at: Timestamp::UNIX_EPOCH,
-                what: what.clone(),
-            };
-            all.iter().map(event).collect::<Vec<_>>()
-        };
-        let back = |all: &[RunWhat], scope| {
-            let waves = [("a", 1), ("b", 2), ("c", 2), ("d", 2)];
-            let waves = waves.map(|(name, wave)| (host(name), wave));
-            Stand { waves: waves.into(), ..Stand::of(&events(all)) }.taken_back(scope)
-        };
-        let mut all = vec![
-            ended("a", Outcome::Switched),
-            phase("b", Phase::Check, PhaseState::Started),
-            phase("c", Phase::Persist, PhaseState::Started),
-            // Nothing has begun there.
-            phase("d", Phase::Diff, PhaseState::Started),
-            phase("d", Phase::Activate, PhaseState::Skipped),
-        ];
-        assert_eq!(back(&all, RollbackScope::Wave), ["b", "c"]);
-        assert_eq!(back(&all, RollbackScope::Run), ["a", "b", "c"]);
-        // They are taken back: the wave before is the newest one now.
-        let finding = Finding::new(Subject::host("b"), Code::RunRolledBack, "why", "");
-        all.push(RunWhat::Rollout(RolloutNews::Halted { finding, rollback: true }));
-        all.push(ended("b", Outcome::RolledBack));
-        all.push(ended("c", Outcome::Switched));
-        let again = |name: &str| RolloutNews::Again {
-            host: host(name),
-            goal: Goal::Rollback,
-            goes_back: true,
-            attempt: 2,
-            reason: "why".to_owned(),
-        };
-        all.push(RunWhat::Rollout(again("c")));
-        all.push(phase("c", Phase::Activate, PhaseState::Started));
-        assert_eq!(back(&all, RollbackScope::Wave), ["a"]);
-    }
-
-    #[test]
-    fn a_rollback_names_its_hosts_before_it_is_said() {
-        let stand = Stand {
-            hosts: vec!["a".to_owned(), "b".to_owned()],
-            waves: BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]),
-            fresh: vec!["a".to_owned(), "b".to_owned()],
-            ..Stand::default()
-        };
-        let said = |scope| stand.preview(&Word::Order(RunOrder::Rollback { scope })).unwrap();
-        assert!(said(RollbackScope::Run).starts_with("a and b go back to what they ran"));
-        assert!(said(RollbackScope::Wave).starts_with("b goes back to what it ran"));
-        // One that was away when the plan was made, and evaluates itself, is in the last wave.
-        let woke = Stand { all_waves: Some(3), fresh: vec!["b".into(), "c".into()], ..stand };
-        assert_eq!(woke.taken_back(RollbackScope::Wave), ["c"]);
-        let stand = woke;
-        assert_eq!(stand.preview(&Word::Order(RunOrder::Pause)), None);
-        let nobody = Word::Order(RunOrder::Skip { host: "c".to_owned() });
-        assert!(stand.mistake(&RunId("7".to_owned()), &nobody).unwrap().contains("it has a, b"));
+        let names = |all: &[&str]| Ok(all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>());
+        assert_eq!(named(Some(&fleet), &["@laptop"]), names(&["razer", "samsung"]));
+        assert_eq!(named(None, &["p*"]), names(&["p620", "p510"]));
+        assert_eq!(named(None, &["all"]).map(|all| all.len()), Ok(4));
+        let nobody = named(Some(&fleet), &["heron"]).unwrap_err();
+        assert!(nobody.ends_with("the run has: razer, p620, samsung, p510"), "{nobody}");
+        let nobody = named(None, &["@laptop"]).unwrap_err();
+        assert!(nobody.contains("no host of the run has the tag \"laptop\""), "{nobody}");
     }
 }

@@ -1,7 +1,7 @@
 //! `nixdash trust-host`: shows the ssh key of a host and takes it into `known_hosts` when a person
 //! says so.
 
-use crate::cli::{CliError, EXIT_FAILED, complete};
+use crate::cli::{CliError, EXIT_FAILED, complete, selectors};
 use crate::fleet::{Fleet, Host, HostKey, HostKeyState, in_a_list, select};
 use crate::remote::{RemoteError, accept_host_key, host_keys};
 use base64::Engine as _;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Arguments of `nixdash trust-host`.
 #[derive(Debug, Args)]
 pub(super) struct TrustHostArgs {
-    /// Names, globs, @tag, or all
+    /// Names, globs, @tag, or all; - reads them from standard input
     #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Accepts a key with exactly this fingerprint without asking; may be given several times
@@ -52,7 +52,7 @@ enum Became {
 }
 
 pub(super) async fn run(fleet: Fleet, args: TrustHostArgs) -> Result<ExitCode, CliError> {
-    let names = select(&fleet, &args.selectors)?;
+    let names = select(&fleet, &selectors::read(&args.selectors)?)?;
     let hosts = fleet.hosts.iter().filter(|host| names.contains(&host.name));
     let mut all_known = true;
     let mut printed = Vec::new();

@@ -105,7 +105,7 @@ pub use run::{
     TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState, back_to_before, begins_way_back,
 };
 pub use secret::Secret;
-pub use select::{SelectError, select, select_or_all};
+pub use select::{SelectError, select, select_among, select_or_all};
 pub use settings::{Evaluate, Fleet, NotifyWay, Retention, Targets};
 pub use silence::{Silence, UNTIL_IT_CHANGES, silence};
 pub use silenced::{SilenceEnd, SilenceOrigin, Silenced};

@@ -6,10 +6,12 @@ use crate::fleet::Fleet;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No host has that name or matches that glob.
-    #[error("no host is called or matches {selector:?}; the fleet has: {known}")]
+    #[error("no host is called or matches {selector:?}; the {among} has: {known}")]
     NoHost {
         /// What was typed.
         selector: String,
+        /// Whose hosts are meant: `fleet` or `run`.
+        among: &'static str,
         /// The names there are.
         known: String,
     },
@@ -23,10 +25,12 @@ pub enum SelectError {
     #[error("the fleet has no hosts; add [hosts.NAME] to hosts.toml")]
     Empty,
     /// No host has that tag.
-    #[error("no host has the tag {tag:?}; the tags are: {known}")]
+    #[error("no host of the {among} has the tag {tag:?}; the tags are: {known}")]
     NoTag {
         /// What was typed, without the `@`.
         tag: String,
+        /// Whose hosts are meant: `fleet` or `run`.
+        among: &'static str,
         /// The tags there are.
         known: String,
     },
@@ -37,31 +41,39 @@ pub enum SelectError {
 /// A selector is a host's name, a glob with `*` and `?`, `@tag`, or `all`; several are joined.
 /// A selector that selects nothing is an error, so that a typing mistake never passes as success.
 pub fn select(fleet: &Fleet, selectors: &[String]) -> Result<Vec<String>, SelectError> {
-    let mut chosen = vec![false; fleet.hosts.len()];
+    if fleet.hosts.is_empty() && !selectors.is_empty() {
+        return Err(SelectError::Empty);
+    }
+    let hosts = fleet.hosts.iter().map(|host| (host.name.as_str(), &host.tags[..]));
+    select_among("fleet", &hosts.collect::<Vec<_>>(), selectors)
+}
+
+/// Does what [`select`] does, among the hosts of a `fleet` or a `run`, each with its tags.
+pub fn select_among(
+    among: &'static str,
+    hosts: &[(&str, &[String])],
+    selectors: &[String],
+) -> Result<Vec<String>, SelectError> {
+    let mut chosen = vec![false; hosts.len()];
     for selector in selectors {
         let mut any = false;
-        for (host, chosen) in fleet.hosts.iter().zip(&mut chosen) {
+        for ((name, tags), chosen) in hosts.iter().zip(&mut chosen) {
             let hit = if selector == "all" {
                 true
             } else if let Some(tag) = selector.strip_prefix('@') {
-                host.tags.iter().any(|have| have == tag)
+                tags.iter().any(|have| have == tag)
             } else {
-                glob(selector.as_bytes(), host.name.as_bytes())
+                glob(selector.as_bytes(), name.as_bytes())
             };
             *chosen |= hit;
             any |= hit;
         }
         if !any {
-            return Err(nothing(fleet, selector));
+            return Err(nothing(among, hosts, selector));
         }
     }
-    Ok(fleet
-        .hosts
-        .iter()
-        .zip(chosen)
-        .filter(|(_, chosen)| *chosen)
-        .map(|(host, _)| host.name.clone())
-        .collect())
+    let chosen = hosts.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+    Ok(chosen.map(|((name, _), _)| (*name).to_owned()).collect())
 }
 
 /// Returns the names of the selected hosts, as [`select`] does; without a selector those of all hosts. A
@@ -74,22 +86,19 @@ pub fn select_or_all(fleet: &Fleet, selectors: &[String]) -> Result<Vec<String>,
 }
 
 /// Returns the error for a selector without a match, with what could have been meant.
-fn nothing(fleet: &Fleet, selector: &str) -> SelectError {
-    if fleet.hosts.is_empty() {
-        return SelectError::Empty;
-    }
+fn nothing(among: &'static str, hosts: &[(&str, &[String])], selector: &str) -> SelectError {
+    let mut tags: Vec<&str> =
+        hosts.iter().flat_map(|(_, tags)| *tags).map(String::as_str).collect();
+    tags.sort_unstable();
+    tags.dedup();
     if let Some(tag) = selector.strip_prefix('@') {
-        let mut tags: Vec<&str> =
-            fleet.hosts.iter().flat_map(|host| host.tags.iter().map(String::as_str)).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        return SelectError::NoTag { tag: tag.to_owned(), known: tags.join(", ") };
+        return SelectError::NoTag { tag: tag.to_owned(), among, known: tags.join(", ") };
     }
-    if fleet.hosts.iter().any(|host| host.tags.iter().any(|tag| tag == selector)) {
+    if tags.contains(&selector) {
         return SelectError::IsTag { tag: selector.to_owned() };
     }
-    let known = fleet.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(", ");
-    SelectError::NoHost { selector: selector.to_owned(), known }
+    let known = hosts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    SelectError::NoHost { selector: selector.to_owned(), among, known }
 }
 
 /// Returns whether a text matches a glob of `*` (any text) and `?` (any one byte).

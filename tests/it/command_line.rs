@@ -60,6 +60,26 @@ fn a_mistake_in_the_configuration_is_named_with_its_place() {
 }
 
 #[test]
+fn a_dash_reads_hosts_from_standard_input_wherever_hosts_are_selected() {
+    for args in [
+        &["status", "-"][..],
+        &["deploy", "-"],
+        &["build", "-"],
+        &["rollback", "-"],
+        &["wake", "-"],
+        &["history", "-"],
+        &["trust-host", "-"],
+        &["caches", "--deep", "-"],
+        &["caches", "--next", "-"],
+    ] {
+        let output = nixdash(args, FLEET);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        let said = stderr(&output);
+        assert!(said.contains("from standard input, and none came"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_right_configuration_is_called_right() {
     let output = nixdash(&["config", "check"], FLEET);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

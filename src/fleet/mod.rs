@@ -100,7 +100,7 @@ pub use rollout::{
 pub use root_access::{Elevate, RootAccess, RootHosts, SudoPassword, SudoQuestion};
 pub use run::{
     ANSWER_LIMIT, AskedOfHost, DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan,
-    HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges, Progress, RefusedPaths,
+    HostResult, OpenQuestion, Outcome, Phase, PhaseState, Plan, PlannedChanges, Progress, RefusedPaths,
     RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOptions, RunOrder, Strategy,
     TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState, back_to_before, begins_way_back,
 };

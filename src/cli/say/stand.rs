@@ -2,7 +2,7 @@
 
 use crate::fleet::words::rollout::STOP_GOES_BACK;
 use crate::fleet::{
-    Phase, PhaseState, RollbackScope, RolloutNews, RunEvent, RunId, RunOrder,
+    OpenQuestion, Phase, PhaseState, RollbackScope, RolloutNews, RunEvent, RunId, RunOrder,
     RunWhat, back_to_before, in_a_list,
 };
 use crate::record::Word;
@@ -21,6 +21,8 @@ pub(super) struct Stand {
     plan_waits: Option<bool>,
     /// The hosts that are taken back already.
     goes_back: Vec<String>,
+    /// The check that could not be made and waits for a decision.
+    question: Option<OpenQuestion>,
 }
 
 impl Stand {
@@ -28,6 +30,9 @@ impl Stand {
     pub(super) fn of(events: &[RunEvent]) -> Self {
         let mut stand = Self::default();
         for event in events {
+            if let RunWhat::Rollout(news) = &event.what {
+                stand.question = OpenQuestion::after(stand.question.take(), news);
+            }
             match &event.what {
                 RunWhat::Begin { hosts, .. } => stand.hosts.clone_from(hosts),
                 RunWhat::Plan { plan, waits } => {
@@ -84,6 +89,9 @@ impl Stand {
     /// Says what is wrong with a word before it is said; the run itself judges the rest.
     pub(super) fn mistake(&self, run: &RunId, word: &Word) -> Option<String> {
         match word {
+            Word::Order(RunOrder::Accept) if self.question.is_none() => Some(format!(
+                "no check of run {run} waits for a decision; `nixdash logs {run}` shows what the run does"
+            )),
             Word::Yes | Word::No => match self.plan_waits {
                 Some(true) => None,
                 Some(false) => Some(format!(
@@ -114,10 +122,10 @@ impl Stand {
                     }
                 }
                 RunOrder::Skip { host } => format!("{host} is left out of the run"),
-                RunOrder::Accept => {
-                    "the check that could not be made counts as passed, and the next wave begins"
-                        .to_owned()
-                }
+                RunOrder::Accept => match &self.question {
+                    Some(open) => format!("{}: {}", open.why, open.if_accepted()),
+                    None => order.to_string(),
+                },
                 RunOrder::Pause | RunOrder::Resume | RunOrder::Retry { .. } => order.to_string(),
             }),
             Word::Cancel => Some(format!("the run stops; {STOP_GOES_BACK}")),
@@ -136,7 +144,7 @@ impl Stand {
 mod tests {
     use super::*;
     use crate::fleet::{
-        Code, Finding, Goal, HostResult, Outcome, Plan, Strategy, Subject,
+        Code, Finding, Goal, HostResult, Outcome, Plan, Strategy, Subject, WaveState,
     };
     use jiff::Timestamp;
 
@@ -229,5 +237,37 @@ mod tests {
         assert_eq!(woke.taken_back(RollbackScope::Wave), ["c"]);
         let stand = woke;
         assert_eq!(stand.preview(&Word::Order(RunOrder::Pause)), None);
+    }
+
+    #[test]
+    fn a_check_is_accepted_only_where_one_waits_and_no_wave_is_promised_behind_the_last() {
+        let asks = |wave| RolloutNews::Wave {
+            wave,
+            of: 2,
+            state: WaveState::Asks,
+            reason: Some("gate quorum did not answer".to_owned()),
+            until: None,
+        };
+        let (run, accept) = (RunId("7".to_owned()), Word::Order(RunOrder::Accept));
+        let stand = |news: &[RolloutNews]| {
+            let event = |news: &RolloutNews| RunEvent {
+                run: run.clone(),
+                at: Timestamp::UNIX_EPOCH,
+                what: RunWhat::Rollout(news.clone()),
+            };
+            Stand::of(&news.iter().map(event).collect::<Vec<_>>())
+        };
+        let none = stand(&[]).mistake(&run, &accept).unwrap();
+        assert!(none.starts_with("no check of run 7 waits for a decision"), "{none}");
+        for (wave, ends) in [(1, "and wave 2 begins when all others have passed"), (2, "as passed")]
+        {
+            let open = stand(&[asks(wave)]);
+            assert_eq!(open.mistake(&run, &accept), None);
+            let said = open.preview(&accept).unwrap();
+            assert!(said.starts_with("gate quorum did not answer: this check counts"), "{said}");
+            assert!(said.ends_with(ends), "{said}");
+        }
+        let accepted = RolloutNews::Order { order: RunOrder::Accept, refused: None };
+        assert!(stand(&[asks(1), accepted]).mistake(&run, &accept).is_some());
     }
 }

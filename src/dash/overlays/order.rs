@@ -43,12 +43,17 @@ pub(super) fn draw(
             (format!("Leave {host} out of run #{}?", run.id), text, "Yes, leave it out")
         }
         RunOrder::Accept | RunOrder::Pause | RunOrder::Resume | RunOrder::Retry { .. } => {
-            let question = run.question.clone().unwrap_or_default();
-            let text = format!(
-                "It could not be checked: {question}. If you looked yourself and all is \
-                 well, the next wave begins."
+            let text = run.question.as_ref().map_or_else(
+                || "No check waits for a decision any more.".to_owned(),
+                |open| {
+                    format!(
+                        "It could not be checked: {}. If you looked yourself and all is well, {}.",
+                        open.why,
+                        open.if_accepted()
+                    )
+                },
             );
-            (format!("Go on with run #{}?", run.id), text, "Yes, all is well")
+            (format!("Accept the check of run #{}?", run.id), text, "Yes, all is well")
         }
     };
     let foot = [Line::default(), buttons(paint, "No", button, yes)];

@@ -2,8 +2,8 @@
 
 use crate::dash::world::{HostCounts, HostRun, LogRing};
 use crate::fleet::{
-    ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, Outcome, Plan, RolloutNews, RunEvent,
-    RunId, RunOrder, RunWhat, Wait, WaveState,
+    ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, OpenQuestion, Outcome, Plan, RolloutNews,
+    RunEvent, RunId, RunWhat, Wait,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ pub struct RunView {
     /// Whether somebody paused it.
     pub paused: bool,
     /// What somebody has to decide.
-    pub question: Option<String>,
+    pub question: Option<OpenQuestion>,
     /// How many waves it has; none where nothing is told of any.
     pub(in crate::dash) all_waves: Option<usize>,
     /// Why no other host begins.
@@ -295,31 +295,18 @@ impl RunView {
 
     /// Folds what happened to how the run moves over its hosts.
     fn fold_news(&mut self, news: RolloutNews, at: Timestamp) {
+        self.question = OpenQuestion::after(self.question.take(), &news);
         match &news {
-            RolloutNews::Wave { of, state, reason, .. } => {
-                self.all_waves = Some(*of);
-                let asks = *state == WaveState::Asks;
-                self.question = reason.clone().filter(|_| asks);
-            }
+            RolloutNews::Wave { of, .. } => self.all_waves = Some(*of),
             RolloutNews::Paused { paused } => self.paused = *paused,
             // The hosts show it.
             RolloutNews::Answered { .. } => return self.answered(at),
-            RolloutNews::Halted { finding, .. } => {
-                self.question = None;
-                self.halted = Some(finding.clone());
-            }
-            RolloutNews::Order { order, refused: None } => match order {
-                RunOrder::Resume | RunOrder::Accept => self.question = None,
-                RunOrder::Pause
-                | RunOrder::Skip { .. }
-                | RunOrder::Retry { .. }
-                | RunOrder::Rollback { .. } => {}
-            },
+            RolloutNews::Halted { finding, .. } => self.halted = Some(finding.clone()),
             RolloutNews::Again { host, goes_back, .. } => {
                 self.host_mut(host).begin_again(*goes_back);
             }
             RolloutNews::Gate { .. }
-            | RolloutNews::Order { refused: Some(_), .. }
+            | RolloutNews::Order { .. }
             | RolloutNews::Cancelled { .. }
             | RolloutNews::Decided { .. } => {}
         }

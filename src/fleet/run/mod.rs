@@ -11,6 +11,7 @@ mod order;
 mod outcome;
 mod phase;
 mod plan;
+mod question;
 mod route;
 mod wait;
 
@@ -23,6 +24,7 @@ pub use options::{AskedOfHost, RunOptions};
 pub use order::{RollbackScope, RunOrder, back_to_before};
 pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};
-pub use plan::{HostPlan, Plan, PlannedChanges, RefusedPaths};
+pub use plan::{HostPlan, Plan, PlannedChanges, RefusedPaths, ReplacedRevision};
+pub use question::OpenQuestion;
 pub use route::{GivenUpRoute, Route, Strategy, TakenRoute};
 pub use wait::{ANSWER_LIMIT, Wait};

@@ -174,10 +174,11 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
         let left = left.map(|left| format!("; in {left} it counts as no")).unwrap_or_default();
         let text = format!("▲ waiting for your answer: {} shows the plan{left}", press("plan"));
         (Role::Warn, text)
-    } else if let (Some(why), true) = (&run.question, run.is_active()) {
+    } else if let (Some(open), true) = (&run.question, run.is_active()) {
         let (pause, accept) = (press("pause-run"), press("accept-check"));
         let text = format!(
-            "▲ a check could not be made: {pause} makes it again, {accept} accepts it. {why}"
+            "▲ a check could not be made: {pause} makes it again, {accept} accepts it. {}",
+            open.why
         );
         (Role::Warn, text)
     } else if let (Some((host, why, until)), true) = (run.without_way(), run.is_active()) {

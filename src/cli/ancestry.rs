@@ -205,6 +205,7 @@ mod tests {
                 findings: Vec::new(),
                 hosts: Vec::new(),
                 set_aside: BTreeMap::new(),
+                waited_for: Vec::new(),
             };
             let what = RunWhat::Plan { plan, waits: false };
             Event::Run(RunEvent { run: RunId("1".to_owned()), at: Timestamp::UNIX_EPOCH, what })

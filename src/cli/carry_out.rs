@@ -79,7 +79,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     }
     let written = RunRecorder::start(writer, recorder.clone())?;
     let progress = ProgressTimes::default();
-    let shown = Display { face, width, goal, control, progress }.start();
+    let shown = Display { face, width, goal, control, hosts: hosts.clone(), progress }.start();
     show_again(&run, &begin, &runs, &shown, recorder.as_ref());
     let runner = Arc::new(remote.clone());
     let hears = listener(&written, &shown, recorder.clone(), asked);

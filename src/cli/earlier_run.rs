@@ -227,6 +227,7 @@ mod tests {
             findings: Vec::new(),
             hosts: vec![host],
             set_aside: BTreeMap::new(),
+            waited_for: Vec::new(),
         };
         event(RunWhat::Plan { plan, waits: true })
     }

@@ -327,8 +327,8 @@ pub(super) async fn follow(
     let mut interrupt = signal(SignalKind::interrupt()).ok();
     let width = fleet.hosts.iter().map(|host| host.name.len()).max().unwrap_or(0);
     // Its plan tells what it is for.
-    let progress = ProgressTimes::default();
-    let shown = Display { face, width, goal: Goal::Switch, control, progress }.start();
+    let (hosts, progress) = (Vec::new(), ProgressTimes::default());
+    let shown = Display { face, width, goal: Goal::Switch, control, hosts, progress }.start();
     let mut followed = FollowedRun::new(runs, run, &notices, face);
     let code = loop {
         watch.look().into_iter().for_each(|news| followed.take(news));

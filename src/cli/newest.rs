@@ -80,6 +80,7 @@ mod tests {
             findings: Vec::new(),
             hosts: vec![host],
             set_aside: BTreeMap::new(),
+            waited_for: Vec::new(),
         };
         RunWhat::Plan { plan, waits: true }
     }

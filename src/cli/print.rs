@@ -56,7 +56,7 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
         | RunWhat::Usual { .. }
         | RunWhat::Builds { .. }
         | RunWhat::Command { .. } => None,
-        RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width)),
+        RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width, &[])),
     }
 }
 
@@ -75,8 +75,8 @@ pub(super) fn sums(summary: &str, results: &BTreeMap<String, HostResult>) -> Str
     sums.into_iter().flatten().fold(summary.to_owned(), |text, sum| format!("{text}\n{sum}"))
 }
 
-/// Returns the plan as a table.
-fn plan(plan: &Plan, width: usize) -> String {
+/// Returns the plan as a table, where the run has its hosts in this order.
+pub(super) fn plan(plan: &Plan, width: usize, order: &[String]) -> String {
     let mut text = format!("plan: {}", plan.goal);
     if plan.goal != Goal::Rollback {
         let _ = write!(text, " {}", plan.strategy);
@@ -114,8 +114,8 @@ fn plan(plan: &Plan, width: usize) -> String {
             let _ = write!(text, "\n  {:width$}  note: {note}", "");
         }
     }
-    for (host, why) in &plan.set_aside {
-        let _ = write!(text, "\n  {host:width$}  set aside: {why}");
+    for (host, why) in changes::set_aside(plan, order.iter().map(String::as_str)) {
+        let _ = write!(text, "\n  {host:width$}  {why}");
     }
     text
 }
@@ -190,6 +190,23 @@ mod tests {
             findings: vec![Finding::new(Subject::host("razer"), code, cause, &code.fix())],
             ..HostResult::ended(Outcome::Failed)
         }
+    }
+
+    #[test]
+    fn a_plan_names_who_is_set_aside_once_in_the_order_of_the_run() {
+        let system = |hash: &str| format!("/nix/store/{}-nixos-system-a-1", hash.repeat(32));
+        let host = serde_json::json!({
+            "host": "a", "route": { "strategy": "direct" }, "toplevel": system("a"),
+            "running": system("b"), "to_build": 1, "to_download": 2, "unchanged": false, "notes": [],
+        });
+        let plan_of_all: Plan = serde_json::from_value(serde_json::json!({
+            "goal": "switch", "strategy": "direct", "revision": null, "hosts": [host],
+            "set_aside": { "h10": "h10: it is off", "h2": "h2: it is off" }, "waited_for": ["h10"],
+        }))
+        .unwrap();
+        let text = plan(&plan_of_all, 3, &["h2", "a", "h10"].map(str::to_owned));
+        let aside = "\n  h2   set aside: it is off\n  h10  away, waited for: it is off";
+        assert!(text.ends_with(aside), "{text}");
     }
 
     #[test]

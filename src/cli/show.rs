@@ -70,6 +70,8 @@ pub(super) struct Display {
     pub(super) goal: Goal,
     /// Where the answer to the plan goes.
     pub(super) control: mpsc::Sender<Control>,
+    /// The hosts, in the order of the run; empty where it was not told yet.
+    pub(super) hosts: Vec<String>,
     /// When how far hosts are was written.
     pub(super) progress: ProgressTimes,
 }
@@ -133,6 +135,9 @@ impl Display {
         let is_json = matches!(self.face, Face::Json { .. });
         while events.take(&mut batch, BATCH) {
             for event in batch.drain(..) {
+                if let RunWhat::Begin { hosts, .. } = &event.what {
+                    self.hosts.clone_from(hosts);
+                }
                 if let RunWhat::Plan { plan, .. } = &event.what {
                     self.goal = plan.goal;
                 }
@@ -165,7 +170,10 @@ impl Display {
             Face::Verbose if matches!(event.what, RunWhat::Command { .. }) => {
                 print::command(event, self.width)
             }
-            Face::Lines | Face::Verbose | Face::Quiet => print::event(event, self.width, self.goal),
+            Face::Lines | Face::Verbose | Face::Quiet => match &event.what {
+                RunWhat::Plan { plan, .. } => Some(print::plan(plan, self.width, &self.hosts)),
+                _ => print::event(event, self.width, self.goal),
+            },
             Face::Json { verbose: false } if matches!(event.what, RunWhat::Command { .. }) => None,
             Face::Json { .. } if !self.progress.is_due(event) => None,
             Face::Json { .. } => json::run_event(event),
@@ -314,7 +322,7 @@ mod tests {
 
     fn display(face: Face) -> Display {
         let (control, progress) = (mpsc::channel(1).0, ProgressTimes::default());
-        Display { face, width: 7, goal: Goal::Switch, control, progress }
+        Display { face, width: 7, goal: Goal::Switch, control, hosts: Vec::new(), progress }
     }
 
     /// Sends what a long build tells while the writer takes nothing, then opens it; returns what
@@ -379,7 +387,9 @@ mod tests {
             let (strategy, hosts) = (crate::fleet::Strategy::Direct, Vec::new());
             let (findings, set_aside) = (Vec::new(), BTreeMap::new());
             let (revision, source) = (None, None);
-            let plan = Plan { goal, strategy, revision, source, findings, hosts, set_aside };
+            let waited_for = Vec::new();
+            let plan =
+                Plan { goal, strategy, revision, source, findings, hosts, set_aside, waited_for };
             RunWhat::Plan { plan, waits: false }
         };
         let shown = |goal| {

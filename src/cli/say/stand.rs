@@ -163,6 +163,7 @@ mod tests {
             findings: Vec::new(),
             hosts: Vec::new(),
             set_aside: BTreeMap::new(),
+            waited_for: Vec::new(),
         };
         let mut all = vec![RunWhat::begin(vec!["a".to_owned()], "switch".to_owned())];
         assert!(said(&all, &Word::Yes).unwrap().starts_with("the plan of run 7 is not made yet"));

@@ -112,6 +112,7 @@ pub(in crate::dash) fn plan() -> Plan {
             host("samsung", 'i', false, &["on battery, 41 %", "12.0 GB free in /nix/store"]),
         ],
         set_aside: BTreeMap::from([("p510".to_owned(), "it does not answer".to_owned())]),
+        waited_for: Vec::new(),
     }
 }
 

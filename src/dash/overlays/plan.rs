@@ -30,6 +30,7 @@ use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::{count, cut, left, width, wrap};
 use crate::dash::words::runs::{action_words, behind_words, revision_words};
 use crate::dash::words::system_words;
+use crate::dash::world::RunView;
 use crate::fleet::words::changes;
 use crate::fleet::{ChangeKind, Goal, HostPlan, Plan, RunId};
 use jiff::Timestamp;
@@ -60,7 +61,7 @@ pub(super) fn draw(
     let Some(run) = paint.model.world.run_by_id(run) else { return };
     let Some(plan) = &run.plan else { return };
     let popup = Popup::new(area, columns(plan));
-    let lines = lines(paint, &popup, plan);
+    let lines = lines(paint, &popup, run, plan);
     let mut foot = Vec::new();
     let mut answer = None;
     if run.waits {
@@ -110,7 +111,7 @@ fn fitting(line: String, room: usize) -> String {
     cells.collect::<Vec<_>>().join("  ")
 }
 
-fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
+fn lines(paint: &Paint<'_>, popup: &Popup, run: &RunView, plan: &Plan) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let small = popup.is_whole();
     let action = if small { plan.goal.word() } else { action_words(plan.goal) };
@@ -151,8 +152,8 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
         }
         add(&host.host, words);
     }
-    for (name, why) in &plan.set_aside {
-        add(name, vec![(Role::Warn, format!("○ set aside: {why}"))]);
+    for (name, why) in changes::set_aside(plan, run.hosts.iter().map(|host| host.host.as_str())) {
+        add(name, vec![(Role::Warn, format!("○ {why}"))]);
     }
     lines
 }

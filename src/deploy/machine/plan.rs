@@ -47,7 +47,7 @@ impl Machine {
 
     /// Returns the plan, as far as it is known.
     pub(super) fn plan(&self) -> Plan {
-        let mut set_aside = BTreeMap::new();
+        let (mut set_aside, mut waited_for) = (BTreeMap::new(), Vec::new());
         let mut hosts = Vec::new();
         for (index, host) in self.hosts.iter().enumerate() {
             let failed = match host.stage {
@@ -85,6 +85,7 @@ impl Machine {
                     let why = host.known.blemish.as_ref().map(Reason::to_string);
                     let why = why.unwrap_or_else(|| "failed".to_owned());
                     set_aside.insert(name.clone(), why);
+                    waited_for.extend(host.away.is_some().then(|| name.clone()));
                 }
             }
         }
@@ -98,6 +99,7 @@ impl Machine {
             findings: self.findings.clone(),
             hosts,
             set_aside,
+            waited_for,
         }
     }
 

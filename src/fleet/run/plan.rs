@@ -123,6 +123,9 @@ pub struct Plan {
     pub hosts: Vec<HostPlan>,
     /// Hosts that were set aside, each with the reason.
     pub set_aside: BTreeMap<String, String>,
+    /// Those of them that are away and waited for, in the order of the run; empty in the records of older runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waited_for: Vec<String>,
 }
 
 impl Plan {

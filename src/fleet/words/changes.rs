@@ -1,8 +1,9 @@
 //! What changes from one system to another, as lines for the command line and the screen.
 
+use crate::fleet::words::without_name;
 use crate::fleet::{
-    ChangeKind, Generations, HostPlan, PackageChange, PlannedChanges, RefusedPaths, RestartReason,
-    Route, SystemChanges, bytes,
+    ChangeKind, Generations, HostPlan, PackageChange, Plan, PlannedChanges, RefusedPaths,
+    RestartReason, Route, SystemChanges, bytes,
 };
 
 /// Returns a size that grew or shrank, with its sign: `+3.20 MB`, `-12 B`, `±0 B`.
@@ -182,10 +183,47 @@ pub fn notes(generations: &Generations) -> Vec<String> {
     notes
 }
 
+/// Returns the hosts to which a plan brings nothing yet, in the order of the run, each with why; the host's name is not
+/// said again.
+pub fn set_aside<'a>(
+    plan: &'a Plan,
+    order: impl IntoIterator<Item = &'a str>,
+) -> Vec<(&'a str, String)> {
+    let order: Vec<&str> = order.into_iter().collect();
+    let mut hosts: Vec<(&String, &String)> = plan.set_aside.iter().collect();
+    let place = |host: &str| order.iter().position(|name| *name == host).unwrap_or(usize::MAX);
+    hosts.sort_by_key(|(host, _)| place(host));
+    let told = hosts.into_iter().map(|(host, why)| {
+        let how = if plan.waited_for.contains(host) { "away, waited for" } else { "set aside" };
+        (host.as_str(), format!("{how}: {}", without_name(host, why)))
+    });
+    told.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{RestartPart, Share, StorePath};
+    use crate::fleet::{Goal, RestartPart, Share, StorePath, Strategy};
+
+    #[test]
+    fn hosts_that_are_set_aside_stand_in_the_order_of_the_run_and_are_named_once() {
+        let why = |host: &str| (host.to_owned(), format!("{host}: ssh: no route; is it on?"));
+        let plan = Plan {
+            goal: Goal::Switch,
+            strategy: Strategy::Direct,
+            revision: None,
+            source: None,
+            findings: Vec::new(),
+            hosts: Vec::new(),
+            set_aside: ["h1", "h10", "h2"].map(why).into(),
+            waited_for: vec!["h2".to_owned()],
+        };
+        let said = |host, how: &str| (host, format!("{how}: ssh: no route; is it on?"));
+        let (aside, waited) = ("set aside", "away, waited for");
+        let told = [said("h1", aside), said("h2", waited), said("h10", aside)];
+        assert_eq!(set_aside(&plan, ["h1", "h2", "h10"]), told);
+        assert_eq!(set_aside(&plan, []).len(), 3);
+    }
 
     fn change(name: &str, kind: ChangeKind, before: &[&str], after: &[&str]) -> PackageChange {
         let owned = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();

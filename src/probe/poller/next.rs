@@ -197,6 +197,7 @@ mod tests {
             findings: Vec::new(),
             hosts: vec![host],
             set_aside: std::collections::BTreeMap::new(),
+            waited_for: Vec::new(),
         };
         let what = RunWhat::Plan { plan, waits: true };
         RunEvent { run: RunId("1".to_owned()), at: Timestamp::now(), what }

@@ -3,7 +3,7 @@
 use super::rollout::{Ride, passes, rolls_back, well};
 use super::*;
 use crate::deploy::NewestSystem;
-use crate::fleet::{Quota, RolloutNews, RunOrder, Wait, WaveState};
+use crate::fleet::{Quota, RolloutNews, Route, RunOrder, Wait, WaveState};
 
 /// A run that waits for hosts which are away, and how often each was tried.
 struct Sleepers {
@@ -72,6 +72,23 @@ fn no_other_host_that_wakes_begins_when_the_first_one_went_back() {
         })
     };
     assert!(is_told(WaveState::Began) && is_told(WaveState::Failed));
+}
+
+#[test]
+fn a_plan_says_which_of_the_hosts_that_are_away_are_waited_for() {
+    let mut run = Sleepers::new(&LAPTOPS, Rollout::default());
+    // Nobody else evaluates for them, so the plan has no system for those that are away.
+    for host in &mut run.ride.machine.hosts {
+        host.setup.route = Route::Direct;
+    }
+    run.finish(one_after_the_other, well);
+    let plan = run.ride.told.iter().find_map(|what| match what {
+        RunWhat::Plan { plan, .. } => Some(plan),
+        _ => None,
+    });
+    let plan = plan.unwrap();
+    assert_eq!(plan.waited_for, LAPTOPS[1..]);
+    assert!(plan.waited_for.iter().all(|host| plan.set_aside.contains_key(host)));
 }
 
 #[test]

@@ -22,6 +22,9 @@ const GREETING_SIZE: usize = 8 * 1024;
 /// What is said to a server: some listeners for several protocols wait for the first word.
 const IDENTIFICATION: &[u8] = b"SSH-2.0-nixdash\r\n";
 
+/// What the standard library puts before why a name has no address.
+const NO_ADDRESS: &str = "failed to lookup address information: ";
+
 /// Where ssh would connect to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SshRoute {
@@ -100,10 +103,11 @@ impl SshRoute {
         }
     }
 
-    /// Asks whether an ssh server answers, within three seconds; returns why not.
+    /// Asks whether an ssh server answers, within three seconds; returns why not, in the words in which ssh
+    /// says it: a host that ssh could not reach before is told to be away in the same sentence.
     pub(super) async fn greet(&self) -> Result<(), String> {
-        let place = format!("{} port {}", self.host, self.port);
-        let asked = tokio::time::timeout(GREETING_LIMIT, self.first_greeting()).await;
+        let place = format!("ssh: connect to host {} port {}", self.host, self.port);
+        let asked = tokio::time::timeout(GREETING_LIMIT, self.first_greeting(&place)).await;
         match asked {
             Ok(Ok(Greeting::Ssh)) => Ok(()),
             Ok(Ok(Greeting::Refused)) => Err(format!("{place}: {REFUSED}")),
@@ -113,7 +117,7 @@ impl SshRoute {
             Ok(Ok(Greeting::Closed)) => {
                 Err(format!("{place}: the connection was closed before an ssh server answered"))
             }
-            Ok(Err(error)) => Err(format!("{place}: {}", plain(&error))),
+            Ok(Err(why)) => Err(why),
             Err(_) => {
                 let limit = GREETING_LIMIT.as_secs();
                 Err(format!("{place}: no ssh server answered within {limit} s"))
@@ -121,15 +125,22 @@ impl SshRoute {
         }
     }
 
-    /// Connects to every IP address that the name has at once, and listens to the first.
-    async fn first_greeting(&self) -> io::Result<Greeting> {
-        let found: Vec<_> = lookup_host((self.host.as_str(), self.port)).await?.collect();
+    /// Connects to every IP address that the name has at once, and listens to the first; returns why that
+    /// cannot be done, of which `place` is the beginning.
+    async fn first_greeting(&self, place: &str) -> Result<Greeting, String> {
+        let found = lookup_host((self.host.as_str(), self.port)).await.map_err(|error| {
+            let why = plain(&error);
+            let why = why.strip_prefix(NO_ADDRESS).unwrap_or(&why);
+            format!("ssh: Could not resolve hostname {}: {why}", self.host)
+        })?;
+        let found: Vec<_> = found.collect();
         let asked = found.into_iter().map(|address| Box::pin(TcpStream::connect(address)));
         let asked: Vec<_> = asked.collect();
         if asked.is_empty() {
-            return Err(io::Error::other("the name has no address"));
+            return Err(format!("{place}: the name has no address"));
         }
-        let (mut stream, _) = futures_util::future::select_ok(asked).await?;
+        let connected = futures_util::future::select_ok(asked).await;
+        let (mut stream, _) = connected.map_err(|error| format!("{place}: {}", plain(&error)))?;
         // A server that has closed already may have said why.
         drop(stream.write_all(IDENTIFICATION).await);
         let mut said = Vec::new();
@@ -250,12 +261,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_port_is_told_at_once() {
+    async fn a_closed_port_is_told_at_once_in_the_words_of_ssh() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let route = to(&listener);
         drop(listener);
         let error = route.greet().await.unwrap_err();
-        assert!(error.ends_with("Connection refused"), "{error}");
+        let port = route.port;
+        assert_eq!(
+            error,
+            format!("ssh: connect to host 127.0.0.1 port {port}: Connection refused")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_without_an_address_is_told_in_the_words_of_ssh() {
+        let host = "no-such-host.invalid".to_owned();
+        let error = SshRoute { host, port: 22, ..SshRoute::default() }.greet().await.unwrap_err();
+        let said = "ssh: Could not resolve hostname no-such-host.invalid: ";
+        assert!(error.starts_with(said) && !error.contains("lookup"), "{error}");
     }
 
     #[tokio::test]

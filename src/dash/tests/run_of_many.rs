@@ -1,11 +1,14 @@
 //! A run of more hosts than the screen has rows for what each of them does.
 
 use crate::dash::Model;
-use crate::dash::demo::{ago_s, model, now, phase, run_event};
-use crate::dash::tests::keys::press;
+use crate::dash::demo::{ago_s, model, now, phase, result, run_event};
+use crate::dash::tests::keys::{fold, press};
 use crate::dash::tests::screens::{draw, look, text};
-use crate::fleet::{Event, Phase, PhaseState, RolloutNews, RunWhat, Wait};
+use crate::fleet::{
+    Event, Outcome, Phase, PhaseState, RolloutNews, RunOrder, RunWhat, Wait, WaveState,
+};
 use jiff::SignedDuration;
+use std::collections::BTreeMap;
 
 /// The hosts of the run.
 const HOSTS: usize = 12;
@@ -86,4 +89,70 @@ fn a_host_on_its_way_back_is_not_said_to_keep_its_system_when_the_run_is_stopped
     let mut model = model(events, 80, 24);
     press(&mut model, "3x");
     assert!(said(&model).contains("rack-1 goes back to what it ran"), "{}", said(&model));
+}
+
+/// Returns what happened so many seconds ago to how the run moves over its hosts.
+fn news(seconds: i64, news: RolloutNews) -> Event {
+    run_event("41", seconds, RunWhat::Rollout(news))
+}
+
+#[test]
+fn what_was_said_is_news_for_a_moment_and_how_the_wave_stands_is_told_again() {
+    let state = WaveState::Began;
+    let wave = RolloutNews::Wave { wave: 1, of: 2, state, reason: None, until: None };
+    let shown = |seconds| {
+        let order = RolloutNews::Order { order: RunOrder::Resume, refused: None };
+        let mut events = all_wait(&Wait::Place { places: 2 });
+        events.push(news(100, wave.clone()));
+        events.push(news(seconds, order));
+        events.push(news(seconds, RolloutNews::Paused { paused: false }));
+        let mut model = model(events, 80, 24);
+        press(&mut model, "3");
+        said(&model)
+    };
+    assert!(shown(5).contains("the run goes on"), "{}", shown(5));
+    assert!(!shown(15).contains("the run goes on"), "{}", shown(15));
+    assert!(shown(15).contains("wave 1 of 2 begins"), "{}", shown(15));
+}
+
+#[test]
+fn a_paused_run_that_is_stopped_says_that_it_stops() {
+    let mut events = all_wait(&Wait::Paused);
+    events.push(news(9, RolloutNews::Paused { paused: true }));
+    let mut model = model(events, 80, 24);
+    press(&mut model, "3");
+    assert!(said(&model).contains("paused: no host begins"), "{}", said(&model));
+    // Somebody stops it elsewhere.
+    fold(&mut model, [news(3, RolloutNews::Cancelled { nothing_activates: false })]);
+    let shown = said(&model);
+    assert!(shown.contains("▲ the operator stopped the run"), "{shown}");
+    assert!(!shown.contains("lets the run go on"), "{shown}");
+    let stopping = model.shown_run().map(|run| (run.stopping, run.paused));
+    assert_eq!(stopping, Some((true, false)));
+}
+
+#[test]
+fn a_run_in_which_several_went_wrong_says_too_where_its_time_went() {
+    let mut events = all_wait(&Wait::Place { places: 2 });
+    for number in 1..=HOSTS {
+        let outcome = if number <= 2 { Outcome::Failed } else { Outcome::Switched };
+        let error = (number <= 2).then_some("the disk is full");
+        events.push(run_event("41", 9, result(&host(number), outcome, error)));
+    }
+    let finding = crate::fleet::Finding::new(
+        crate::fleet::Subject::host(&host(1)),
+        crate::fleet::Code::FetchFailed,
+        "the disk is full",
+        "",
+    );
+    let outcomes = BTreeMap::from([(Outcome::Failed, 2), (Outcome::Switched, 10)]);
+    let end = RunWhat::Summary { outcomes, duration_ms: 9_000, findings: vec![finding] };
+    events.push(run_event("41", 8, end));
+    for ((columns, rows), sums) in [((110, 30), true), ((40, 10), false)] {
+        let mut model = model(events.clone(), columns, rows);
+        press(&mut model, "3");
+        let shown = said(&model);
+        assert!(shown.contains("rack-1 went wrong first [fetch-failed]"), "{shown}");
+        assert_eq!(shown.contains("the slowest host"), sums, "{shown}");
+    }
 }

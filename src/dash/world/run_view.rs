@@ -80,8 +80,10 @@ pub struct RunView {
     pub(in crate::dash) all_waves: Option<usize>,
     /// Why no other host begins.
     pub halted: Option<Finding>,
-    /// The newest news of its waves, and when it came.
+    /// The newest news of its waves, which holds until the next one, and when it came.
     pub news: Option<(Timestamp, RolloutNews)>,
+    /// What was said or decided last, which is news for a moment only, and when it came.
+    pub said: Option<(Timestamp, RolloutNews)>,
 }
 
 impl RunView {
@@ -107,6 +109,7 @@ impl RunView {
             all_waves: None,
             halted: None,
             news: None,
+            said: None,
         }
     }
 
@@ -302,15 +305,15 @@ impl RunView {
             // The hosts show it.
             RolloutNews::Answered { .. } => return self.answered(at),
             RolloutNews::Halted { finding, .. } => self.halted = Some(finding.clone()),
+            // Nothing is paused any more: no host begins, and those that go back do so at once.
+            RolloutNews::Cancelled { .. } => (self.stopping, self.paused) = (true, false),
             RolloutNews::Again { host, goes_back, .. } => {
                 self.host_mut(host).begin_again(*goes_back);
             }
-            RolloutNews::Gate { .. }
-            | RolloutNews::Order { .. }
-            | RolloutNews::Cancelled { .. }
-            | RolloutNews::Decided { .. } => {}
+            RolloutNews::Gate { .. } | RolloutNews::Order { .. } | RolloutNews::Decided { .. } => {}
         }
-        self.news = Some((at, news));
+        let told = if news.is_of_the_moment() { &mut self.said } else { &mut self.news };
+        *told = Some((at, news));
     }
 
     fn host_mut(&mut self, name: &str) -> &mut HostRun {

@@ -107,6 +107,22 @@ pub enum RolloutNews {
     },
 }
 
+impl RolloutNews {
+    /// Returns whether it tells what happened at a moment and holds no longer: what is told by how a wave stands,
+    /// or that no other host begins, holds until the next news of that kind.
+    pub fn is_of_the_moment(&self) -> bool {
+        match self {
+            Self::Wave { .. } | Self::Halted { .. } | Self::Cancelled { .. } => false,
+            Self::Gate { .. }
+            | Self::Paused { .. }
+            | Self::Order { .. }
+            | Self::Answered { .. }
+            | Self::Again { .. }
+            | Self::Decided { .. } => true,
+        }
+    }
+}
+
 /// Returns whether a host that begins again goes back, in a run for a goal. Older records do not say it: there the goal
 /// of the host tells it.
 pub fn begins_way_back(goes_back: bool, goal: Goal, of_run: Option<Goal>) -> bool {

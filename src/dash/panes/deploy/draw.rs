@@ -22,11 +22,15 @@ use crate::dash::words::runs::{clock, revision_words, run_name};
 use crate::dash::words::{some_of, summary_mark};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, age};
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
-use crate::fleet::{Outcome, duration};
+use crate::fleet::{Outcome, RolloutNews, duration};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use std::time::Duration;
+
+/// How long what somebody said to a run, or what was decided, is told.
+const MOMENT: Duration = Duration::from_secs(10);
 
 /// Columns that a host needs to stand beside others.
 const BESIDE: u16 = 48;
@@ -159,61 +163,79 @@ fn counts_in_short(paint: &Paint<'_>, run: &RunView, row: usize, used: usize) ->
 
 /// Draws what the whole run waits for, why it is gone, or what it came to; returns what is left of the area.
 fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Rect {
+    let columns = usize::from(area.width).saturating_sub(2).max(8);
+    let wrapped = |(role, text): (Role, String)| {
+        let lines = wrap_to(&text, columns, usize::from(area.height / 3).max(1));
+        lines.into_iter().map(move |line| Line::from(vec![Span::raw(" "), paint.span(role, line)]))
+    };
+    let stands = stands(paint, run);
+    // Below what is wrong there is room for them on a larger screen only.
+    let least = if stands.is_some() { 18 } else { 12 };
+    let sums = sums(run).filter(|_| area.height >= least).map(|sums| (Role::Dim, sums));
+    let lines: Vec<Line<'static>> =
+        [stands, sums].into_iter().flatten().flat_map(wrapped).collect();
+    put_all(buffer, area, &lines, 0);
+    below(area, lines.len() as u16)
+}
+
+/// Returns what the whole run waits for, why it is gone, what went wrong first, or what happened last.
+fn stands(paint: &Paint<'_>, run: &RunView) -> Option<(Role, String)> {
     let press = |name: &str| paint.model.keymap.press(name);
-    let (role, text) = if run.can_go_on {
+    if run.can_go_on {
         let key = press("reattach");
         let text = format!(
             "▲ nobody watches this run: its process ended before the run did. Press {key} to go on with it"
         );
-        (Role::Warn, text)
-    } else if let Some(why) = &run.gone {
-        (Role::Error, format!("▲ nobody watches this run: {why}"))
+        return Some((Role::Warn, text));
+    }
+    if let Some(why) = &run.gone {
+        return Some((Role::Error, format!("▲ nobody watches this run: {why}")));
+    }
+    if !run.is_active() {
+        return headline(run).map(|text| (Role::Error, text));
+    }
+    let text = if run.stopping {
+        match &run.news {
+            Some((_, news @ RolloutNews::Cancelled { .. })) => {
+                format!("▲ {}", news.sentence(paint.now))
+            }
+            Some(_) | None => "▲ stopping".to_owned(),
+        }
     } else if run.waits {
         let left = run.answer_until.map(|until| until.duration_since(paint.now));
         let left = left.and_then(|left| Duration::try_from(left).ok()).map(duration);
         let left = left.map(|left| format!("; in {left} it counts as no")).unwrap_or_default();
-        let text = format!("▲ waiting for your answer: {} shows the plan{left}", press("plan"));
-        (Role::Warn, text)
-    } else if let (Some(open), true) = (&run.question, run.is_active()) {
+        format!("▲ waiting for your answer: {} shows the plan{left}", press("plan"))
+    } else if let Some(open) = &run.question {
         let (pause, accept) = (press("pause-run"), press("accept-check"));
-        let text = format!(
-            "▲ a check could not be made: {pause} makes it again, {accept} accepts it. {}",
-            open.why
-        );
-        (Role::Warn, text)
-    } else if let (Some((host, why, until)), true) = (run.without_way(), run.is_active()) {
+        let why = &open.why;
+        format!("▲ a check could not be made: {pause} makes it again, {accept} accepts it. {why}")
+    } else if let Some((host, why, until)) = run.without_way() {
         let left = duration(until.duration_since(paint.now).try_into().unwrap_or_default());
         let (again, skip) = (press("pause-run"), press("skip-host"));
-        let text = format!(
+        format!(
             "▲ no strategy works for {host}: {again} tries it again, {skip} leaves it out; without a \
              decision it fails in {left}. {why}"
-        );
-        (Role::Warn, text)
-    } else if run.paused && run.is_active() {
+        )
+    } else if run.paused {
         let key = press("pause-run");
-        (Role::Warn, format!("▲ paused: no host begins anything more; {key} lets the run go on"))
-    } else if let Some(text) = headline(run) {
-        (Role::Error, text)
-    } else if let (Some((_, news)), true) = (&run.news, run.is_active()) {
-        (Role::Text, news.sentence(paint.now))
-    } else if run.stopping && run.is_active() {
-        (Role::Warn, "▲ stopping".to_owned())
+        format!("▲ paused: no host begins anything more; {key} lets the run go on")
     } else {
-        let sums = [where_time_went(run.results()), what_tiers_brought(run.results())];
-        let sums: Vec<String> = sums.into_iter().flatten().collect();
-        if run.summary.is_none() || sums.is_empty() || area.height < 12 {
-            return area;
-        }
-        (Role::Dim, sums.join(" · "))
+        let is_fresh = |at: &Timestamp| age(paint.now, *at) < MOMENT;
+        let said = run.said.as_ref().filter(|(at, _)| is_fresh(at));
+        return headline(run).map(|text| (Role::Error, text)).or_else(|| {
+            let (_, news) = said.or(run.news.as_ref())?;
+            Some((Role::Text, news.sentence(paint.now)))
+        });
     };
-    let columns = usize::from(area.width).saturating_sub(2).max(8);
-    let lines = wrap_to(&text, columns, usize::from(area.height / 3).max(1));
-    let lines: Vec<Line<'static>> = lines
-        .into_iter()
-        .map(|line| Line::from(vec![Span::raw(" "), paint.span(role, line)]))
-        .collect();
-    put_all(buffer, area, &lines, 0);
-    below(area, lines.len() as u16)
+    Some((Role::Warn, text))
+}
+
+/// Returns where the time of a run that has ended went, and what each tier brought.
+fn sums(run: &RunView) -> Option<String> {
+    let sums = [where_time_went(run.results()), what_tiers_brought(run.results())];
+    let sums: Vec<String> = sums.into_iter().flatten().collect();
+    (run.summary.is_some() && !sums.is_empty()).then(|| sums.join(" · "))
 }
 
 /// Returns whose error was the first where several hosts went wrong, since the others may follow from it, or

@@ -156,3 +156,16 @@ fn a_run_in_which_several_went_wrong_says_too_where_its_time_went() {
         assert_eq!(shown.contains("the slowest host"), sums, "{shown}");
     }
 }
+
+#[test]
+fn the_time_of_a_host_that_ended_is_never_cut() {
+    let mut events = all_wait(&Wait::Place { places: 2 });
+    let RunWhat::Result { host, mut result } = result(&host(1), Outcome::Interrupted, None) else {
+        unreachable!("it is one");
+    };
+    result.duration_ms = 104_000;
+    events.push(run_event("41", 8, RunWhat::Result { host, result }));
+    let mut model = model(events, 80, 24);
+    press(&mut model, "3");
+    assert!(said(&model).contains("interrupted in 1 min 44 s "), "{}", said(&model));
+}

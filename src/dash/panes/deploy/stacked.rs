@@ -15,6 +15,7 @@ use ratatui::text::{Line, Span};
 
 /// Columns of how a host stands, and of the gap behind it; a longer one takes from the gap.
 const STATE: usize = 26;
+const GAP: usize = 2;
 
 /// Rows that a log needs to be worth its rule.
 const LOG: usize = 4;
@@ -150,7 +151,7 @@ fn choose(
         let (_, host) = hosts.first()?;
         named_phases(paint, run, host, room).map(|words| line_width(&words))
     };
-    let (below, beside) = (words(room), words(room.saturating_sub(STATE + 2)));
+    let (below, beside) = (words(room), words(room.saturating_sub(STATE + GAP)));
     let mut rows = StackedRows { words: below.is_some(), doing: true, whole: true, names, columns };
     // A row of their own is for names that are longer there.
     if height + apart < count * rows.count() + 7 || beside == below {
@@ -208,8 +209,8 @@ fn state_and_phases(
     words_below: bool,
 ) -> Vec<Span<'static>> {
     let mark = host_run_mark(paint, run, host);
-    let state = room.min(STATE);
-    let mut spans = vec![paint.span(mark.role, left(&mark.text(), state)), Span::raw("  ")];
+    let state = (STATE + GAP).max(width(&mark.text()) + 1).min(room.max(GAP));
+    let mut spans = vec![paint.span(mark.role, left(&mark.text(), state))];
     let used = |spans: &[Span<'_>]| room.saturating_sub(line_width(spans));
     if words_below {
         spans.extend(progress(paint, run, host, used(&spans).saturating_sub(8).min(30)));

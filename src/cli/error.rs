@@ -273,7 +273,8 @@ impl CliError {
                 | ExportError::Newer { .. }
                 | ExportError::Cut { .. }
                 | ExportError::TooBig { .. }
-                | ExportError::RunTooBig { .. },
+                | ExportError::RunTooBig { .. }
+                | ExportError::DocumentsTooBig { .. },
             )
             | Self::WriteExport { .. }
             | Self::ExportIsThere(_)

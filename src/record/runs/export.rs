@@ -56,6 +56,9 @@ const BIGGEST_WORDS: &str = "4 GiB";
 /// How much of that may be no logs, in bytes: it is held in memory by whoever looks.
 const BIGGEST_DOCUMENTS: u64 = 256 << 20;
 
+/// The same in words.
+const BIGGEST_DOCUMENTS_WORDS: &str = "256 MiB";
+
 /// How many files a run may have: of a host the parts of its log, what is needed, and two for each job.
 const FILES: usize = 30_000;
 
@@ -151,10 +154,20 @@ pub enum ExportError {
     },
     /// The run holds more than is read from a file.
     #[error(
-        "run {run} is too large for one file: it holds more than {BIGGEST_WORDS}, or more than 256 MiB beside its \
-         logs; `nixdash logs {run}` shows it here, and max_run_size in [retention] keeps later runs smaller"
+        "run {run} is too large for one file: it holds more than {BIGGEST_WORDS}; `nixdash logs {run}` shows it here, \
+         and max_run_size in [retention] keeps the logs of later runs smaller"
     )]
     RunTooBig {
+        /// The run.
+        run: RunId,
+    },
+    /// The run holds more beside its logs than is read from a file.
+    #[error(
+        "run {run} is too large for one file: what is recorded of it beside its logs (events, journal, which \
+         derivation needs which) takes more than {BIGGEST_DOCUMENTS_WORDS}, and all of that is always kept; \
+         `nixdash logs {run}` shows the run here"
+    )]
+    DocumentsTooBig {
         /// The run.
         run: RunId,
     },
@@ -248,9 +261,10 @@ impl Runs {
         out.json(&head).map_err(not_written)?;
         let unread = match self.export_files(run, &mut out) {
             Ok(unread) => unread,
-            Err(_) if out.room == 0 || out.documents_room == 0 => {
-                return Err(ExportError::RunTooBig { run: run.clone() });
+            Err(_) if out.documents_room == 0 => {
+                return Err(ExportError::DocumentsTooBig { run: run.clone() });
             }
+            Err(_) if out.room == 0 => return Err(ExportError::RunTooBig { run: run.clone() }),
             Err(error) => return Err(not_written(error)),
         };
         let lines = out.lines;

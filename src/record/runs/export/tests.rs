@@ -430,10 +430,13 @@ fn a_run_that_nobody_could_open_is_not_exported() {
         runs.export_within(room, &run, fleet(), &KnownSecrets::default(), &mut out).map(drop)
     };
     within((1 << 20, 1 << 20)).unwrap();
-    for room in [(5_000, 5_000), (1 << 20, 1_000)] {
+    // Only logs are kept within max_run_size.
+    for (room, setting) in [((5_000, 1 << 20), true), ((1 << 20, 1_000), false)] {
         let error = within(room).unwrap_err().to_string();
         assert!(error.contains("too large for one file"), "{error}");
-        assert!(error.contains(&format!("`nixdash logs {run}` shows it here")), "{error}");
+        assert!(error.contains(&format!("`nixdash logs {run}` shows")), "{error}");
+        assert_eq!(error.contains("max_run_size"), setting, "{error}");
+        assert_eq!(error.contains("is always kept"), !setting, "{error}");
     }
 }
 

@@ -4,6 +4,7 @@ use crate::cli::generations::difference;
 use crate::cli::logs::{LogScreen, where_log_is};
 use crate::cli::session::SessionKeeper;
 use crate::cli::silence::SilenceError;
+use crate::cli::started::{StartedGoal, start_args};
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::units::UnitReader;
 use crate::cli::viewer::{self, Viewer};
@@ -55,18 +56,18 @@ impl Runtime {
         while let Some(effect) = wanted.recv().await {
             let Some(effect) = self.log_screen.carry_out(effect) else { continue };
             match effect {
-                Effect::StartRun { hosts, goal, own_actions, strategy, allow_protected, first } => {
-                    let mut args: Vec<String> = vec![goal.command().to_owned()];
-                    if let Some(strategy) = strategy {
-                        args.extend(["--strategy".to_owned(), strategy.word().to_owned()]);
-                    }
-                    if goal.deploys() {
-                        if !own_actions {
-                            args.extend(["--action".to_owned(), goal.word().to_owned()]);
-                        }
-                        if first {
-                            args.push("--first".to_owned());
-                        }
+                Effect::StartRun {
+                    hosts,
+                    goal,
+                    own_actions,
+                    strategy,
+                    choices,
+                    allow_protected,
+                    first,
+                } => {
+                    let goal = StartedGoal { goal, own_actions, strategy, first };
+                    let mut args = start_args(goal, choices);
+                    if goal.goal.deploys() {
                         args.extend(allowed(allow_protected));
                     }
                     self.start(args, hosts).await;

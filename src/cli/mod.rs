@@ -55,6 +55,7 @@ mod session;
 mod shell;
 mod show;
 mod silence;
+mod started;
 mod status;
 mod strategies;
 mod sudo;

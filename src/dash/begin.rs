@@ -106,6 +106,7 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.zoom = false;
     model.deploy.from_history = false;
     model.screen = Screen::Deploy;
+    let choices = form.choices();
     let StartForm { hosts, goal, own_actions, strategy, typed, from, .. } = form;
     model.world.starting =
         Some(Starting { goal, hosts: hosts.clone(), at: now, run: None, failed: None });
@@ -113,7 +114,7 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     match from {
         StartFrom::Flake => {
             let allow_protected = typed;
-            Effect::StartRun { hosts, goal, own_actions, strategy, allow_protected, first }
+            Effect::StartRun { hosts, goal, own_actions, strategy, choices, allow_protected, first }
         }
         StartFrom::Generation(generation) => {
             let host = hosts.into_iter().next().unwrap_or_default();

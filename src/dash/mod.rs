@@ -95,7 +95,7 @@ pub use look::{Look, ascii, ascii_from, depth_from};
 pub use model::{Model, Screen, Toast};
 pub use msg::{Effect, JournalNews, LogOf, LogsInView, Msg, Trend, Wish};
 pub use over_time::OverTimePane;
-pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
+pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartChoices, StartForm, StartFrom};
 pub use panes::caches::{CachesPane, TierSort};
 pub use panes::deploy::{DeployPane, RunLeft};
 pub use panes::fleet::{FleetPane, Grouping, HostSort};

@@ -1,5 +1,6 @@
 //! What comes into the screen and what it asks for in return.
 
+use crate::dash::overlay::StartChoices;
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::dash::program::TerminalProgram;
 use crate::dash::world::{Figures, FoundPart, Practice};
@@ -211,6 +212,8 @@ pub enum Effect {
         own_actions: bool,
         /// The strategy; none means each host's own.
         strategy: Option<Strategy>,
+        /// What else was chosen.
+        choices: StartChoices,
         /// Protected hosts whose names were typed.
         allow_protected: Vec<String>,
         /// Whether hosts take part that run no system of NixOS yet; their names were typed.

@@ -29,9 +29,43 @@ pub struct StartForm {
     pub refused: Option<String>,
     /// Where the systems come from.
     pub from: StartFrom,
+    /// What else was chosen.
+    pub choices: StartChoices,
+    /// The first line that is shown.
+    pub scroll: u16,
+}
+
+/// What is asked of a run that is no matter of each host's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartChoices {
+    /// Whether hosts that are away are waited for.
+    pub wait_offline: bool,
+    /// Whether hosts are restarted when their new systems are permanent.
+    pub reboot: bool,
+    /// Whether hosts that build their own systems ask no cache.
+    pub skip_caches: bool,
 }
 
 impl StartForm {
+    /// Returns whether a new system becomes permanent, so that its host can be restarted behind that.
+    pub(super) fn can_restart(&self) -> bool {
+        self.goal.deploys() && (self.own_actions || self.goal.persists())
+    }
+
+    /// Returns whether the hosts were said to build their own systems, so that they can ask no cache.
+    pub(super) fn can_skip_caches(&self) -> bool {
+        self.goal.deploys() && self.strategy == Some(Strategy::Direct)
+    }
+
+    /// Returns what else was chosen, without what means nothing for the action and the strategy.
+    pub(super) fn choices(&self) -> StartChoices {
+        StartChoices {
+            wait_offline: self.choices.wait_offline && self.goal.deploys(),
+            reboot: self.choices.reboot && self.can_restart(),
+            skip_caches: self.choices.skip_caches && self.can_skip_caches(),
+        }
+    }
+
     /// Returns a choice of which nothing was changed yet.
     pub(super) fn new(hosts: Vec<String>, goal: Goal, from: StartFrom) -> Self {
         Self {
@@ -43,6 +77,8 @@ impl StartForm {
             input: LineInput::default(),
             refused: None,
             from,
+            choices: StartChoices::default(),
+            scroll: 0,
         }
     }
 

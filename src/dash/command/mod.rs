@@ -222,6 +222,12 @@ pub enum Command {
     CycleAction,
     /// Chooses the next strategy.
     CycleStrategy,
+    /// Chooses whether hosts that build their own systems ask caches.
+    SkipCaches,
+    /// Chooses whether hosts that are away are waited for.
+    WaitOffline,
+    /// Chooses whether hosts are restarted behind a deploy.
+    RestartHosts,
     /// Does what the selected button says.
     Accept,
     /// Says yes.

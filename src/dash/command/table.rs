@@ -31,6 +31,7 @@ const MOVES: &[Context] = &[
     C::Help,
     C::Themes,
     C::FirstSteps,
+    C::Start,
     C::Plan,
     C::OldPlan,
     C::Commands,

@@ -134,6 +134,7 @@ fn items(model: &Model, room: usize, scrolls: bool) -> Vec<Item> {
         Context::Past | Context::Generations | Context::Units => items.push(arrows("select")),
         // Who answers a plan has to see all of it.
         Context::Plan if scrolls => items.push(hint("↑↓", "scroll", true)),
+        Context::Start if scrolls => items.push(arrows("scroll")),
         Context::OverTime if overlays::over_time::scrolls(model) => items.push(arrows("scroll")),
         _ => {}
     }

@@ -5,7 +5,7 @@ use crate::dash::generations::DiffPane;
 use crate::dash::layout::{layout, page};
 use crate::dash::look::Look;
 use crate::dash::model::Model;
-use crate::dash::overlay::Overlay;
+use crate::dash::overlay::{Overlay, StartForm};
 use crate::dash::overlays;
 use crate::dash::widgets::paint::Paint;
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) {
         | Overlay::FirstSteps { scroll }
         | Overlay::Plan { scroll, .. }
         | Overlay::Commands { scroll, .. }
+        | Overlay::Start(StartForm { scroll, .. })
         | Overlay::Difference(DiffPane { scroll, .. }),
     ) = model.overlay_mut()
     else {

@@ -4,6 +4,8 @@
 //! ┌ Deploy samsung, razer ────────────────────────────────────────┐
 //! │ action    switch: activate now and boot it from now on      a │
 //! │ strategy  as configured: via-cache                          s │
+//! │ away      hosts that are away are set aside                 w │
+//! │ restart   no                                                r │
 //! │                                                               │
 //! │ Nothing changes before you have seen the plan and said yes.   │
 //! └───────────────────────────────────────────────────────────────┘
@@ -14,6 +16,7 @@ use crate::dash::command::Command;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, StartForm};
+use crate::dash::overlays::reading;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::places::ClickTarget;
@@ -33,12 +36,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
     let what = if form.goal.deploys() { "Deploy" } else { "Build" };
     let title = format!("{what} {}", hosts_in_short(&form.hosts));
     let mut lines = Vec::new();
-    if form.goal.deploys() {
-        lines.extend(choice(paint, &popup, "a", "action", &chosen_action(paint, form)));
+    let mut clicks = Vec::new();
+    for (command, key, label, text) in choices(paint, form) {
+        let from = lines.len();
+        lines.extend(choice(paint, &popup, key, label, &text));
+        clicks.push((from, lines.len() - from, ClickTarget::Command(command)));
     }
-    let actions = lines.len();
-    lines.extend(choice(paint, &popup, "s", "strategy", &strategy_words(paint, form)));
-    let strategies = lines.len() - actions;
     lines.push(Line::default());
     let mut say = |role: Role, text: &str| {
         for line in wrap(text, popup.room()) {
@@ -52,9 +55,44 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
         "Builds only; no host is changed."
     };
     say(Role::Text, what_changes);
-    let inside = popup.draw(paint, buffer, &title, &lines, 0, &[]);
-    inside.note(paint, 0, actions, ClickTarget::Command(Command::CycleAction));
-    inside.note(paint, actions, strategies, ClickTarget::Command(Command::CycleStrategy));
+    let inside = popup.draw(paint, buffer, &title, &lines, form.scroll, &[]);
+    for (from, count, target) in clicks {
+        inside.note(paint, from, count, target);
+    }
+}
+
+/// Returns what can be chosen: with which command and key, what it is called, and what is chosen now.
+fn choices(
+    paint: &Paint<'_>,
+    form: &StartForm,
+) -> Vec<(Command, &'static str, &'static str, String)> {
+    let chosen = form.choices();
+    let mut all = Vec::new();
+    if form.goal.deploys() {
+        all.push((Command::CycleAction, "a", "action", chosen_action(paint, form)));
+    }
+    all.push((Command::CycleStrategy, "s", "strategy", strategy_words(paint, form)));
+    if form.can_skip_caches() {
+        let text = if chosen.skip_caches {
+            "skipped: takes what builder and this machine have, compiles the rest"
+        } else {
+            "asked"
+        };
+        all.push((Command::SkipCaches, "c", "caches", text.to_owned()));
+    }
+    if form.goal.deploys() {
+        let text = if chosen.wait_offline {
+            "hosts that are away are waited for"
+        } else {
+            "hosts that are away are set aside"
+        };
+        all.push((Command::WaitOffline, "w", "away", text.to_owned()));
+    }
+    if form.can_restart() {
+        let text = if chosen.reboot { "each host, when its new system is permanent" } else { "no" };
+        all.push((Command::RestartHosts, "r", "restart", text.to_owned()));
+    }
+    all
 }
 
 fn choice(
@@ -190,11 +228,18 @@ fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
 
 /// Chooses what to start, and starts it.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    if command.moves() {
+        reading::update(model, command, now);
+        return Vec::new();
+    }
     let Some(Overlay::Start(mut form)) = model.overlays.pop() else { return Vec::new() };
     match command {
         Command::CycleAction if form.own_actions => form.own_actions = false,
         Command::CycleAction => form.goal = next_action(form.goal),
         Command::CycleStrategy => form.strategy = next_strategy(form.strategy),
+        Command::SkipCaches => form.choices.skip_caches = !form.choices.skip_caches,
+        Command::WaitOffline => form.choices.wait_offline = !form.choices.wait_offline,
+        Command::RestartHosts => form.choices.reboot = !form.choices.reboot,
         Command::Accept => return begin(model, form, now),
         _ => return Vec::new(),
     }

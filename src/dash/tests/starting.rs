@@ -3,7 +3,7 @@
 use crate::dash::demo::{self, model, now, run_event};
 use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
-use crate::dash::{Effect, Msg, Overlay, Screen, update};
+use crate::dash::{Effect, Msg, Overlay, Screen, StartChoices, update};
 use crate::fleet::{BootChoice, Generation, Generations, Goal, RunWhat, Strategy};
 
 fn deploy(hosts: &[&str]) -> Effect {
@@ -12,9 +12,37 @@ fn deploy(hosts: &[&str]) -> Effect {
         goal: Goal::Switch,
         own_actions: false,
         strategy: None,
+        choices: StartChoices::default(),
         allow_protected: Vec::new(),
         first: false,
     }
+}
+
+#[test]
+fn waiting_restarting_and_skipping_caches_are_chosen_before_the_start() {
+    let chosen = |keys: &str| {
+        let mut model = model(demo::well(), 80, 24);
+        match press(&mut model, keys).pop() {
+            Some(Effect::StartRun { choices, .. }) => choices,
+            effect => panic!("nothing started: {effect:?}"),
+        }
+    };
+    let no = StartChoices::default();
+    assert_eq!(chosen("dwr\n"), StartChoices { wait_offline: true, reboot: true, ..no });
+    assert_eq!(chosen("dssc\n"), StartChoices { skip_caches: true, ..no });
+    // Only a host that builds its own system can do without caches, and test makes nothing permanent.
+    assert_eq!(chosen("dcraa\n"), no);
+    assert_eq!(chosen("dsscs\n"), no);
+    assert_eq!(chosen("bw\n"), no);
+}
+
+#[test]
+fn what_is_chosen_before_a_start_can_be_read_in_a_small_pane_too() {
+    let mut model = model(demo::well(), 40, 10);
+    press(&mut model, "AdG");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("said yes."), "{shown}");
+    assert!(shown.contains("11 of 11") || shown.contains(" scroll"), "{shown}");
 }
 
 #[test]

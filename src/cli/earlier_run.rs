@@ -209,6 +209,7 @@ mod tests {
             built_from: DeployedFrom::parse("0123abcd-dirty\t/home/me/fleet"),
             drv: Some(path("new.drv")),
             running: Some(path("old")),
+            replaces: None,
             profile: None,
             to_build: Some(1),
             to_download: None,

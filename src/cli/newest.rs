@@ -60,6 +60,7 @@ mod tests {
             built_from: None,
             drv: Some(path("new.drv")),
             running: None,
+            replaces: None,
             profile: None,
             to_build: None,
             to_download: None,

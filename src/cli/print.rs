@@ -104,7 +104,8 @@ pub(super) fn plan(plan: &Plan, width: usize, order: &[String]) -> String {
             let _ = write!(text, "\n  {:width$}  {}: {why}", "", host.route.words());
         }
         if let Some(running) = &host.running {
-            let _ = write!(text, "\n  {:width$}  {running}", "");
+            let from = changes::replaced(host).map(|from| format!(", {from}")).unwrap_or_default();
+            let _ = write!(text, "\n  {:width$}  {running}{from}", "");
         }
         let _ = write!(text, "\n  {:width$}  → {}", "", host.toplevel);
         for line in shortened(changes::of_plan(host)) {
@@ -193,11 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_names_who_is_set_aside_once_in_the_order_of_the_run() {
+    fn a_plan_says_what_is_replaced_and_names_who_is_set_aside_once_in_the_order_of_the_run() {
         let system = |hash: &str| format!("/nix/store/{}-nixos-system-a-1", hash.repeat(32));
         let host = serde_json::json!({
             "host": "a", "route": { "strategy": "direct" }, "toplevel": system("a"),
             "running": system("b"), "to_build": 1, "to_download": 2, "unchanged": false, "notes": [],
+            "replaces": {
+                "revision": "8f2c1abcd012-dirty", "ancestry": { "behind": 3, "ahead": 0 },
+            },
         });
         let plan_of_all: Plan = serde_json::from_value(serde_json::json!({
             "goal": "switch", "strategy": "direct", "revision": null, "hosts": [host],
@@ -205,6 +209,9 @@ mod tests {
         }))
         .unwrap();
         let text = plan(&plan_of_all, 3, &["h2", "a", "h10"].map(str::to_owned));
+        let replaced =
+            format!("{}, built from 8f2c1abcd dirty, 3 commits behind the new", system("b"));
+        assert!(text.contains(&replaced), "{text}");
         let aside = "\n  h2   set aside: it is off\n  h10  away, waited for: it is off";
         assert!(text.ends_with(aside), "{text}");
     }

@@ -100,9 +100,10 @@ pub use rollout::{
 pub use root_access::{Elevate, RootAccess, RootHosts, SudoPassword, SudoQuestion};
 pub use run::{
     ANSWER_LIMIT, AskedOfHost, DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan,
-    HostResult, OpenQuestion, Outcome, Phase, PhaseState, Plan, PlannedChanges, Progress, RefusedPaths,
-    RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOptions, RunOrder, Strategy,
-    TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState, back_to_before, begins_way_back,
+    HostResult, OpenQuestion, Outcome, Phase, PhaseState, Plan, PlannedChanges, Progress,
+    RefusedPaths, RemoteCommand, ReplacedRevision, RollbackScope, RolloutNews, Route, RunId,
+    RunOptions, RunOrder, Strategy, TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState,
+    back_to_before, begins_way_back,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_among, select_or_all};

@@ -87,6 +87,7 @@ pub(in crate::dash) fn plan() -> Plan {
         toplevel: path(letter, &format!("nixos-system-{name}-26.05.20261121.3f2c1ab")),
         built_from: None,
         drv: None,
+        replaces: None,
         profile: None,
         running: (!unchanged)
             .then(|| path('c', &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"))),

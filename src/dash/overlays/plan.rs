@@ -6,7 +6,7 @@
 //! │                                                                       │
 //! │ samsung   samsung-26.05.20261121.3f2c1ab (2c4f8d1a)                   │
 //! │           instead of samsung-26.05.20261118.8f2c1ab (9b1c0e77), built │
-//! │           from 8f2c1abc, 3 commits behind the flake                   │
+//! │           from 8f2c1abc, 3 commits behind the new system              │
 //! │           41 to build on p620, 12 to download there; fetches from p620│
 //! │           upgraded    firefox  144.0 → 145.0  +3.20 MB                │
 //! │           1 upgraded, 46 paths come and 44 go, 7.90 GB in all         │
@@ -28,11 +28,11 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::{count, cut, left, width, wrap};
-use crate::dash::words::runs::{action_words, behind_words, revision_words};
+use crate::dash::words::runs::{action_words, revision_words};
 use crate::dash::words::system_words;
 use crate::dash::world::RunView;
 use crate::fleet::words::changes;
-use crate::fleet::{ChangeKind, Goal, HostPlan, Plan, RunId};
+use crate::fleet::{Ancestry, ChangeKind, Goal, HostPlan, Plan, RunId};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -143,7 +143,7 @@ fn lines(paint: &Paint<'_>, popup: &Popup, run: &RunView, plan: &Plan) -> Vec<Li
         add("flake", vec![(Role::Warn, format!("▲ {note}"))]);
     }
     for host in &plan.hosts {
-        let mut words = host_words(paint, host, small);
+        let mut words = host_words(host, small);
         if let Some(revision) = plan.other_revision(host).filter(|_| !host.unchanged) {
             words.push((Role::Text, format!("built from {}", revision_words(revision))));
         }
@@ -168,7 +168,7 @@ fn source(paint: &Paint<'_>, plan: &Plan) -> Vec<Span<'static>> {
 }
 
 /// Returns what will be done to a host; in a small pane, without the systems' names.
-fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, String)> {
+fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
     let mut words = Vec::new();
     if host.unchanged {
         let system = if small { String::new() } else { system_words(&host.toplevel) };
@@ -177,7 +177,11 @@ fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, Str
         if !small {
             words.push((Role::Text, system_words(&host.toplevel)));
             if let Some(running) = &host.running {
-                let (role, from) = replaced(paint, host).unwrap_or((Role::Dim, String::new()));
+                let from = changes::replaced(host).map(|from| format!(", {from}"));
+                let from = from.unwrap_or_default();
+                let lacks = host.replaces.as_ref().and_then(|replaced| replaced.ancestry);
+                let is_kept = lacks.is_none_or(Ancestry::is_contained);
+                let role = if is_kept { Role::Dim } else { Role::Warn };
                 words.push((role, format!("instead of {}{from}", system_words(running))));
             }
         }
@@ -191,18 +195,6 @@ fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, Str
         words.push((Role::Warn, format!("▲ {note}")));
     }
     words
-}
-
-/// Returns, behind the name of the system that is replaced, which revision is replaced on a host and how far that is behind the flake; nothing where the
-/// host did not say it of what it runs.
-fn replaced(paint: &Paint<'_>, host: &HostPlan) -> Option<(Role, String)> {
-    let world = &paint.model.world;
-    let mut hosts = world.fleet.hosts.iter().zip(&world.hosts);
-    let (known, view) = hosts.find(|(known, _)| known.name == host.host)?;
-    let from = view.built_from().filter(|_| view.facts.system.running == host.running)?;
-    let (role, behind) = behind_words(world.ancestry(known, view));
-    let role = if role == Role::Warn { Role::Warn } else { Role::Dim };
-    Some((role, format!(", built from {}, {behind}", revision_words(&from.revision))))
 }
 
 /// Returns what changes on a host, a line for each package; what is older than before stands out.

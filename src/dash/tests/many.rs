@@ -4,7 +4,9 @@ use crate::dash::Model;
 use crate::dash::demo::{self, many, now, of_many};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
-use crate::fleet::{Ancestry, BootChoice, DeployFacts, DeployedFrom, HostState, UpkeepFacts};
+use crate::fleet::{
+    Ancestry, BootChoice, DeployFacts, DeployedFrom, HostState, ReplacedRevision, UpkeepFacts,
+};
 
 /// Returns the large fleet at that size, after keys.
 fn large(columns: u16, rows: u16, keys: &str) -> Model {
@@ -89,12 +91,16 @@ fn history_and_the_plan_say_how_far_what_they_deploy_and_replace_is_behind() {
     let told = text(&draw(&model, &look(false)));
     assert!(told.contains("REVISION         BEHIND"), "{told}");
     assert!(told.contains("3f2c1ab09 dirty  12 "), "{told}");
-    let planned = model.world.runs[0].plan.as_ref().unwrap().hosts.clone();
-    let razer = planned.iter().find(|host| host.host == "razer").unwrap();
-    model.world.hosts[1].facts.system.running.clone_from(&razer.running);
+    // What was replaced stands in the plan, whatever the host runs by now.
+    let mut planned = model.world.runs[0].plan.clone().unwrap();
+    let razer = planned.hosts.iter_mut().find(|host| host.host == "razer").unwrap();
+    let ancestry = Some(Ancestry { behind: 3, ahead: 0 });
+    razer.replaces = Some(ReplacedRevision { revision: "8f2c1abcd012-dirty".to_owned(), ancestry });
+    model.world.runs[0].plan = Some(planned);
+    model.world.hosts[1].facts.system.running = None;
     press(&mut model, "3o");
     let told = text(&draw(&model, &look(false)));
-    assert!(told.contains("(cccccccc), built from 8f2c1abcd, 3 commits"), "{told}");
+    assert!(told.contains("(cccccccc), built from 8f2c1abcd dirty, 3"), "{told}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::dash::words::reasons::reason_role;
 use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since, system_words};
 use crate::dash::world::{Extent, HostRun, RunView, age};
-use crate::fleet::words::deploys::short_revision;
+use crate::fleet::words::deploys::behind;
+pub(in crate::dash) use crate::fleet::words::deploys::revision_words;
 use crate::fleet::words::{NO_ANSWER, WAITING, without_name};
 use crate::fleet::{
     Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, Wait, ago, bytes, duration, percent,
@@ -267,14 +268,6 @@ pub(in crate::dash) fn run_name(paint: &Paint<'_>, run: &RunView) -> String {
     format!("run #{} of {}", run.id, paint.date(run.began_at))
 }
 
-/// Returns a revision short enough for a line.
-pub(in crate::dash) fn revision_words(revision: &str) -> String {
-    match revision.split_once('-') {
-        Some((hash, rest)) => format!("{} {rest}", short_revision(hash)),
-        None => short_revision(revision),
-    }
-}
-
 /// Returns by how many commits something is behind the flake, for a column: `?` where that is not known,
 /// with a mark where it has commits that the flake lacks.
 pub(in crate::dash) fn behind_figure(counted: Option<Ancestry>) -> (String, Role) {
@@ -287,20 +280,15 @@ pub(in crate::dash) fn behind_figure(counted: Option<Ancestry>) -> (String, Role
 
 /// Returns the same for a sentence.
 pub(in crate::dash) fn behind_words(counted: Option<Ancestry>) -> (Role, String) {
-    let commits = |commits: u64| match commits {
-        1 => "1 commit".to_owned(),
-        commits => format!("{} commits", count(commits)),
-    };
     match counted {
         None => (Role::Dim, "how far behind the flake is not known".to_owned()),
-        Some(Ancestry { behind: 0, ahead: 0 }) => (Role::Text, "as new as the flake".to_owned()),
-        Some(Ancestry { behind, ahead: 0 }) => {
-            (Role::Text, format!("{} behind the flake", commits(behind)))
-        }
-        Some(Ancestry { behind, ahead }) => {
-            let behind = commits(behind);
-            let lacks = format!("with {} that the flake lacks", commits(ahead));
-            (Role::Warn, format!("▲ {behind} behind the flake, {lacks}"))
+        Some(ancestry) => {
+            let words = behind(ancestry, "the flake");
+            if ancestry.is_contained() {
+                (Role::Text, words)
+            } else {
+                (Role::Warn, format!("▲ {words}"))
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ pub async fn flake_ancestry(flake: &str, from: &DeployedFrom) -> Option<Ancestry
 /// Says what is worth knowing of a host before the answer: which specialisation is kept, that nothing
 /// would go back, and that what runs there is not contained in what is deployed. The last one stops a
 /// host that nobody is asked about.
-pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason>, Failure> {
+pub(super) fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason>, Failure> {
     let mut notes = Vec::new();
     let kept = found.deploys.specialisation.as_ref();
     if let Some(special) = kept.filter(|_| !step.shared.without_specialisation) {
@@ -102,7 +102,7 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
         notes.push(Reason::new(Code::RollbackOff, text));
     }
     notes.extend(of_own_flake(step));
-    let Some(finding) = not_contained(step, found).await else { return Ok(notes) };
+    let Some(finding) = not_contained(step, found) else { return Ok(notes) };
     let reason = Reason::new(finding.code, finding.cause);
     if reason.code == Code::RevisionNotContained && step.shared.refuses_older {
         let text = format!(
@@ -164,9 +164,20 @@ async fn remembered(step: &Step, machine: &str, system: &StorePath) -> Option<De
     Some(DeployedFrom { by: None, at: None, ..from })
 }
 
+/// Counts by how many commits what runs on a host is behind and ahead of what it gets; nothing where that cannot
+/// be known, and for a host that goes back.
+pub(super) async fn to_what_runs(step: &Step, found: &Preflight) -> Option<Ancestry> {
+    if step.host.goal == Goal::Rollback {
+        return None;
+    }
+    let (from, source) = (found.deploys.built_from.as_ref()?, found.source.as_ref()?);
+    let here = InRepository::of(step.flake())?;
+    git_ancestry(&here.flake.root, from.commit(), source.commit()).await
+}
+
 /// Says that what runs on a host is not contained in what is deployed, or that nobody knows. A rollback leaves out
 /// what runs there on purpose.
-async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
+fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
     if step.host.goal == Goal::Rollback {
         return None;
     }
@@ -175,11 +186,7 @@ async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
     let Some(source) = &found.source else {
         return Some(deploys::contains_unknown(name, from, now));
     };
-    let ancestry = match InRepository::of(step.flake()) {
-        Some(here) => git_ancestry(&here.flake.root, from.commit(), source.commit()).await,
-        None => None,
-    };
-    deploys::not_contained(name, from, ancestry, &source.revision, now)
+    deploys::not_contained(name, from, found.deploys.ancestry, &source.revision, now)
 }
 
 /// Says what is worth knowing of the flake that a host has of its own; that of the fleet is told once for all.

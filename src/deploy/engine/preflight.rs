@@ -72,7 +72,8 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     step.shared.settings.note(&step.host.name, &settings);
     takes_from_the_tier(step, &settings)?;
     found.source = ancestry::source_of(step).await;
-    found.notes.extend(ancestry::of_host(step, &found).await?);
+    found.deploys.ancestry = ancestry::to_what_runs(step, &found).await;
+    found.notes.extend(ancestry::of_host(step, &found)?);
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();
     routes::settle(step, &mut found, &settings).await?;

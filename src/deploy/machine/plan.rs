@@ -6,7 +6,8 @@ use super::{Machine, MachineCommand};
 use crate::deploy::{Reason, Setup};
 use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{
-    ANSWER_LIMIT, Code, Goal, HostPlan, Outcome, Phase, Plan, RolloutNews, RunWhat, StorePath,
+    ANSWER_LIMIT, Code, DeployFacts, Goal, HostPlan, Outcome, Phase, Plan, ReplacedRevision, RolloutNews,
+    RunWhat, StorePath,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -21,6 +22,12 @@ fn is_compared(host: &HostProgress) -> bool {
             phase > Phase::Compare && host.away.is_none()
         }
     }
+}
+
+/// Returns what the system was built from that runs on a host, and how that stands to what is deployed.
+fn replaced(known: &DeployFacts) -> Option<ReplacedRevision> {
+    let revision = known.built_from.as_ref()?.revision.clone();
+    Some(ReplacedRevision { revision, ancestry: known.ancestry })
 }
 
 impl Machine {
@@ -70,6 +77,7 @@ impl Machine {
                     built_from: host.known.preflight.source.clone(),
                     drv: host.known.drv.as_deref().and_then(|drv| StorePath::parse(drv).ok()),
                     running: host.known.preflight.running.clone(),
+                    replaces: replaced(&host.known.preflight.deploys),
                     profile: host.known.preflight.profile.clone(),
                     to_build: host.known.to_build,
                     to_download: host.known.to_download,

@@ -1,8 +1,8 @@
 //! What a run will do, before it does it.
 
 use crate::fleet::{
-    DeployedFrom, Finding, FlakeSource, Goal, RestartReason, Route, Share, StorePath, Strategy,
-    SystemChanges, is_same_revision,
+    Ancestry, DeployedFrom, Finding, FlakeSource, Goal, RestartReason, Route, Share, StorePath,
+    Strategy, SystemChanges, is_same_revision,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +30,10 @@ pub struct HostPlan {
     pub drv: Option<StorePath>,
     /// The system that runs now.
     pub running: Option<StorePath>,
+    /// What the system that runs now was built from; none where the host does not say it, and in the records of
+    /// older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ReplacedRevision>,
     /// The system that its profile is now; none where it has none, and in the records of older runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<StorePath>,
@@ -56,6 +60,15 @@ pub struct HostPlan {
     /// The same as findings; empty in the records of older runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+}
+
+/// What a system was built from that a run replaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedRevision {
+    /// The revision, with `-dirty` where its work tree had other changes.
+    pub revision: String,
+    /// How that stood to the revision of the new system when the plan was made; none where git did not know it.
+    pub ancestry: Option<Ancestry>,
 }
 
 /// What will change on a host, before it does.

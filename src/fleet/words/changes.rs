@@ -1,6 +1,6 @@
 //! What changes from one system to another, as lines for the command line and the screen.
 
-use crate::fleet::words::without_name;
+use crate::fleet::words::{deploys, without_name};
 use crate::fleet::{
     ChangeKind, Generations, HostPlan, PackageChange, Plan, PlannedChanges, RefusedPaths,
     RestartReason, Route, SystemChanges, bytes,
@@ -183,6 +183,15 @@ pub fn notes(generations: &Generations) -> Vec<String> {
     notes
 }
 
+/// Says which revision the system was built from that is replaced on a host, and how far that was behind the new one
+/// when the plan was made; nothing where the host did not say it.
+pub fn replaced(host: &HostPlan) -> Option<String> {
+    let replaced = host.replaces.as_ref()?;
+    let behind = replaced.ancestry.map(|ancestry| deploys::behind(ancestry, "the new system"));
+    let behind = behind.map(|behind| format!(", {behind}")).unwrap_or_default();
+    Some(format!("built from {}{behind}", deploys::revision_words(&replaced.revision)))
+}
+
 /// Returns the hosts to which a plan brings nothing yet, in the order of the run, each with why; the host's name is not
 /// said again.
 pub fn set_aside<'a>(
@@ -283,6 +292,7 @@ mod tests {
             toplevel: StorePath::parse(system).unwrap(),
             drv: None,
             running: None,
+            replaces: None,
             profile: None,
             built_from: None,
             to_build: Some(1),

@@ -69,6 +69,14 @@ pub fn short_revision(revision: &str) -> String {
     format!("{}{dirty}", commit.chars().take(9).collect::<String>())
 }
 
+/// Returns a revision short enough for a line of a sentence: `8f2c1abcd dirty`.
+pub fn revision_words(revision: &str) -> String {
+    match revision.split_once('-') {
+        Some((hash, rest)) => format!("{} {rest}", short_revision(hash)),
+        None => short_revision(revision),
+    }
+}
+
 /// Returns what runs on a host was built from, as a clause: `revision 0123abcd (deployed by me@desk 2 h ago)`.
 pub fn built_from(from: &DeployedFrom, now: Timestamp) -> String {
     let by = from.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
@@ -152,6 +160,17 @@ pub fn of_source(run: &str, source: &FlakeSource, now: Timestamp) -> Vec<Finding
 /// Returns so many commits in words.
 pub fn commits(count: u64) -> String {
     number_of(count, "commit")
+}
+
+/// Says by how many commits a revision is behind another one, which `than` names.
+pub fn behind(ancestry: Ancestry, than: &str) -> String {
+    match ancestry {
+        Ancestry { behind: 0, ahead: 0 } => format!("as new as {than}"),
+        Ancestry { behind, ahead: 0 } => format!("{} behind {than}", commits(behind)),
+        Ancestry { behind, ahead } => {
+            format!("{} behind {than}, with {} that {than} lacks", commits(behind), commits(ahead))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -178,6 +178,7 @@ mod tests {
             built_from: None,
             drv: None,
             running: StorePath::parse(OLD).ok(),
+            replaces: None,
             profile: None,
             to_build: None,
             to_download: None,

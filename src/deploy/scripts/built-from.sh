@@ -9,7 +9,7 @@ main() {
 		head -n 1 "$note"
 		return
 	fi
-	# What was confirmed on this host: its newest systems, the newest last.
+	# What this host was to keep: its newest systems, the newest last.
 	[ -r "$folder/deployed" ] || return 0
 	found=''
 	while IFS='	' read -r system rest; do

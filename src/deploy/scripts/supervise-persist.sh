@@ -17,6 +17,9 @@ intend() {
 persist() {
 	pinned='' ran=''
 	finding="write-failed"
+	# Before the disk is waited for, so that a power cut does not lose it: what a system was built from, and that
+	# somebody wanted to leave another one, are so whatever becomes of this.
+	remember_revision
 	if ! intend 'set'; then
 		reason="the note of what this deploy begins could not be written below /nix/var (is /nix full?), so the profile was left alone"
 		rm -f "$intents/intent.new"

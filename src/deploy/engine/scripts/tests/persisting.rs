@@ -33,6 +33,18 @@ fn a_rollback_goes_to_the_generation_and_makes_no_new_one() {
 }
 
 #[test]
+fn a_power_cut_while_a_system_is_made_permanent_loses_nothing_of_what_is_remembered_of_it() {
+    let mut host = FolderHost::new();
+    host.option("revision=1234abc");
+    // What is there while the boot menu is written is what a power cut leaves.
+    let looks = "cp \"$root/nix/var/nixdash/deployed\" \"$root/seen\"; exit 1";
+    host.switch_to_configuration("new", WELL, looks);
+    assert_eq!(host.deploy("commit").0, "degraded", "{}", host.log());
+    let seen = std::fs::read_to_string(host.path("seen")).unwrap();
+    assert!(seen.contains("\t1234abc\t"), "{seen}");
+}
+
+#[test]
 fn a_rollback_that_cannot_be_activated_without_a_restart_is_installed() {
     for activation in ["echo \"Pre-switch check 'switchInhibitors' failed\"; exit 1", "exit 100"] {
         let host = with_generations();

@@ -11,6 +11,7 @@ use std::time::Duration;
 const GENERATIONS: &str = concat!(
     include_str!("scripts/says.sh"),
     include_str!("scripts/host-facts.sh"),
+    include_str!("scripts/deploys.sh"),
     include_str!("scripts/generations.sh")
 );
 
@@ -164,11 +165,22 @@ mod tests {
             let link = dir.path().join(format!("system-{number}-link"));
             std::os::unix::fs::symlink(&system, link).unwrap();
         }
+        let known = dir.path().canonicalize().unwrap().join("system");
+        let known = known.display();
+        let deployed =
+            format!("/other\tffffffff\tf\tme@desk\t1\n{known}\t84f3ab726\tf\tme@desk\t1\n");
+        std::fs::write(dir.path().join("deployed"), deployed).unwrap();
         let script = GENERATIONS.replace("/nix/var/nix/profiles", at);
+        let script = script.replace("$root/nix/var/nixdash", at);
         let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         let special = format!("specialisation\tgaming\t{}", gaming.display());
-        for line in ["nixos_version\t26.05.2", "kernel\t6.12.58", &special] {
+        for line in [
+            "nixos_version\t26.05.2",
+            "kernel\t6.12.58",
+            "revision\t84f3ab726",
+            &special,
+        ] {
             assert_eq!(text.lines().filter(|found| *found == line).count(), 2, "{text}");
         }
         assert!(text.contains("generation\t3\t") && text.contains("generation\t12\t"), "{text}");

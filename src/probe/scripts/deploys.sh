@@ -3,19 +3,24 @@
 # What is known on a host of deploys: what its system was built from, and which tools deploy to it by
 # themselves. Put before the scripts that need it when nixdash is compiled. No processes: it may run often.
 
+# Sets `built` to what this host remembers that a system was built from, `REVISION<TAB>FLAKE<TAB>WHO<TAB>SECONDS`;
+# to nothing where it does not. $1 the system, $2 the system that it is a specialisation of, or nothing.
+remember_built() {
+	built=''
+	[ -r "$root/nix/var/nixdash/deployed" ] || return 0
+	while IFS='	' read -r built_system built_rest; do
+		case $built_system in
+		'') ;;
+		"$1" | "$2") built=$built_rest ;;
+		esac
+	done <"$root/nix/var/nixdash/deployed"
+}
+
 # Prints what the running system was built from, as `REVISION<TAB>FLAKE<TAB>WHO<TAB>SECONDS` or the
 # revision alone; nothing where that is not known. $1 what runs, $2 the system that it is a
 # specialisation of, or nothing.
 built_from() {
-	built=''
-	if [ -r "$root/nix/var/nixdash/deployed" ]; then
-		while IFS='	' read -r built_system built_rest; do
-			case $built_system in
-			'') ;;
-			"$1" | "$2") built=$built_rest ;;
-			esac
-		done <"$root/nix/var/nixdash/deployed"
-	fi
+	remember_built "$1" "$2"
 	if [ -n "$built" ]; then
 		printf '%s\n' "$built"
 		return

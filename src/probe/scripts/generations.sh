@@ -1,10 +1,10 @@
 # Prints the generations of a host's system profile: `generation<TAB>number<TAB>seconds<TAB>path` for
 # each, below it what is known of it, one `key<TAB>value` per line, and at last what runs, what was
-# booted and what boots next. `says.sh` and `host-facts.sh` are put before it when nixdash is compiled.
+# booted and what boots next. `says.sh`, `host-facts.sh` and `deploys.sh` are put before it when nixdash is compiled.
 # Arguments: none. Runs as the login user and changes nothing.
 # shellcheck shell=sh
 
-# shellcheck disable=SC2034 # for `host-facts.sh`
+# shellcheck disable=SC2034 # for the files before it
 root=
 profiles=/nix/var/nix/profiles
 
@@ -18,9 +18,14 @@ kernel_of() {
 	done
 }
 
-# Prints the revision of the configuration that a system was made from; nothing where it was not set.
-# $1 the system.
+# Prints the revision of the configuration that a system was made from: as this host remembers it of a deploy, else
+# as the system itself says it; nothing where neither is known. $1 the system.
 revision_of() {
+	remember_built "$1" ''
+	if [ -n "$built" ]; then
+		printf '%s\n' "${built%%	*}"
+		return
+	fi
 	[ -x "$1/sw/bin/nixos-version" ] || return 0
 	timeout -s KILL 2 "$1/sw/bin/nixos-version" --configuration-revision 2>/dev/null </dev/null
 }

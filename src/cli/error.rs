@@ -294,6 +294,7 @@ impl CliError {
             // What a host ends with that is one of several: the command was right.
             | Self::Rollback(
                 RollbackError::NothingOlder { .. }
+                | RollbackError::OlderAreMarked { .. }
                 | RollbackError::LacksSpecialisation { .. }
                 | RollbackError::None { .. },
             )

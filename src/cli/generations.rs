@@ -5,7 +5,8 @@ use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, wait};
 use crate::fleet::words::changes as words;
 use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{
-    Fleet, Generation, Generations, RestartReason, StorePath, SystemChanges, bytes, select,
+    Fleet, Generation, GenerationMark, Generations, RestartReason, StorePath, SystemChanges, bytes,
+    select,
 };
 use crate::probe::{Comparison, compare_systems, generations, restart_reasons};
 use crate::remote::{Remote, RemoteError, ScriptRunner};
@@ -109,6 +110,8 @@ struct GenerationJson<'a> {
     nixos_version: Option<&'a str>,
     kernel: Option<&'a str>,
     revision: Option<&'a str>,
+    /// What a run took back, or what failed there; null where neither is known.
+    mark: Option<&'a GenerationMark>,
     specialisations: Vec<&'a str>,
     bytes: Option<u64>,
     running: bool,
@@ -237,6 +240,7 @@ fn generations_json<'a>(host: &'a str, found: &'a Generations) -> GenerationsJso
         nixos_version: generation.nixos_version.as_deref(),
         kernel: generation.kernel.as_deref(),
         revision: generation.revision.as_deref(),
+        mark: generation.mark.as_ref(),
         specialisations: generation.specialisations.keys().map(String::as_str).collect(),
         bytes: generation.bytes,
         running: found.running_number() == Some(generation.number),
@@ -314,13 +318,15 @@ mod tests {
             nixos_version: Some(format!("26.05.{number}")),
             kernel: Some("6.12.58".to_owned()),
             revision: None,
+            mark: None,
             specialisations: BTreeMap::new(),
             bytes: Some(7_900_000_000),
         };
         let specialisations = [("gaming".to_owned(), path("c-gaming"))].into();
         let gaming = Generation { specialisations, ..one(12, "c") };
+        let mark = GenerationMark::parse("withdrawn\t9\tme@desk\t1700000000");
         Generations {
-            all: vec![Generation { bytes: None, ..one(7, "a") }, one(9, "b"), gaming],
+            all: vec![Generation { bytes: None, mark, ..one(7, "a") }, one(9, "b"), gaming],
             running: Some(path("b")),
             booted: Some(path("a")),
             profile: Some(12),
@@ -332,7 +338,7 @@ mod tests {
     fn generations_are_a_table_that_says_which_is_in_use_for_what() {
         insta::assert_snapshot!(list_text(&found(), &TimeZone::UTC), @"
         GENERATION  MADE              NIXOS     KERNEL   REVISION  SIZE     IN USE
-        7           1970-01-01 00:00  26.05.7   6.12.58  –         –        booted
+        7           1970-01-01 00:00  26.05.7   6.12.58  –         –        booted, withdrawn in run 9 of me@desk
         9           1970-01-01 00:00  26.05.9   6.12.58  –         7.90 GB  running
         12          1970-01-01 00:00  26.05.12  6.12.58  –         7.90 GB  next boot; specialisations: gaming
         ");

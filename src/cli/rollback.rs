@@ -155,17 +155,15 @@ fn sentence(host: &str, target: &RollbackTarget) -> String {
         Some(number) => format!("generation {number}, running now"),
         None => "the running system, which is not a generation".to_owned(),
     };
-    format!(
-        "{host} goes from {from}, to generation {} ({})",
-        target.generation,
-        target.system.name()
-    )
+    let mark = target.mark.as_ref().map(|mark| format!(", {mark}")).unwrap_or_default();
+    let (generation, name) = (target.generation, target.system.name());
+    format!("{host} goes from {from}, to generation {generation} ({name}{mark})")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Outcome, StorePath};
+    use crate::fleet::{GenerationMark, Outcome, StorePath};
     use crate::remote::{FakeRunner, Output, RemoteError, Trouble};
 
     #[test]
@@ -211,6 +209,7 @@ mod tests {
             system: StorePath::parse(path).unwrap(),
             from: Some(77),
             lacks: Some("gaming".to_owned()),
+            mark: None,
         };
         let refused = has_what_runs("samsung", &target).unwrap_err().to_string();
         for part in ["the specialisation gaming", "generation 75", "--without-specialisation"] {
@@ -224,5 +223,8 @@ mod tests {
         let target = RollbackTarget { from: None, lacks: None, ..target };
         assert_eq!(has_what_runs("samsung", &target), Ok(()));
         assert!(sentence("samsung", &target).contains("which is not a generation"));
+        let mark = GenerationMark::parse("failed\t9\tme@desk\t1");
+        let said = sentence("samsung", &RollbackTarget { mark, ..target });
+        assert!(said.ends_with("26.05, failed in run 9 of me@desk)"), "{said}");
     }
 }

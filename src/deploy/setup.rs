@@ -63,7 +63,8 @@ pub struct WayBack {
 pub struct GivenSystem {
     /// The system.
     pub toplevel: StorePath,
-    /// The generation of the system profile that it is; none where it has none, or shall have a new one.
+    /// The generation of the system profile that it is; none: of one that is kept, whichever has it, and of others
+    /// a new one.
     pub generation: Option<u64>,
     /// Where it is.
     pub place: GivenPlace,
@@ -74,12 +75,22 @@ pub struct GivenSystem {
     /// any, is kept or left as the run says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub specialisation: Option<String>,
+    /// The system of the run that the host leaves by this, where a run takes it back: the host remembers that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdraws: Option<StorePath>,
 }
 
 impl GivenSystem {
     /// Makes a system that has no generation yet, and of which nothing else is known.
     pub fn new(toplevel: StorePath, place: GivenPlace) -> Self {
-        Self { toplevel, generation: None, place, built_from: None, specialisation: None }
+        Self {
+            toplevel,
+            generation: None,
+            place,
+            built_from: None,
+            specialisation: None,
+            withdraws: None,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The generations of a host's system profile.
 
-use crate::fleet::{BootChoice, StorePath, in_a_list};
+use crate::fleet::{BootChoice, StorePath, in_a_list, printable_line};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// One numbered entry of the system profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +19,59 @@ pub struct Generation {
     pub nixos_version: Option<String>,
     /// The kernel's version.
     pub kernel: Option<String>,
-    /// The revision of the configuration; none where the configuration does not set it.
+    /// The revision of the configuration; none where neither the host remembers it nor the configuration sets it.
     pub revision: Option<String>,
+    /// Whether its system did not do well there; none: nothing of that is known.
+    #[serde(default)]
+    pub mark: Option<GenerationMark>,
     /// Its specialisations by name, each a system of its own.
     pub specialisations: BTreeMap<String, StorePath>,
     /// The size of its closure in bytes, unpacked.
     pub bytes: Option<u64>,
+}
+
+/// What a host remembers of a system that did not do well there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationMark {
+    /// What became of it.
+    pub what: MarkedAs,
+    /// The run, on the machine of whoever began it.
+    pub run: String,
+    /// Who began that run, login name and machine.
+    pub by: String,
+}
+
+/// What became of a system that did not do well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MarkedAs {
+    /// A run that had brought it took it back.
+    Withdrawn,
+    /// It became permanent, and something was wrong with it.
+    Failed,
+}
+
+impl GenerationMark {
+    /// Reads `WORD<TAB>RUN<TAB>WHO<TAB>SECONDS`, as a host remembers it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split('\t').map(printable_line);
+        let what = match fields.next()?.as_str() {
+            "withdrawn" => MarkedAs::Withdrawn,
+            "failed" => MarkedAs::Failed,
+            _ => return None,
+        };
+        Some(Self { what, run: fields.next()?, by: fields.next()? })
+    }
+}
+
+impl fmt::Display for GenerationMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.what {
+            MarkedAs::Withdrawn => "withdrawn",
+            MarkedAs::Failed => "failed",
+        };
+        write!(f, "{what} in run {} of {}", self.run, self.by)
+    }
 }
 
 impl Generation {
@@ -65,6 +113,8 @@ pub struct RollbackTarget {
     pub from: Option<u64>,
     /// The specialisation that runs now and that the generation lacks.
     pub lacks: Option<String>,
+    /// Whether it did not do well there.
+    pub mark: Option<GenerationMark>,
 }
 
 /// Why there is nothing to roll back to.
@@ -90,6 +140,19 @@ pub enum RollbackError {
         host: String,
         /// The number of what runs.
         running: u64,
+    },
+    /// What is older was withdrawn, or failed.
+    #[error(
+        "{host} runs generation {running}, and what is older and another system did not do well there: \
+         {marked}; name the one that is meant with --to, or deploy an older revision of the flake"
+    )]
+    OlderAreMarked {
+        /// The host.
+        host: String,
+        /// The number of what runs.
+        running: u64,
+        /// Those that are older, with what became of them.
+        marked: String,
     },
     /// The host runs a specialisation, which the generation lacks.
     #[error(
@@ -154,7 +217,7 @@ impl Generations {
     /// one, the generation before the running one as numbers go, whatever was switched to in between.
     ///
     /// Generations with the system that runs, or to which what runs belongs, are passed over, since going
-    /// there would change nothing.
+    /// there would change nothing; so are those that a run took back or that failed there.
     /// Where what runs is no generation (`test`), it is the one that the profile names.
     pub fn rollback_target(
         &self,
@@ -171,6 +234,7 @@ impl Generations {
             lacks: special
                 .filter(|name| !found.specialisations.contains_key(*name))
                 .map(str::to_owned),
+            mark: found.mark.clone(),
         };
         if self.all.is_empty() {
             return Err(RollbackError::None { host });
@@ -187,8 +251,18 @@ impl Generations {
         };
         let (system, running) = (&running.system, running.number);
         let other = |one: &&Generation| one.number < running && one.system != *system;
-        let found = self.all.iter().rev().find(other).map(target);
-        found.ok_or(RollbackError::NothingOlder { host, running })
+        let older = || self.all.iter().rev().filter(other);
+        if let Some(found) = older().find(|one| one.mark.is_none()).map(target) {
+            return Ok(found);
+        }
+        let marked =
+            older().filter_map(|one| Some(format!("{} ({})", one.number, one.mark.as_ref()?)));
+        let marked: Vec<String> = marked.collect();
+        Err(if marked.is_empty() {
+            RollbackError::NothingOlder { host, running }
+        } else {
+            RollbackError::OlderAreMarked { host, running, marked: in_a_list(&marked) }
+        })
     }
 
     /// Returns the numbers there are, as people read them: `3, 5 to 9 and 12`.
@@ -229,6 +303,7 @@ mod tests {
             nixos_version: None,
             kernel: None,
             revision: None,
+            mark: None,
             specialisations: BTreeMap::new(),
             bytes: None,
         });
@@ -255,6 +330,30 @@ mod tests {
     fn a_generation_with_the_running_system_is_passed_over() {
         let found = generations(&[(4, "a"), (5, "b"), (6, "b")], 6, "b");
         assert_eq!(found.rollback_target("samsung", None).unwrap().generation, 4);
+    }
+
+    #[test]
+    fn a_rollback_never_chooses_what_a_run_took_back_or_what_failed() {
+        let mark = |what| {
+            let (run, by) = ("9".to_owned(), "me@desk".to_owned());
+            Some(GenerationMark { what, run, by })
+        };
+        // 4 was taken back, and the way back made 5; or 3 was gone back to and 5 is a later one.
+        for systems in
+            [[(2, "a"), (3, "b"), (4, "c"), (5, "b")], [(2, "a"), (3, "c"), (4, "c"), (5, "d")]]
+        {
+            let mut found = generations(&systems, 5, systems[3].1);
+            for one in found.all.iter_mut().filter(|one| one.system == path("c")) {
+                one.mark = mark(MarkedAs::Withdrawn);
+            }
+            assert_eq!(found.rollback_target("samsung", None).unwrap().generation, 2);
+            let asked = found.rollback_target("samsung", Some(4)).unwrap();
+            assert_eq!(asked.mark.unwrap().to_string(), "withdrawn in run 9 of me@desk");
+        }
+        let mut found = generations(&[(4, "a"), (5, "b")], 5, "b");
+        found.all[0].mark = mark(MarkedAs::Failed);
+        let error = found.rollback_target("samsung", None).unwrap_err().to_string();
+        assert!(error.contains("4 (failed in run 9 of me@desk); name the one"), "{error}");
     }
 
     #[test]

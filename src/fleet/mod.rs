@@ -72,7 +72,9 @@ pub use facts::{
 };
 pub use fetched::Fetched;
 pub use finding::{Code, Finding, NixSnippet, Severity, Subject, grouped, told, troubles, worst};
-pub use generation::{Generation, Generations, RollbackError, RollbackTarget};
+pub use generation::{
+    Generation, GenerationMark, Generations, MarkedAs, RollbackError, RollbackTarget,
+};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
 pub use hooks::{Hook, HookMoment};
 pub use host::{Address, Host};

@@ -1,6 +1,8 @@
 //! Which generations a host has: asked when a person wants to see them, since it takes some time.
 
-use crate::fleet::{BootChoice, Generation, Generations, StorePath, printable_line};
+use crate::fleet::{
+    BootChoice, Generation, GenerationMark, Generations, StorePath, printable_line,
+};
 use crate::probe::host::generation;
 use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
@@ -47,6 +49,7 @@ fn parse(text: &str) -> Option<Generations> {
             ("nixos_version", Some(one)) => one.nixos_version = word(value),
             ("kernel", Some(one)) => one.kernel = word(value),
             ("revision", Some(one)) => one.revision = word(value),
+            ("mark", Some(one)) => one.mark = GenerationMark::parse(value),
             ("specialisation", Some(one)) => one.specialisations.extend(specialisation(value)),
             ("size", _) => sizes.extend(size(value)),
             ("running", _) => found.running = StorePath::parse(value).ok(),
@@ -78,6 +81,7 @@ fn new_generation(value: &str) -> Option<Generation> {
         nixos_version: None,
         kernel: None,
         revision: None,
+        mark: None,
         specialisations: BTreeMap::new(),
         bytes: None,
     })
@@ -120,7 +124,7 @@ mod tests {
     async fn everything_that_is_printed_is_read() {
         let text = format!(
             "generation\t10\t1700000100\t{NEW}\nnixos_version\t26.05.2\nkernel\t6.12.58\n\
-             revision\t3f2c1ab\nspecialisation\tgaming\t{GAMING}\ngeneration\tx\t1\t{OLD}\nkernel\t1\n\
+             revision\t3f2c1ab\nmark\twithdrawn\t9\tme@desk\t1700000200\nspecialisation\tgaming\t{GAMING}\ngeneration\tx\t1\t{OLD}\nkernel\t1\n\
              generation\t9\t1700000000\t{OLD}\nkernel\t6.12.57\nsize\t{NEW}\t7900000000\n\
              running\t{NEW}\nbooted\t{OLD}\nprofile\tsystem-10-link\nnext_boot\t{NEW}\t\nend\tok\n"
         );
@@ -132,6 +136,8 @@ mod tests {
         let new = found.get(10).unwrap();
         assert_eq!(new.kernel.as_deref(), Some("6.12.58"));
         assert_eq!(new.revision.as_deref(), Some("3f2c1ab"));
+        let mark = new.mark.as_ref().unwrap().to_string();
+        assert_eq!(mark, "withdrawn in run 9 of me@desk");
         let gaming = StorePath::parse(GAMING).unwrap();
         assert_eq!(new.specialisations, [("gaming".to_owned(), gaming)].into());
         assert_eq!(new.bytes, Some(7_900_000_000));
@@ -170,6 +176,8 @@ mod tests {
         let deployed =
             format!("/other\tffffffff\tf\tme@desk\t1\n{known}\t84f3ab726\tf\tme@desk\t1\n");
         std::fs::write(dir.path().join("deployed"), deployed).unwrap();
+        let marked = format!("/other\tfailed\t1\tme@desk\t1\n{known}\twithdrawn\t9\tme@desk\t1\n");
+        std::fs::write(dir.path().join("marked"), marked).unwrap();
         let script = GENERATIONS.replace("/nix/var/nix/profiles", at);
         let script = script.replace("$root/nix/var/nixdash", at);
         let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
@@ -179,6 +187,7 @@ mod tests {
             "nixos_version\t26.05.2",
             "kernel\t6.12.58",
             "revision\t84f3ab726",
+            "mark\twithdrawn\t9\tme@desk\t1",
             &special,
         ] {
             assert_eq!(text.lines().filter(|found| *found == line).count(), 2, "{text}");

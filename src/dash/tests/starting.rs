@@ -164,6 +164,7 @@ fn another_run_of_the_same_hosts_is_not_taken_for_the_one_that_was_asked_for() {
 /// Generations 75 and 77 of samsung, of which the newer runs.
 pub(super) fn two_generations() -> Generations {
     let one = |number, letter| Generation {
+        mark: None,
         number,
         made_at: now(),
         system: demo::path(letter, "nixos-system-samsung-26.05"),

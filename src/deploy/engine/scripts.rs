@@ -92,6 +92,7 @@ pub(super) const SUPERVISE: &str = script!(
     "supervise-superseded.sh",
     "supervise-switch.sh",
     "supervise-back.sh",
+    "supervise-remember.sh",
     "supervise-persist.sh",
     "supervise.sh"
 );

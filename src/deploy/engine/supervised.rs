@@ -214,11 +214,12 @@ fn action(goal: Goal) -> &'static str {
 /// goes back to.
 fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
-    let generation = step.host.given.as_ref().and_then(|given| given.generation);
-    let special =
-        specialisation(step.host.given.as_ref(), seen, step.shared.without_specialisation);
+    let given = step.host.given.as_ref();
+    let withdraws = given.and_then(|given| given.withdraws.as_ref());
+    let special = specialisation(given, seen, step.shared.without_specialisation);
     [
-        generation.map(|number| format!("generation={number}")),
+        given.and_then(generation).map(|generation| format!("generation={generation}")),
+        withdraws.map(|system| format!("withdraws={system}")),
         special.map(|name| format!("specialisation={name}")),
         seen.running.as_ref().map(|running| format!("seen_running={running}")),
         seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),
@@ -238,6 +239,21 @@ fn of_way_back(host: &HostSetup, toplevel: Option<&StorePath>) -> [Option<String
         host.way_back.is_some().then(|| "back=yes".to_owned()),
         permanent.filter(|it| Some(*it) != toplevel).map(|it| format!("permanent={it}")),
     ]
+}
+
+/// Returns which generation the profile goes to, in the supervisor's words; nothing where the system becomes a new one.
+fn generation(given: &GivenSystem) -> Option<String> {
+    match (given.generation, &given.place) {
+        (Some(number), _) => Some(number.to_string()),
+        (None, GivenPlace::Kept) => Some("any".to_owned()),
+        (
+            None,
+            GivenPlace::Host
+            | GivenPlace::Builder
+            | GivenPlace::Tier(_)
+            | GivenPlace::Derivation(_),
+        ) => None,
+    }
 }
 
 /// Returns the name of the specialisation that is activated: the one that a host goes back to, else the one that it
@@ -323,6 +339,16 @@ mod tests {
         assert_eq!(specialisation(Some(&back), &seen, false), Some("gaming"));
         assert_eq!(specialisation(None, &seen, false), Some("work"));
         assert_eq!(specialisation(None, &seen, true), None);
+    }
+
+    #[test]
+    fn a_system_that_the_host_kept_makes_no_new_generation() {
+        let system = StorePath::parse("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old").unwrap();
+        let kept = GivenSystem::new(system, GivenPlace::Kept);
+        assert_eq!(generation(&kept).as_deref(), Some("any"));
+        let numbered = GivenSystem { generation: Some(75), ..kept.clone() };
+        assert_eq!(generation(&numbered).as_deref(), Some("75"));
+        assert_eq!(generation(&GivenSystem { place: GivenPlace::Host, ..kept }), None);
     }
 
     #[test]

@@ -91,6 +91,7 @@ impl Machine {
             };
             host.setup.given = Some(GivenSystem {
                 specialisation,
+                withdraws: host.brought.clone().filter(|brought| *brought != toplevel),
                 ..GivenSystem::new(toplevel.clone(), GivenPlace::Kept)
             });
             // A restart would end what it ran before, where it booted another system then.

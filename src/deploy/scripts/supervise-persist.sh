@@ -20,6 +20,7 @@ persist() {
 	# Before the disk is waited for, so that a power cut does not lose it: what a system was built from, and that
 	# somebody wanted to leave another one, are so whatever becomes of this.
 	remember_revision
+	[ -z "$withdraws" ] || mark_system "$withdraws" withdrawn
 	if ! intend 'set'; then
 		reason="the note of what this deploy begins could not be written below /nix/var (is /nix full?), so the profile was left alone"
 		rm -f "$intents/intent.new"
@@ -103,9 +104,29 @@ is_switch_free() {
 	[ ! -e "$switch_lock" ] || flock --shared -w 2 "$switch_lock" true
 }
 
+# Prints the number of the generation that the profile goes to; nothing where the system becomes a new one.
+wanted_generation() {
+	if [ "$to_generation" != any ]; then
+		echo "$to_generation"
+		return
+	fi
+	if [ "$(system_at "$profiles/system")" = "$permanent" ]; then
+		number=$(readlink "$profiles/system")
+		number=${number#system-}
+		number=${number%-link}
+	else
+		number=$(newest_generation "$permanent")
+	fi
+	case $number in
+	'' | 0 | *[!0-9]*) ;;
+	*) echo "$number" ;;
+	esac
+}
+
 # Lets the profile name the system: as a new generation, or by going to the one that was asked for,
 # which must be that system. Fails with `reason`.
 set_profile_to_new() {
+	to_generation=$(wanted_generation)
 	if [ -z "$to_generation" ]; then
 		set_profile --set "$permanent" && return
 		reason="the profile could not be set ($(why_not_set))"
@@ -201,6 +222,7 @@ persist_and_end() {
 		[ -n "$others" ] || [ -z "$ran" ] || [ "$(system_at "$root/run/current-system")" = "$ran" ] ||
 			others="it was switched back to $(system_at "$root/run/current-system")"
 		[ -z "$others" ] || end superseded superseded "somebody else deployed while $the_new was made permanent: $others; $reason"
+		mark_new failed
 		case $4 in
 		degraded) end degraded "$finding" "it runs $the_new, but $reason" ;;
 		*) end "$4" "$finding" "$reason" ;;
@@ -210,7 +232,10 @@ persist_and_end() {
 	others=$(running_of_others)
 	[ -n "$others" ] || others=$(profile_after_persist)
 	[ -z "$others" ] || end superseded superseded "somebody else deployed while $the_new was made permanent: $others; look at what boots next"
-	remember_revision
+	case $1 in
+	degraded) mark_new failed ;;
+	*) mark_new '' ;;
+	esac
 	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
 	end "$1" "$2" "$3"
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The supervisor: a job on the target that activates a system, waits to be told that the host is
 # still reachable and well, and only then makes it permanent; else it goes back to what was there.
-# `results.sh`, `units.sh`, `host-facts.sh`, `specialisations.sh` and the five files `supervise-….sh` are
+# `results.sh`, `units.sh`, `host-facts.sh`, `specialisations.sh` and the six files `supervise-….sh` are
 # put before it when nixdash is compiled.
 #
 # Run by systemd as the job itself and, with `after`, when the job has ended, however it ended: then
@@ -18,10 +18,11 @@
 # (which one of the system is activated, where not the system itself), seen_running and seen_profile
 # (what ran and what the profile was when the plan was made), rollback (no: the system is kept at once,
 # and nothing is waited for), revision and flake (what the system was built from), generation (the
-# number of the generation that the system is, to which the profile goes; without it the system becomes
-# a new one), back (yes: the host goes back to what it was before its run), permanent (the system that is made
-# permanent, where that is not the one that is activated: it was tried before the run), root (in tests: the
-# folder below which the host lies), log (most of the log that is kept, in blocks of 512 bytes: it lies in
+# number of the generation that the system is, to which the profile goes, or `any`: to one that it is, where
+# there is one; without it the system becomes a new one), withdraws (the system that a run brought and that the
+# host leaves by this), back (yes: the host goes back to what it was before its run), permanent (the system that
+# is made permanent, where that is not the one that is activated: it was tried before the run), root (in tests:
+# the folder below which the host lies), log (most of the log that is kept, in blocks of 512 bytes: it lies in
 # memory), grace (seconds between TERM and KILL for an activation that takes too long).
 #
 # It reads from its folder: ack (somebody reached the host again), checked (the checks have ended), word
@@ -354,16 +355,6 @@ obey() {
 	persist_and_end switched "" "" degraded
 }
 
-# Remembers what the new system was built from, beside what is remembered of the systems before it.
-remember_revision() {
-	[ -n "$revision" ] || return 0
-	who=$(printf '%s' "$owner" | sed -n 's/.*who=\([^ ]*\).*/\1/p')
-	{
-		grep -v "^$toplevel	" "$intents/deployed" 2>/dev/null | tail -n 19
-		printf '%s\t%s\t%s\t%s\t%s\n' "$toplevel" "$revision" "${flake:-unknown}" "${who:-unknown}" "$(date +%s)"
-	} >"$intents/deployed.new" && mv "$intents/deployed.new" "$intents/deployed"
-}
-
 # What is left to do when the job has ended, however it ended.
 after() {
 	if has outcome || machine_stops; then exit 0; fi
@@ -406,7 +397,7 @@ after() {
 
 main() {
 	root='' mode=supervise fetched='' first=no recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
-	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake='' to_generation='' back=no permanent=''
+	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake='' to_generation='' withdraws='' back=no permanent=''
 	for option; do
 		value=${option#*=}
 		case $option in
@@ -436,6 +427,7 @@ main() {
 		generation=*) to_generation=$value ;;
 		back=*) back=$value ;;
 		permanent=*) permanent=$value ;;
+		withdraws=*) withdraws=$value ;;
 		log=*) log_blocks=$value ;;
 		grace=*) grace=$value ;;
 		esac

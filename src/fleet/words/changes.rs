@@ -142,15 +142,17 @@ pub fn restart(reasons: &[RestartReason]) -> Option<String> {
     (!phrases.is_empty()).then(|| format!("restart needed for {}", phrases.join(", ")))
 }
 
-/// Returns what a generation is in use for, in a few words; empty for one that is not.
+/// Returns what a generation is in use for, and whether it did not do well, in a few words; empty where neither is.
 pub fn in_use(generations: &Generations, number: u64) -> String {
     let uses = [
         (generations.running_number(), "running"),
         (generations.booted_number(), "booted"),
         (generations.next_number(), "next boot"),
     ];
-    let words = uses.into_iter().filter(|(one, _)| *one == Some(number)).map(|(_, word)| word);
-    words.collect::<Vec<_>>().join(", ")
+    let words = uses.into_iter().filter(|(one, _)| *one == Some(number));
+    let words = words.map(|(_, word)| word.to_owned());
+    let mark = generations.get(number).and_then(|one| one.mark.as_ref()).map(ToString::to_string);
+    words.chain(mark).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns what is worth knowing of a host's generations, a sentence each.

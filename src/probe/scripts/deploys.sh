@@ -16,6 +16,15 @@ remember_built() {
 	done <"$root/nix/var/nixdash/deployed"
 }
 
+# Prints what this host remembers of a system that did not do well: `WORD<TAB>RUN<TAB>WHO<TAB>SECONDS`, where the
+# word is `withdrawn` (a run took it back) or `failed`. $1 the system.
+mark_of() {
+	[ -r "$root/nix/var/nixdash/marked" ] || return 0
+	while IFS='	' read -r marked_system marked_rest; do
+		if [ "$marked_system" = "$1" ]; then printf '%s\n' "$marked_rest"; fi
+	done <"$root/nix/var/nixdash/marked"
+}
+
 # Prints what the running system was built from, as `REVISION<TAB>FLAKE<TAB>WHO<TAB>SECONDS` or the
 # revision alone; nothing where that is not known. $1 what runs, $2 the system that it is a
 # specialisation of, or nothing.

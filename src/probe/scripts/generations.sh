@@ -40,6 +40,7 @@ for link in "$profiles"/system-*-link; do
 	say nixos_version "$(first_line "$path/nixos-version")"
 	say kernel "$(kernel_of "$path")"
 	say revision "$(revision_of "$path" | head -n 1)"
+	say mark "$(mark_of "$path")"
 	for one in "$path"/specialisation/*; do
 		if [ -e "$one" ]; then printf 'specialisation\t%s\t%s\n' "${one##*/}" "$(readlink -f "$one")"; fi
 	done

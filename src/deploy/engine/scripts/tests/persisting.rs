@@ -33,6 +33,48 @@ fn a_rollback_goes_to_the_generation_and_makes_no_new_one() {
 }
 
 #[test]
+fn a_way_back_goes_to_a_generation_that_is_there_and_marks_what_it_leaves() {
+    let mut host = FolderHost::new();
+    host.option("owner=who=me@desk run=9 process=1-2");
+    host.option("revision=1234abc");
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    assert_eq!(profile_link(&host), "system-2-link");
+    let (old, new) = (host.path("nix/store/old"), host.path("nix/store/new"));
+    // The way back: the old system is the one to come.
+    for result in ["outcome", "activated", "facts"] {
+        host.write(&super::host::job(result), "");
+    }
+    host.option(&format!("toplevel={}", old.display()));
+    host.option("generation=any");
+    host.option(&format!("withdraws={}", new.display()));
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    assert_eq!(profile_link(&host), "system-1-link", "the one before, and no new one");
+    assert!(!host.path("nix/var/nix/profiles/system-3-link").exists());
+    assert_eq!(host.systems(), ["old", "old", "old"], "{}", host.log());
+    let marked = std::fs::read_to_string(host.path("nix/var/nixdash/marked")).unwrap();
+    assert!(marked.starts_with(&format!("{}\twithdrawn\t9\tme@desk\t", new.display())), "{marked}");
+    assert_eq!(marked.lines().count(), 1);
+    // It is deployed again, and does well.
+    for result in ["outcome", "activated", "facts"] {
+        host.write(&super::host::job(result), "");
+    }
+    host.option(&format!("toplevel={}", new.display()));
+    host.option("generation=");
+    host.option("withdraws=");
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    assert_eq!(std::fs::read_to_string(host.path("nix/var/nixdash/marked")).unwrap(), "");
+}
+
+#[test]
+fn a_way_back_to_a_system_of_no_generation_makes_one() {
+    let mut host = FolderHost::new();
+    host.option("generation=any");
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    assert_eq!(profile_link(&host), "system-2-link");
+    assert_eq!(host.systems(), ["new", "new", "new"], "{}", host.log());
+}
+
+#[test]
 fn a_power_cut_while_a_system_is_made_permanent_loses_nothing_of_what_is_remembered_of_it() {
     let mut host = FolderHost::new();
     host.option("revision=1234abc");
@@ -42,6 +84,9 @@ fn a_power_cut_while_a_system_is_made_permanent_loses_nothing_of_what_is_remembe
     assert_eq!(host.deploy("commit").0, "degraded", "{}", host.log());
     let seen = std::fs::read_to_string(host.path("seen")).unwrap();
     assert!(seen.contains("\t1234abc\t"), "{seen}");
+    // Its generation is there, and no rollback goes to that by itself.
+    let marked = std::fs::read_to_string(host.path("nix/var/nixdash/marked")).unwrap();
+    assert!(marked.contains("/new\tfailed\t41\t"), "{marked}");
 }
 
 #[test]

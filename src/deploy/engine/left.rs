@@ -5,6 +5,7 @@
 
 use super::account::{Account, of_a_newer_nixdash, parse};
 use super::context::job_name;
+use super::resumed::unwatched;
 use super::scripts::{ACCOUNT, RECOVER};
 use crate::deploy::attempt::{Before, counted};
 use crate::deploy::words::systems;
@@ -76,7 +77,9 @@ async fn end_host(
     // What the supervisor decided before a restart does not say what the restart came to.
     let restarts = host.phase == Some(Phase::Reboot);
     if let Some(decision) = found.outcome.as_ref().filter(|_| !restarts) {
-        return LeftEnding::Ended(counted(before(host), decision.ending(name, goes_back)));
+        let ending = decision.ending(name, goes_back);
+        let ending = unwatched(name, ending, "no nixdash worked on this run any more");
+        return LeftEnding::Ended(counted(before(host), ending));
     }
     if found.is_busy {
         let (the_new, _) = systems(goes_back);
@@ -246,8 +249,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_supervisor_decided_alone_is_read() {
         let found =
-            ask(Some(Phase::Settle), "outcome\trolled-back\tconfirmation-missing\tno word came\n")
-                .await;
+            ask(Some(Phase::Settle), "outcome\trolled-back\tnetwork-lost\tno word came\n").await;
         assert_eq!(outcome(&found), Some(Outcome::RolledBack));
         assert_eq!(code(&found), Some(Code::ConfirmationMissing));
     }

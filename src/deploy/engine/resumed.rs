@@ -8,6 +8,7 @@ use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep, clock, not_seen_since};
 use super::telling::Teller;
 use crate::deploy::{Ending, Failure, JobNote, Reason, Replayed, SupervisedSince, Untold};
+use crate::fleet::words::without_name;
 use crate::fleet::{Code, Outcome, Phase, RunWhat};
 use crate::remote::RemoteError;
 use crate::remote::job::Job;
@@ -175,16 +176,22 @@ pub(super) fn goes_on(step: &Step) -> bool {
 /// no nixdash carried the run out.
 pub(super) fn explained(step: &Step, job: &Job, ending: Ending) -> Ending {
     let Some(resumed) = &step.shared.resumed else { return ending };
-    if !resumed.may_be_there(job.name()) || ending.outcome != Outcome::RolledBack {
+    if !resumed.may_be_there(job.name()) {
         return ending;
     }
+    unwatched(&step.host.name, ending, &resumed.gap())
+}
+
+/// Returns how a host ended that went back by itself while no nixdash worked on its run: that nobody reached it, or
+/// told it to keep the new system, says nothing of its network then. `gap` says that none worked on it.
+pub(super) fn unwatched(name: &str, ending: Ending, gap: &str) -> Ending {
     let reason = ending.reason.map(|why| {
         let was_silent = matches!(why.code, Code::NetworkLost | Code::ConfirmationMissing);
-        if was_silent {
-            Reason { text: format!("{}; {}", why.text, resumed.gap()), ..why }
-        } else {
-            why
+        if !was_silent || ending.outcome != Outcome::RolledBack {
+            return why;
         }
+        let said = without_name(name, &why.text);
+        Reason::new(Code::ConfirmationMissing, format!("{name}: {gap}: {said}"))
     });
     Ending { reason, ..ending }
 }
@@ -198,5 +205,23 @@ impl SupervisedSince {
             (None, Phase::Settle) => ToldToKeep::Due(self.activated_at),
             (None, _) => ToldToKeep::No,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_is_not_blamed_for_what_a_nixdash_that_was_gone_did_not_do() {
+        let ending = |code| Ending {
+            outcome: Outcome::RolledBack,
+            reason: Some(Reason::new(code, "samsung: nobody reached it within 15 s")),
+        };
+        let found = unwatched("samsung", ending(Code::NetworkLost), "no nixdash worked on it");
+        let text = "samsung: no nixdash worked on it: nobody reached it within 15 s";
+        assert_eq!(found.reason, Some(Reason::new(Code::ConfirmationMissing, text)));
+        let found = unwatched("samsung", ending(Code::CheckFailed), "no nixdash worked on it");
+        assert_eq!(found, ending(Code::CheckFailed));
     }
 }

@@ -168,6 +168,7 @@ async fn a_host_that_went_back_alone_is_told_with_the_reason_that_nobody_was_the
         let target = Target { decides, ..target() };
         let story = go_on(until(&entries, phase), target).await;
         assert_eq!(story.result.outcome, Outcome::RolledBack, "{phase}: {}", story.error());
+        assert_eq!(story.code(), Some(Code::ConfirmationMissing), "{phase}: {}", story.error());
         assert!(
             story.error().contains("no nixdash worked on this run from"),
             "{phase}: {}",

@@ -51,6 +51,7 @@ Examples:
 pub(super) const RETRY: &str = "\
 Examples:
   nixdash retry 41                          The hosts of run 41 that did not end well
+  nixdash retry 41 samsung @laptop          Only these of them
   nixdash retry last --yes                  Those of the newest run, without asking";
 
 pub(super) const BUILD: &str = "\

@@ -9,7 +9,7 @@ use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as c
 use crate::cli::earlier_run::{EarlierRun, FailedHost};
 use crate::cli::given::GivenSystems;
 use crate::cli::rollback::{RollbackTargets, given as back_to, targets};
-use crate::cli::{CliError, wait};
+use crate::cli::{CliError, complete, selectors, wait};
 use crate::deploy::engine::{lost, place_again};
 use crate::deploy::{Failure, GivenPlace, GivenSystem, HostSetup, Reason, Request, Setup, setup};
 use crate::fleet::{Fleet, Goal, RunId, in_a_list, select};
@@ -27,6 +27,9 @@ pub(super) struct RetryArgs {
     /// The number of the run, or last
     #[arg(value_name = "RUN")]
     run: String,
+    /// Only these of them: names, globs, @tag; - reads them from standard input [default: all that did not end well]
+    #[arg(value_name = "SELECTOR", add = complete::selectors())]
+    selectors: Vec<String>,
     #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]
@@ -69,6 +72,16 @@ pub enum RetryError {
         /// The hosts, in a list.
         hosts: String,
     },
+    /// None of the hosts that were named is to be tried again.
+    #[error("{selector} names no host that did not end well in run {run}; those are {hosts}")]
+    EndedWell {
+        /// The run.
+        run: RunId,
+        /// What was typed.
+        selector: String,
+        /// The hosts that can be tried again, in a list.
+        hosts: String,
+    },
     /// Its folder does not say what it was for.
     #[error(
         "run {0} ended before it had a plan, so it is not known what it was to do; deploy again"
@@ -100,9 +113,11 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
         let gone: Vec<String> = gone.into_iter().map(|host| host.name).collect();
         return Err(RetryError::HostsGone { run, hosts: in_a_list(&gone) }.into());
     }
+    earlier.failed = chosen_of(&fleet, earlier.failed, &run, &selectors::read(&args.selectors)?)?;
     let fleet = Arc::new(fleet);
     let mut request = request(&fleet, &earlier, args.consent, args.options, args.reboot)?;
-    args.face.check(request.asks)?;
+    let nobody_asked = |error| selectors::after_reading(error, &args.selectors);
+    args.face.check(request.asks).map_err(nobody_asked)?;
     let remote = Remote::new(Arc::clone(&fleet));
     let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
     let what = format!("looking where the systems of run {run} are …");
@@ -112,6 +127,32 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
         wait::line(sentence);
     }
     carry_out(fleet, remote, &request, &args.face).await
+}
+
+/// Returns those of the hosts to be tried again that are named; all of them where none is.
+fn chosen_of(
+    fleet: &Fleet,
+    mut failed: Vec<FailedHost>,
+    run: &RunId,
+    selectors: &[String],
+) -> Result<Vec<FailedHost>, CliError> {
+    if selectors.is_empty() {
+        return Ok(failed);
+    }
+    let mut chosen = Vec::new();
+    for selector in selectors {
+        let named = select(fleet, std::slice::from_ref(selector))?;
+        let found = named.into_iter().filter(|name| failed.iter().any(|one| one.name == *name));
+        let before = chosen.len();
+        chosen.extend(found);
+        if chosen.len() == before {
+            let names: Vec<String> = failed.into_iter().map(|host| host.name).collect();
+            let (run, selector) = (run.clone(), selector.clone());
+            return Err(RetryError::EndedWell { run, selector, hosts: in_a_list(&names) }.into());
+        }
+    }
+    failed.retain(|host| chosen.contains(&host.name));
+    Ok(failed)
 }
 
 /// Returns what is asked for: what was asked of the earlier run, for the hosts that did not end well there.
@@ -320,6 +361,34 @@ mod tests {
         let mut request = request(&fleet, &earlier, consent, options, reboot).unwrap();
         let said = choose(&runner, &fleet, &earlier, &run, &mut request).await;
         (said, request)
+    }
+
+    #[test]
+    fn some_of_the_hosts_of_a_run_are_tried_again() {
+        let text =
+            "[hosts.p620]\n[hosts.samsung]\ntags = [\"laptop\"]\n[hosts.p510]\nprotected = true\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let run = RunId("41".to_owned());
+        let chosen = |selectors: &[&str]| {
+            let all = ["samsung", "p510"].map(|host| failed(host, Goal::Switch, None)).to_vec();
+            let selectors: Vec<String> = selectors.iter().map(|&one| one.to_owned()).collect();
+            let names =
+                |all: Vec<FailedHost>| all.into_iter().map(|one| one.name).collect::<Vec<_>>();
+            chosen_of(&fleet, all, &run, &selectors).map(names)
+        };
+        let names = |names: &[&str]| names.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+        assert_eq!(chosen(&[]).unwrap(), names(&["samsung", "p510"]));
+        assert_eq!(
+            chosen(&["@laptop"]).unwrap(),
+            names(&["samsung"]),
+            "the protected one is left out"
+        );
+        assert_eq!(chosen(&["p*"]).unwrap(), names(&["p510"]));
+        let error = chosen(&["samsung", "p620"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "p620 names no host that did not end well in run 41; those are samsung and p510"
+        );
     }
 
     #[tokio::test]

@@ -148,6 +148,9 @@ pub struct HostSetup {
     pub asked: Strategy,
     /// Whether it activates only when every other host is done.
     pub last: bool,
+    /// Whether it takes part only since its name was typed: others are tried before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
     /// How long it waits for the acknowledgement.
     pub confirm_timeout: Duration,
     /// How its fresh system is watched.
@@ -374,6 +377,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         flake: host.flake.clone(),
         route,
         last,
+        protected: host.protected,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
         activation: host.activation.or(&fleet.activation),
         first: request.options.first,

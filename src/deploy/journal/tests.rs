@@ -38,6 +38,7 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             flake: None,
             route: if is_builder { Route::Direct } else { Route::ViaCache { builder, tier } },
             last: is_builder,
+            protected: false,
             confirm_timeout: Duration::from_secs(30),
             activation: ActivationSettings::default(),
             asked: Strategy::ViaCache,

@@ -94,6 +94,7 @@ impl Machine {
                 WaveHost {
                     tags: host.setup.tags.clone(),
                     last: host.setup.last,
+                    protected: host.setup.protected,
                     returns: host.setup.goal == Goal::Rollback || host.returns(),
                     after: places.collect(),
                 }

@@ -49,6 +49,7 @@ fn host(name: &str) -> HostSetup {
         },
         asked: Strategy::ViaCache,
         last: builder,
+        protected: false,
         confirm_timeout: Duration::from_secs(30),
         activation: crate::fleet::ActivationSettings::default(),
         first: false,

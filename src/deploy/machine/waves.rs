@@ -9,6 +9,8 @@ pub(super) struct WaveHost {
     pub(super) tags: Vec<String>,
     /// Whether it activates only when every other host is done.
     pub(super) last: bool,
+    /// Whether it is chosen behind the others where some of them are to be tried first.
+    pub(super) protected: bool,
     /// Whether it goes back to a system that was confirmed there before: nothing has to be tried
     /// out first.
     pub(super) returns: bool,
@@ -25,6 +27,7 @@ pub(super) fn waves(rollout: &Rollout, selected: usize, hosts: &[WaveHost]) -> V
     let last = with_followers(hosts);
     let mut left: Vec<usize> =
         (0..hosts.len()).filter(|host| !last[*host] && !hosts[*host].returns).collect();
+    left.sort_by_key(|host| hosts[*host].protected);
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for rule in &rollout.waves {
         let group: Vec<usize> = match rule {
@@ -165,6 +168,26 @@ mod tests {
         served[1].after = vec![0];
         let rollout = Rollout { canary: 1, canary_is_written: true, ..Rollout::default() };
         assert_eq!(waves(&rollout, 3, &served), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_protected_host_is_no_canary_and_in_no_first_share_while_another_one_is_there() {
+        let mut four = hosts(4);
+        four[0].protected = true;
+        assert_eq!(waves(&Rollout::default(), 4, &four), [1, 0, 1, 1]);
+        let waves_of = vec![WaveRule::Some(Quota::Count(1))];
+        let rollout = Rollout { waves: waves_of, ..Rollout::default() };
+        assert_eq!(waves(&rollout, 4, &four), [1, 0, 1, 1]);
+        // The builder is last; nothing else is there.
+        four[1].last = true;
+        for host in [2, 3] {
+            four[host].after = vec![0];
+        }
+        assert_eq!(waves(&Rollout::default(), 4, &four)[0], 0, "the others wait for it");
+        for host in &mut four {
+            host.protected = true;
+        }
+        assert_eq!(waves(&Rollout::default(), 4, &four)[0], 0);
     }
 
     #[test]

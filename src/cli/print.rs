@@ -134,7 +134,7 @@ fn shortened(mut lines: Vec<String>) -> Vec<String> {
 /// Returns how a host ended.
 fn outcome(host: &str, result: &HostResult, width: usize, goal: Goal) -> String {
     let time = duration(Duration::from_millis(result.duration_ms));
-    let mut text = format!("{host:width$}  {} in {time}", result.outcome.spoken());
+    let mut text = format!("{host:width$}  {}", took(&result.outcome.spoken(), &time));
     if result.outcome != Outcome::Unchanged && (result.built > 0 || !result.fetched.is_empty()) {
         let _ = write!(text, "; {} built{}", result.built, origins(&result.fetched));
     }
@@ -154,6 +154,12 @@ fn outcome(host: &str, result: &HostResult, width: usize, goal: Goal) -> String 
     text
 }
 
+/// Returns what something came to, and how long that took: words that end with what comes next are kept apart.
+fn took(what: &str, time: &str) -> String {
+    let comma = if what.ends_with("boot") { "," } else { "" };
+    format!("{what}{comma} in {time}")
+}
+
 /// Returns what came from which tier.
 pub(super) fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
     fetched.iter().fold(String::new(), |mut text, (tier, got)| {
@@ -167,7 +173,7 @@ fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64, findings: &[Find
     let counts: Vec<String> =
         outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.spoken())).collect();
     let time = duration(Duration::from_millis(duration_ms));
-    let mut text = format!("{} in {time}", counts.join(", "));
+    let mut text = took(&counts.join(", "), &time);
     // The first one is why; the others may follow from it. What is about one host stands whole at its end.
     if let (Some(first), true) = (findings.first(), outcomes.values().sum::<u64>() > 1) {
         let _ = match first.subject.host_name() {
@@ -226,6 +232,16 @@ mod tests {
         let gate = Finding::new(of_run, Code::GateFailed, "gate quorum failed", "");
         let text = summary(&outcomes, 1000, &[gate]);
         assert!(text.ends_with("first error: gate quorum failed [gate-failed]"), "{text}");
+    }
+
+    #[test]
+    fn a_host_that_was_not_started_is_not_called_booted() {
+        let ended = |outcome| HostResult { duration_ms: 10_000, ..HostResult::ended(outcome) };
+        let told = |of, goal| outcome("razer", &ended(of), 5, goal);
+        assert_eq!(told(Outcome::Booted, Goal::Boot), "razer  set for the next boot, in 10 s");
+        assert_eq!(told(Outcome::Dry, Goal::DryActivate), "razer  dry run done in 10 s");
+        let outcomes = BTreeMap::from([(Outcome::Booted, 1)]);
+        assert_eq!(summary(&outcomes, 10_000, &[]), "1 set for the next boot, in 10 s");
     }
 
     #[test]

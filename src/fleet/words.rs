@@ -146,9 +146,26 @@ impl SignatureState {
 }
 
 impl Outcome {
-    /// Returns the outcome as it is said in a sentence: `rolled back`.
+    /// Returns the outcome as it is said in a sentence: `rolled back`. No host was started where the next start is
+    /// what brings its system.
     pub fn spoken(self) -> String {
-        spoken(self.word())
+        match self {
+            Self::Booted => "set for the next boot".to_owned(),
+            Self::Dry => "dry run done".to_owned(),
+            Self::Switched
+            | Self::Tested
+            | Self::Built
+            | Self::Unchanged
+            | Self::Degraded
+            | Self::NeedsReboot
+            | Self::RolledBack
+            | Self::Superseded
+            | Self::Unknown
+            | Self::Failed
+            | Self::Offline
+            | Self::Skipped
+            | Self::Interrupted => spoken(self.word()),
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl Machine {
             return Some(format!("it is not known what {name} runs; look at it first"));
         }
         if outcome.is_good() {
-            return Some(format!("{name} did not fail: {}", outcome.word()));
+            return Some(format!("{name} did not fail: {}", outcome.spoken()));
         }
         let broken = self.order_broken(index)?;
         Some(format!("{}; that one has to get its system first", broken.text))

@@ -100,7 +100,7 @@ impl Machine {
             let is_broken =
                 |other: &usize| self.is_lost(*other) && !self.goes_without(index, *other);
             let lost = &self.hosts[others.into_iter().find(is_broken)?];
-            let ended = lost.outcome()?.word().replace('-', " ");
+            let ended = lost.outcome()?.spoken();
             let text = format!(
                 "{} is to go after {} ({why}), which ended as {ended}",
                 self.hosts[index].setup.name, lost.setup.name

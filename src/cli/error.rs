@@ -165,6 +165,17 @@ pub enum CliError {
          goes on with the run"
     )]
     RunWasLeft(crate::fleet::RunId),
+    /// What was typed behind `runs` is meant as a command that it does not have.
+    #[error(
+        "`nixdash runs` has no command {command}: `nixdash logs {run}` shows a run, `nixdash retry {run}` tries it \
+         again, and `nixdash runs` alone lists them all"
+    )]
+    NoRunsCommand {
+        /// What was typed.
+        command: String,
+        /// The run that was named, or a word for one.
+        run: String,
+    },
     /// What was to be said to a run makes no sense.
     #[error("{0}")]
     NotSaid(String),
@@ -282,6 +293,7 @@ impl CliError {
             | Self::NoPassword
             | Self::NoSuchRun(_)
             | Self::NotSaid(_)
+            | Self::NoRunsCommand { .. }
             | Self::LimitOfNoRestart
             | Self::NobodyToAsk
             | Self::InputNamedHosts => ExitCode::from(EXIT_USAGE),

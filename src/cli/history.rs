@@ -44,6 +44,20 @@ pub(super) struct HistoryArgs {
     json: bool,
 }
 
+impl HistoryArgs {
+    /// Refuses what is no host but is meant as a command, such as `show 41`, and says which command does that.
+    pub(super) fn refuse_a_command(&self, fleet: &Fleet) -> Result<(), CliError> {
+        let Some(first) = self.selectors.first() else { return Ok(()) };
+        let is_meant = ["show", "log", "logs", "list", "retry"].contains(&first.as_str());
+        if is_meant && select(fleet, std::slice::from_ref(first)).is_err() {
+            let run = self.selectors.get(1).map_or("RUN", String::as_str);
+            let (command, run) = (first.clone(), run.to_owned());
+            return Err(CliError::NoRunsCommand { command, run });
+        }
+        Ok(())
+    }
+}
+
 /// What `history --json` prints.
 #[derive(Serialize)]
 struct HistoryJson<'a> {

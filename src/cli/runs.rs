@@ -6,7 +6,7 @@ use crate::cli::{CliError, history, load, view_run};
 use crate::config;
 use crate::dash::shown_flake;
 use crate::fleet::{Fleet, Host, KindName, KnownSecrets, SecretSource, SecretText, Tier};
-use crate::record::{ExportedRun, Runs, WrittenExport, state_home};
+use crate::record::{ExportError, ExportedRun, Runs, WrittenExport, state_home};
 use crate::remote::resolve;
 use clap::{Args, Subcommand, ValueHint};
 use serde::{Deserialize, Serialize};
@@ -136,7 +136,11 @@ impl FleetNames {
 /// Runs `nixdash runs`.
 pub(super) async fn run(hosts: Option<&Path>, args: RunsArgs) -> Result<ExitCode, CliError> {
     match args.command {
-        None => history::run(load::load_saying(hosts)?, &args.list).await,
+        None => {
+            let fleet = load::load_saying(hosts)?;
+            args.list.refuse_a_command(&fleet)?;
+            history::run(fleet, &args.list).await
+        }
         Some(RunsCommand::Export(args)) => export(load::load_saying(hosts)?, &args).await,
         Some(RunsCommand::View(args)) => view(hosts, &args).await,
     }
@@ -156,7 +160,7 @@ async fn export(fleet: Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
             return Err(CliError::BinaryToTerminal);
         }
         let secrets = known_secrets(fleet).await;
-        say_unread(&runs.export(&run, names, &secrets, io::stdout().lock())?);
+        say_unread(&runs.export(&run, names, &secrets, io::stdout().lock()).map_err(to_output)?);
         return Ok(ExitCode::SUCCESS);
     }
     runs.check_exportable(&run)?;
@@ -183,6 +187,16 @@ async fn export(fleet: Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
     println!("wrote run {run} to {}: {} lines{size}", path.display(), written.lines);
     println!("`nixdash runs view {}` shows it on any machine", path.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what went wrong with standard output: where its reader went away, no disk is to blame.
+fn to_output(error: ExportError) -> CliError {
+    match error {
+        ExportError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            CliError::Output(source)
+        }
+        error => error.into(),
+    }
 }
 
 /// Says what of a run could not be read, and is not in its file.

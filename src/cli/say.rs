@@ -20,8 +20,11 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How often its folder is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Arguments of `nixdash say`.
+/// Arguments of `nixdash say`. The usage names every word: it is what stands below one that is not known.
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "nixdash say [OPTIONS] <RUN> <pause|resume|accept|skip|retry|rollback|yes|no|cancel>"
+)]
 pub(super) struct SayArgs {
     /// The run's number; `last` is the newest that goes on
     #[arg(value_name = "RUN")]
@@ -274,8 +277,22 @@ fn asked_yes() -> bool {
 mod tests {
     use super::*;
     use crate::record::RunWriter;
+    use clap::{CommandFactory, Parser};
     use jiff::Timestamp;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn a_word_that_is_not_known_is_answered_with_those_that_are() {
+        let typed = ["nixdash", "say", "last", "bogus"];
+        let error = crate::cli::Cli::try_parse_from(typed).unwrap_err().to_string();
+        let cli = crate::cli::Cli::command();
+        let say = cli.find_subcommand("say").unwrap();
+        let words =
+            say.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help");
+        for word in words {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
 
     #[test]
     fn an_order_that_the_run_refuses_is_told() {

@@ -10,6 +10,7 @@ use crate::fleet::{
     Fetched, HostResult, Outcome, Phase, PhaseState, Progress, RunEvent, RunId, RunWhat, StorePath,
 };
 use crate::record::RunWriter;
+use clap::Parser;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -212,4 +213,28 @@ fn nothing_is_started_from_the_screen_of_a_record() {
         assert_eq!(update(&mut model, Msg::Key(event), at(60)), [], "{key}");
         assert_eq!(model.overlay(), None, "{key}");
     }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_full_disk() {
+    let write = |kind: io::ErrorKind| ExportError::Write {
+        run: RunId("5".to_owned()),
+        source: kind.into(),
+    };
+    assert!(to_output(write(io::ErrorKind::BrokenPipe)).is_closed_pipe());
+    let full = to_output(write(io::ErrorKind::StorageFull));
+    assert!(full.to_string().contains("is the disk full?"), "{full}");
+}
+
+#[test]
+fn a_command_that_runs_does_not_have_is_no_host() {
+    let refused = |words: &[&str]| {
+        let cli = crate::cli::Cli::try_parse_from([&["nixdash", "runs"], words].concat()).unwrap();
+        let Some(crate::cli::CliCommand::Runs(args)) = cli.command else { panic!("{words:?}") };
+        args.list.refuse_a_command(&fleet()).err().map(|error| error.to_string())
+    };
+    let said = refused(&["show", "1"]).unwrap();
+    assert!(said.contains("`nixdash logs 1` shows a run"), "{said}");
+    assert_eq!(refused(&["samsung"]), None);
+    assert_eq!(refused(&["sho"]), None, "a host that is not there is told as everywhere");
 }

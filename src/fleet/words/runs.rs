@@ -5,6 +5,7 @@ use crate::fleet::{
     number_of,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,18 +42,24 @@ pub fn last_run_failed(
     Some(finding.in_short(&format!("run #{run} {went}")).of_run(run))
 }
 
-/// Says where the time of a run went: the phases of the host that took longest, the longest first.
-/// Nothing where no phase took long enough to be told.
+/// Says where the time of a run went: the phases of the host that worked longest, the longest first. What a host waited
+/// for between its phases, such as a pause, does not count. Nothing where no phase took long enough to be told.
 pub fn where_time_went<'a>(
     results: impl IntoIterator<Item = (&'a str, &'a HostResult)>,
 ) -> Option<String> {
     let results: Vec<_> = results.into_iter().collect();
-    let (host, slowest) = *results.iter().max_by_key(|(_, result)| result.duration_ms)?;
+    let worked = |result: &HostResult| result.phases.values().sum::<u64>();
+    // Of several that worked as long, the one that took longest in all, and of those the first by name: whoever
+    // asks gets the same answer.
+    let slowest = results
+        .iter()
+        .max_by_key(|(host, result)| (worked(result), result.duration_ms, Reverse(*host)));
+    let (host, slowest) = *slowest?;
     let mut phases: Vec<_> = slowest.phases.iter().filter(|(_, ms)| **ms >= WORTH_NAMING).collect();
     if phases.is_empty() {
         return None;
     }
-    phases.sort_by_key(|(_, ms)| std::cmp::Reverse(**ms));
+    phases.sort_by_key(|(_, ms)| Reverse(**ms));
     let named: Vec<String> = phases
         .iter()
         .take(NAMED)
@@ -63,24 +70,37 @@ pub fn where_time_went<'a>(
     Some(format!("time{whose}: {}", named.join(", ")))
 }
 
-/// Says what came from which tier in a run, to the hosts and to who built for them; the most first.
-/// Nothing where nothing came.
+/// Says what came from which tier in a run: to the hosts, and to who built for them, which is no part of the first; the
+/// most first. Nothing where nothing came.
 pub fn what_tiers_brought<'a>(
     results: impl IntoIterator<Item = (&'a str, &'a HostResult)>,
 ) -> Option<String> {
-    let mut all: BTreeMap<&str, Fetched> = BTreeMap::new();
+    let (mut hosts, mut builders) = (BTreeMap::new(), BTreeMap::new());
     for (_, result) in results {
-        for (tier, got) in result.fetched.iter().chain(&result.substituted) {
-            all.entry(tier).or_default().add(*got);
+        for (sum, brought) in [(&mut hosts, &result.fetched), (&mut builders, &result.substituted)]
+        {
+            for (tier, got) in brought {
+                sum.entry(tier.as_str()).or_insert_with(Fetched::default).add(*got);
+            }
         }
     }
+    let parts = [("fetched", hosts), ("downloaded to build", builders)].map(|(what, all)| {
+        let origins = origins(all)?;
+        Some(format!("{what}: {origins}"))
+    });
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Returns how much came from which tier, the most first; nothing where nothing came.
+fn origins(all: BTreeMap<&str, Fetched>) -> Option<String> {
     let mut all: Vec<_> = all.into_iter().filter(|(_, got)| got.paths > 0).collect();
-    all.sort_by_key(|(_, got)| std::cmp::Reverse(got.bytes));
+    all.sort_by_key(|(_, got)| Reverse(got.bytes));
     let words = all.iter().map(|(tier, got)| {
         format!("{} in {} from {tier}", bytes(got.bytes), number_of(got.paths, "path"))
     });
     let words = words.collect::<Vec<_>>().join(", ");
-    (!words.is_empty()).then(|| format!("fetched: {words}"))
+    (!words.is_empty()).then_some(words)
 }
 
 #[cfg(test)]
@@ -120,6 +140,25 @@ mod tests {
             what_tiers_brought(both).as_deref(),
             Some("fetched: 5.00 MB in 3 paths from p620")
         );
+        let built = HostResult {
+            substituted: [("static".to_owned(), Fetched { paths: 2, bytes: 700_000, timed: None })]
+                .into(),
+            ..fast.clone()
+        };
+        assert_eq!(
+            what_tiers_brought([("razer", &built)]).as_deref(),
+            Some(
+                "fetched: 4.00 MB in 2 paths from p620; downloaded to build: 700 kB in 2 paths from static"
+            )
+        );
+        // What it waited is no work, and of two that worked as long the first by name is told.
+        let paused = result(90_000, &[(Phase::Fetch, 900)], &[]);
+        let idle = result(95_000, &[], &[]);
+        for order in [["node06", "p620", "idle"], ["p620", "node06", "idle"]] {
+            let of = |host| if host == "idle" { &idle } else { &paused };
+            let told = where_time_went(order.map(|host| (host, of(host))));
+            assert_eq!(told.as_deref(), Some("time of node06, the slowest host: fetch 0.9 s"));
+        }
         let nothing = result(10, &[(Phase::Compare, 20)], &[]);
         assert_eq!(where_time_went([("razer", &nothing)]), None);
         assert_eq!(what_tiers_brought([("razer", &nothing)]), None);

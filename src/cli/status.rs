@@ -181,7 +181,7 @@ fn host_row(name: &str, facts: &HostFacts, found: &Snapshot, now: Timestamp) -> 
         name.to_owned(),
         facts.condition(),
         or_unknown(facts.system.nixos_version.clone().or(facts.system.other_system.clone())),
-        or_unknown(facts.system.generation.map(|number| number.to_string())),
+        or_unknown(facts.generation_words()),
         or_unknown(facts.load1.map(|load| format!("{load:.2}"))),
         or_unknown(facts.memory.and_then(Bytes::share).map(percent)),
         or_unknown(facts.disk.map(|disk| bytes(disk.free()))),

@@ -220,6 +220,36 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
+    /// Returns the number of the generation that runs now; none where that is not known, or what runs is in none.
+    pub fn running_generation(&self) -> Option<u64> {
+        let system = &self.system;
+        if system.running.is_some() && system.running == system.profile {
+            return system.generation;
+        }
+        let upkeep = self.upkeep.as_ref().filter(|upkeep| upkeep.systems[0] == system.running)?;
+        upkeep.running_generation
+    }
+
+    /// Returns the number of the newest generation where another one runs, so that it comes with the next boot.
+    pub fn next_generation(&self) -> Option<u64> {
+        let running = self.running_generation();
+        let is_other = self.system.running.is_some()
+            && self.system.running != self.system.profile
+            && running != self.system.generation;
+        self.system.generation.filter(|_| is_other)
+    }
+
+    /// Returns which generation runs, and which one comes where that is another: `77`, `77 → 78`, `? → 78`.
+    pub fn generation_words(&self) -> Option<String> {
+        match (self.running_generation(), self.next_generation()) {
+            (running, Some(next)) => {
+                let running = running.map_or_else(|| "?".to_owned(), |number| number.to_string());
+                Some(format!("{running} → {next}"))
+            }
+            (running, None) => running.map(|number| number.to_string()),
+        }
+    }
+
     /// Returns why the last probe did not succeed, with what to do, in one sentence; none for a host
     /// that answered, whatever is wrong with it.
     pub fn error(&self) -> Option<String> {
@@ -229,5 +259,54 @@ impl HostFacts {
                 told(&self.findings)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(letter: &str) -> Option<StorePath> {
+        StorePath::parse(&format!("/nix/store/{}-nixos", letter.repeat(32))).ok()
+    }
+
+    fn runs(running: &str, profile: &str, found: Option<u64>) -> HostFacts {
+        let upkeep = UpkeepFacts {
+            boot: BootChoice::default(),
+            running_generation: found,
+            deploys: DeployFacts::default(),
+            roots: Vec::new(),
+            systems: [path(running), path(profile)],
+            switching: false,
+            measured_at: Timestamp::UNIX_EPOCH,
+        };
+        HostFacts {
+            upkeep: Some(upkeep),
+            system: SystemFacts {
+                running: path(running),
+                profile: path(profile),
+                generation: Some(3),
+                ..SystemFacts::default()
+            },
+            ..HostFacts::default()
+        }
+    }
+
+    #[test]
+    fn the_generation_is_that_of_what_runs_and_the_next_one_is_told_apart() {
+        let words = |facts: &HostFacts| facts.generation_words();
+        assert_eq!(words(&runs("a", "a", Some(3))).as_deref(), Some("3"));
+        let staged = runs("a", "b", Some(2));
+        assert_eq!((staged.running_generation(), staged.next_generation()), (Some(2), Some(3)));
+        assert_eq!(words(&staged).as_deref(), Some("2 → 3"));
+        // A tested system is no generation.
+        assert_eq!(words(&runs("a", "b", None)).as_deref(), Some("? → 3"));
+        // A specialisation of the newest one is that one.
+        assert_eq!(words(&runs("a", "b", Some(3))).as_deref(), Some("3"));
+        // What was looked at before another system ran says nothing of this one.
+        let mut other = runs("a", "b", Some(2));
+        other.system.running = path("c");
+        assert_eq!(words(&other).as_deref(), Some("? → 3"));
+        assert_eq!(words(&HostFacts::default()), None);
     }
 }

@@ -44,7 +44,7 @@ pub enum PastWhat {
         host: String,
         /// The store path of the system.
         running: String,
-        /// The generation of the system profile then.
+        /// The generation of that system, where it was the newest one then.
         generation: Option<u64>,
         /// The version of NixOS.
         version: Option<String>,

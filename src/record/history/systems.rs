@@ -96,7 +96,11 @@ pub(super) fn runs(
                 host,
                 at,
                 running,
-                system.generation.and_then(|number| i64::try_from(number).ok()),
+                // Of the newest generation, where that is what runs.
+                system
+                    .generation
+                    .filter(|_| system.running == system.profile)
+                    .and_then(|number| i64::try_from(number).ok()),
                 system.nixos_version.as_deref().map(printable_line),
             ])
             .map(drop),

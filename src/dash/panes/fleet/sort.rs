@@ -110,7 +110,7 @@ impl HostSort {
                 let from = view.built_from()?;
                 return Some(SortValue::Parts(vec![(from.revision.clone(), 0)]));
             }
-            Self::Generation => facts.system.generation? as f64,
+            Self::Generation => facts.running_generation()? as f64,
             Self::Behind => world.ancestry(host, view)?.behind as f64,
             Self::Load => facts.load1?,
             Self::Memory => facts.memory.and_then(Bytes::share)?,

@@ -1,7 +1,7 @@
 //! The columns of the fleet table: which of them fit, and what each shows.
 //!
 //! A column's width depends on the fleet and on the terminal, never on a measured value, so that
-//! nothing jumps when a figure changes.
+//! nothing jumps when a figure changes. Only the column of what nothing is known of is left out.
 
 use crate::dash::model::Model;
 use crate::dash::panes::fleet::sort::HostSort;
@@ -19,6 +19,9 @@ use std::time::Duration;
 
 /// Columns of the signs before a host's name.
 pub(in crate::dash) const TABLE_LEFT: usize = 3;
+
+/// Columns of the longest state: `▲ degraded, 1 unit failed`.
+const STATE: usize = 25;
 
 /// Columns of the small graph of the load.
 const SPARK: usize = 8;
@@ -111,7 +114,12 @@ impl Columns {
             chosen.push(column);
         }
         let shown = ORDER.into_iter().filter(|column| chosen.contains(column));
-        Self { shown: shown.map(|column| (column, column.width(model, room))).collect(), gap }
+        // A state has more to say than any figure: it gets the room that no other column needs.
+        let columns = |column: HostColumn| match column.width(model, room) {
+            columns if column == C::State => (columns + left).min(STATE.max(columns)),
+            columns => columns,
+        };
+        Self { shown: shown.map(|column| (column, columns(column))).collect(), gap }
     }
 
     /// Returns the headings, with a sign at that of the column by which hosts are sorted.
@@ -193,7 +201,8 @@ impl HostColumn {
     fn exists(self, model: &Model) -> bool {
         match self {
             C::Cache => cache(model).is_some(),
-            C::Behind | C::Revision => model.world.fleet.flake.is_some(),
+            C::Revision => model.world.fleet.flake.is_some(),
+            C::Behind => is_behind_known(model),
             _ => true,
         }
     }
@@ -221,8 +230,7 @@ impl HostColumn {
                 let most = (room / 4).max(24);
                 names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, most)
             }
-            // `▲ degraded, 1 unit failed`
-            C::State if room >= 112 => 25,
+            C::State if room >= 112 => STATE,
             // A revision is `3f2c1ab09 dirty`.
             C::State | C::Revision => 15,
             C::Version => 16,
@@ -275,7 +283,7 @@ impl HostColumn {
                 let version = facts.system.nixos_version.as_deref().map(short_version);
                 version.or_else(|| facts.system.other_system.clone())
             }
-            C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
+            C::Generation => facts.generation_words().map(|words| generation(&words, columns)),
             C::Revision => view.built_from().map(|from| revision_words(&from.revision)),
             C::Behind => return behind_figure(paint.model.world.ancestry(host, view)),
             C::Spark => {
@@ -309,7 +317,7 @@ impl HostColumn {
     /// Returns which findings are about what the column shows.
     fn codes(self) -> &'static [Code] {
         match self {
-            C::Generation => &[Code::BootDiffers, Code::BootDefaultPinned],
+            C::Generation => &[Code::BootDiffers, Code::BootDefaultPinned, Code::NeedsReboot],
             C::Load => &[Code::LoadHigh],
             C::Memory => &[Code::MemoryLow],
             C::Free => &[Code::DiskLow, Code::FilesLow, Code::StoreReadOnly],
@@ -329,9 +337,28 @@ impl HostColumn {
     }
 }
 
+/// Returns which generation runs, and which one comes, with as much around the numbers as has room.
+fn generation(words: &str, columns: usize) -> String {
+    let whole = format!("gen {words}");
+    let close = words.replace(' ', "");
+    [whole, words.to_owned(), close].into_iter().find(|text| width(text) <= columns).unwrap_or_else(
+        || {
+            // What runs matters more than what comes.
+            words.split(' ').next().unwrap_or_default().to_owned()
+        },
+    )
+}
+
 /// Returns a host's name with the sign of a protected one.
 pub(in crate::dash) fn name(host: &Host) -> String {
     if host.protected { format!("{} ⚷", host.name) } else { host.name.clone() }
+}
+
+/// Returns whether it is known of any host by how many commits it is behind: a column of `?` says nothing.
+fn is_behind_known(model: &Model) -> bool {
+    let world = &model.world;
+    let mut hosts = world.fleet.hosts.iter().zip(&world.hosts);
+    hosts.any(|(host, view)| world.ancestry(host, view).is_some())
 }
 
 /// Returns the tier whose coverage the table shows: the one that deploys publish to.

@@ -28,7 +28,7 @@ pub(in crate::dash) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &Ho
     if run.gone.is_some() || run.summary.is_some() {
         return Mark { sign: '–', word: "unknown".to_owned(), role: Role::Dim };
     }
-    if host.waiting == Some(Wait::WayBack) {
+    if host.is_going_back() {
         return Mark { sign: spinner(paint.now), word: "going back".to_owned(), role: Role::Warn };
     }
     if host.is_silent() {
@@ -177,8 +177,15 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
         let last = host.current().map(|(phase, _)| format!("last seen in {phase}"));
         return (Role::Dim, last.unwrap_or_default());
     }
-    if host.waiting == Some(Wait::WayBack) {
-        return (Role::Warn, format!("going back to {}", previous(run, host)));
+    if host.is_going_back() {
+        let left = match &host.waiting {
+            Some(Wait::Back { until, .. }) => {
+                let left = until.duration_since(paint.now).try_into().unwrap_or_default();
+                format!("; nixdash waits {} more for it", duration(left))
+            }
+            Some(_) | None => String::new(),
+        };
+        return (Role::Warn, format!("going back to {}{left}", previous(run, host)));
     }
     if let Some(wait) = &host.waiting {
         return (Role::Text, format!("waiting for {}", wait.sentence(paint.now)));

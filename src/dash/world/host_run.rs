@@ -108,7 +108,8 @@ impl HostRun {
         match (&self.result, &self.waiting) {
             (Some(result), _) if result.outcome.is_trouble() => 0,
             _ if self.is_silent() => 1,
-            (None, Some(Wait::Decision { .. } | Wait::Way { .. } | Wait::WayBack)) => 1,
+            (None, Some(Wait::Decision { .. } | Wait::Way { .. })) => 1,
+            (None, Some(wait)) if wait.is_way_back() => 1,
             (Some(result), _) if is_over && !result.outcome.is_good() => 2,
             _ => 3,
         }
@@ -119,9 +120,17 @@ impl HostRun {
         self.result.is_none() && self.waiting.as_ref().is_some_and(Wait::is_for_silent)
     }
 
+    /// Returns whether it goes back to what it ran before the run.
+    pub(in crate::dash) fn is_going_back(&self) -> bool {
+        self.waiting.as_ref().is_some_and(Wait::is_way_back)
+    }
+
     /// Returns whether something is done for it now; going back is work too.
     pub(in crate::dash) fn is_at_work(&self) -> bool {
-        let works = matches!(self.waiting, None | Some(Wait::Activation { .. } | Wait::WayBack));
+        let works = match &self.waiting {
+            None | Some(Wait::Activation { .. }) => true,
+            Some(wait) => wait.is_way_back(),
+        };
         works && self.result.is_none() && self.current().is_some()
     }
 
@@ -247,7 +256,7 @@ impl HostRun {
         if state == PhaseState::Started {
             self.samples.clear();
             // A way back goes on through the phases that are left.
-            self.waiting.take_if(|wait| *wait != Wait::WayBack);
+            self.waiting.take_if(|wait| !wait.is_way_back());
         }
     }
 

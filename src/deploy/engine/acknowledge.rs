@@ -26,7 +26,7 @@ pub(super) async fn acknowledge(step: &Step) -> Result<Report, Failure> {
         let pause = match step.runner.run(name, &script).await {
             Ok(output) if output.is_ok() => {
                 if came_too_late(step, &output.stdout) {
-                    return after_silence(step, supervised).await;
+                    return after_answer(step, supervised, &output.stdout).await;
                 }
                 step.log("reached over a new connection").await;
                 step.keep_supervised(supervised).await;
@@ -77,16 +77,40 @@ fn works_in(text: &str) -> Option<String> {
     (has_job && !boot_id.is_empty()).then(|| printable_line(boot_id))
 }
 
-/// Waits for what the supervisor decided without us.
-pub(super) async fn after_silence(
+/// Waits for what the supervisor decided without us, on a host that nobody reaches.
+pub(super) async fn after_silence(step: &Step, supervised: Supervised) -> Result<Report, Failure> {
+    step.log("waiting for the host to come back, and for what it decided").await;
+    what_it_decided(step, supervised, false).await
+}
+
+/// Waits for what the supervisor of a host decided, which answered so and is not waiting any more.
+pub(super) async fn after_answer(
+    step: &Step,
+    supervised: Supervised,
+    text: &str,
+) -> Result<Report, Failure> {
+    if !goes_back(text) {
+        return after_silence(step, supervised).await;
+    }
+    step.log("it goes back: waiting for its previous system to run again").await;
+    what_it_decided(step, supervised, true).await
+}
+
+/// Returns whether what the host answered shows that it is on its way back.
+fn goes_back(text: &str) -> bool {
+    let mut fields = text.lines().filter_map(|line| line.split_once('\t'));
+    fields.any(|(key, value)| key == "activated" && value.split(' ').nth(1) == Some("back"))
+}
+
+async fn what_it_decided(
     step: &Step,
     mut supervised: Supervised,
+    goes_back: bool,
 ) -> Result<Report, Failure> {
-    step.log("waiting for the host to come back, and for what it decided").await;
     let now = Timestamp::now();
     let until = now.checked_add(patience(step)).unwrap_or(Timestamp::MAX);
     let (teller, name) = (&step.shared.teller, &step.host.name);
-    teller.waits(name, Some(Wait::Back { until }));
+    teller.waits(name, Some(Wait::Back { until, goes_back }));
     let decided = supervised.decided(step).await;
     teller.waits(name, None);
     Ok(Report::Activated(Activation::Decided(decided?)))
@@ -103,6 +127,13 @@ mod tests {
         assert!(!is_too_late("1", "boot_id\t2\njob\tthere\nactivated\t0 ok\n"));
         assert!(is_too_late("1", "boot_id\t2\njob\tthere\nactivated\t0 back\n"));
         assert!(is_too_late("1", "boot_id\t1\njob\tthere\noutcome\tswitched\n"));
+    }
+
+    #[test]
+    fn a_host_that_was_told_to_go_back_is_not_taken_for_one_that_is_cut_off() {
+        assert!(goes_back("boot_id\t1\njob\tthere\nactivated\t0 back\n"));
+        assert!(!goes_back("boot_id\t1\njob\tthere\nactivated\t0 ok\noutcome\tswitched\n"));
+        assert!(!goes_back("boot_id\t2\n"), "it was restarted");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! back. So the word `commit` travels over a second fresh connection, some seconds after the end of
 //! the activation; and every address that answered before must answer again.
 
-use super::acknowledge::{after_silence, came_too_late};
+use super::acknowledge::{after_answer, after_silence, came_too_late};
 use super::scripts::{LAST_WORD, WORD};
 use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep};
@@ -82,7 +82,7 @@ async fn commit(
                     supervised.told = ToldToKeep::Yes(asked_at);
                 }
                 if came_too_late(step, &output.stdout) {
-                    return after_silence(step, supervised).await;
+                    return after_answer(step, supervised, &output.stdout).await;
                 }
                 if counts {
                     step.keep_supervised(supervised).await;

@@ -140,6 +140,9 @@ pub enum Wait {
     Back {
         /// Until when it waits; then it is not known what the host runs.
         until: Timestamp,
+        /// Whether it answered, and goes back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        goes_back: bool,
     },
 }
 
@@ -196,10 +199,16 @@ impl Wait {
         }
     }
 
+    /// Returns whether it is for the host to be on its previous system again, as it was told to.
+    pub fn is_way_back(&self) -> bool {
+        matches!(self, Self::WayBack | Self::Back { goes_back: true, .. })
+    }
+
     /// Returns whether it is for somebody who answered before and does not any more.
     pub fn is_for_silent(&self) -> bool {
         match self {
-            Self::Answer { .. } | Self::Cache { .. } | Self::Back { .. } => true,
+            Self::Answer { .. } | Self::Cache { .. } => true,
+            Self::Back { goes_back, .. } => !goes_back,
             Self::Plan { .. }
             | Self::Confirmation { .. }
             | Self::Place { .. }

@@ -101,7 +101,11 @@ impl Wait {
             Self::Cache { tier, since, until } => {
                 answer_of(&format!("tier {tier}"), *since, Some(*until), now)
             }
-            Self::Back { until } => format!(
+            Self::Back { until, goes_back: true } => format!(
+                "its return to the previous system; nixdash waits {} more for it",
+                left(*until, now)
+            ),
+            Self::Back { until, goes_back: false } => format!(
                 "the host to come back and say what it decided; nixdash gives up in {}",
                 left(*until, now)
             ),
@@ -197,6 +201,17 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Wait>(old).is_ok(), "{old}");
         }
+    }
+
+    #[test]
+    fn a_host_that_goes_back_is_not_told_as_one_that_is_away() {
+        let now = Timestamp::UNIX_EPOCH;
+        let back = |goes_back| Wait::Back { until: now + 90.seconds(), goes_back };
+        let said = "its return to the previous system; nixdash waits 1 min 30 s more for it";
+        assert_eq!(back(true).sentence(now), said);
+        assert!(back(false).sentence(now).starts_with("the host to come back"));
+        assert!(back(true).is_way_back() && !back(true).is_for_silent());
+        assert!(!back(false).is_way_back() && back(false).is_for_silent());
     }
 
     #[test]

@@ -91,7 +91,7 @@ async fn wait(step: &Step, before: Option<&str>, limit: Duration) -> Result<Star
     };
     let telling = async {
         while let Some(presence) = told.recv().await {
-            say(step, &presence).await;
+            say(step, presence.to_string()).await;
         }
     };
     tokio::join!(waiting, telling).0.map_err(|error| not_back(name, began, &error))
@@ -138,9 +138,8 @@ fn unknown(code: Code, text: String) -> Ending {
     Ending { outcome: Outcome::Unknown, reason: Some(Reason::new(code, text)) }
 }
 
-/// Tells how a machine stands that restarts.
-async fn say(step: &Step, presence: &Presence) {
-    let text = presence.to_string();
+/// Tells how a machine stands that restarts, in its log and as what is done now.
+async fn say(step: &Step, text: String) {
     step.log(&text).await;
     step.progress(Progress { doing: Some(text), ..Progress::default() }).await;
 }
@@ -169,6 +168,7 @@ fn not_restarted(host: &str, why: &str) -> Ending {
 async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Ending, Failure> {
     let name = &step.host.name;
     let (mut seen, answered) = (Timestamp::now(), Instant::now());
+    say(step, "it is back: its units and checks are looked at".to_owned()).await;
     let (running, mut failed) = match units(step).await {
         Ok(text) => read(&text),
         Err(why) => return Ok(lost_again(name, seen, Code::NotSeenSince, &why)),
@@ -185,7 +185,7 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
     // Everything has begun anew, the network too.
     let left = step.host.activation.settle(true).saturating_sub(answered.elapsed());
     if !left.is_zero() {
-        step.log(&format!("must stay reachable for {} more", duration(left))).await;
+        say(step, format!("must stay reachable for {} more", duration(left))).await;
         tokio::time::sleep(left).await;
     }
     let (runner, limit) = (step.runner.as_ref(), step.host.confirm_timeout);

@@ -105,9 +105,10 @@ pub(super) fn plan(plan: &Plan, width: usize, order: &[String]) -> String {
         }
         if let Some(running) = &host.running {
             let from = changes::replaced(host).map(|from| format!(", {from}")).unwrap_or_default();
+            let running = changes::system_words(running);
             let _ = write!(text, "\n  {:width$}  {running}{from}", "");
         }
-        let _ = write!(text, "\n  {:width$}  → {}", "", host.toplevel);
+        let _ = write!(text, "\n  {:width$}  → {}", "", changes::system_words(&host.toplevel));
         for line in shortened(changes::of_plan(host)) {
             let _ = write!(text, "\n  {:width$}  {line}", "");
         }

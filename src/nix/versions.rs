@@ -171,7 +171,8 @@ pub fn compare_closures(
             ClosureSide::Both => {}
         }
     }
-    let found = packages.into_iter().filter_map(|(name, package)| package.change(name));
+    let packages = packages.into_iter().filter(|(name, _)| !is_system(name));
+    let found = packages.filter_map(|(name, package)| package.change(name));
     SystemChanges {
         packages: in_order(found.collect()),
         paths_added: Some(added),
@@ -204,7 +205,7 @@ pub fn compare_partially<'a>(
         }
     }
     let mut found = Vec::new();
-    for (name, package) in packages {
+    for (name, package) in packages.into_iter().filter(|(name, _)| !is_system(name)) {
         // What is fetched may need more than is named here: that no version comes says nothing.
         if package.after.difference(&package.before).next().is_some() {
             found.extend(package.change(name.to_owned()));
@@ -214,6 +215,11 @@ pub fn compare_partially<'a>(
         change.bytes = None;
     }
     SystemChanges { packages: in_order(found), partial: true, ..SystemChanges::default() }
+}
+
+/// Returns whether a name is that of a system of NixOS itself: which one goes and which comes is told apart.
+fn is_system(name: &str) -> bool {
+    name.starts_with("nixos-system-")
 }
 
 /// Returns whether the name of a path is that of a file which a package is only made of: an archive or a patch.

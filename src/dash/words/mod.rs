@@ -13,10 +13,10 @@ use crate::dash::widgets::text::width;
 use crate::dash::world::Summary;
 use crate::dash::world::{HostModel, shown_age};
 pub(in crate::dash) use crate::fleet::bytes_of;
+pub(in crate::dash) use crate::fleet::words::changes::system_words;
 use crate::fleet::words::{NO_ANSWER, WAITING};
 use crate::fleet::{
-    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, Wait, number_of, troubles,
-    worst,
+    Code, Finding, HostFacts, HostState, Outcome, Severity, number_of, troubles, worst,
 };
 use jiff::Timestamp;
 use std::ops::Range;
@@ -152,7 +152,7 @@ pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
         let run = model.world.left_with(name)?;
         return Some(Mark::new('▲', format!("run #{} left", run.id), Role::Warn));
     };
-    if host.waiting == Some(Wait::WayBack) {
+    if host.is_going_back() {
         return Some(Mark::new('◐', "going back", Role::Warn));
     }
     if host.is_silent() {
@@ -199,13 +199,6 @@ pub(in crate::dash) fn summary_mark(summary: &Summary) -> (char, Role) {
     let marks = bad.map(|(outcome, _)| outcome_mark(*outcome));
     let worst = marks.max_by_key(|mark| rank(mark.role));
     worst.map_or(('●', Role::Text), |mark| (mark.sign, mark.role))
-}
-
-/// Returns a system that fits in a line: its name, and the first letters of its hash.
-pub(in crate::dash) fn system_words(path: &StorePath) -> String {
-    let name = path.name();
-    let name = name.strip_prefix("nixos-system-").unwrap_or(name);
-    format!("{name} ({})", &path.hash()[..8])
 }
 
 /// Returns a text in which store paths are names alone: without the store and the hash.

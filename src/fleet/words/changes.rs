@@ -3,8 +3,15 @@
 use crate::fleet::words::{deploys, without_name};
 use crate::fleet::{
     ChangeKind, Generations, HostPlan, PackageChange, Plan, PlannedChanges, RefusedPaths,
-    RestartReason, Route, SystemChanges, bytes,
+    RestartReason, Route, StorePath, SystemChanges, bytes, in_a_list,
 };
+
+/// Returns a system that fits in a line: its name, and the first letters of its hash.
+pub fn system_words(path: &StorePath) -> String {
+    let name = path.name();
+    let name = name.strip_prefix("nixos-system-").unwrap_or(name);
+    format!("{name} ({})", &path.hash()[..8])
+}
 
 /// Returns a size that grew or shrank, with its sign: `+3.20 MB`, `-12 B`, `±0 B`.
 pub fn signed_bytes(growth: i64) -> String {
@@ -48,16 +55,19 @@ pub fn summary(changes: &SystemChanges) -> String {
     if parts.is_empty() {
         parts.push("no package changes its version".to_owned());
     }
-    if changes.partial {
-        parts.push("partial, because it is not built yet".to_owned());
-    }
     if let (Some(added), Some(removed)) = (changes.paths_added, changes.paths_removed) {
         parts.push(format!("{added} new paths and {removed} paths removed"));
     }
     if let (Some(after), Some(growth)) = (changes.bytes_after, changes.growth()) {
         parts.push(format!("{} in all ({})", bytes(after), signed_bytes(growth)));
     }
-    parts.join(", ")
+    let told = parts.join(", ");
+    if changes.partial {
+        return format!(
+            "{told}; the new system is not built yet, so what it adds and removes is not known"
+        );
+    }
+    told
 }
 
 /// Says what is done to a host where that is another action than the plan's, what must be done until it has
@@ -111,14 +121,20 @@ pub fn of_plan(host: &HostPlan) -> Vec<String> {
 /// while it lacks something, nobody knows yet what the host fetches in the end.
 fn held(host: &HostPlan, changes: &PlannedChanges) -> Option<String> {
     let total = changes.held.values().next()?.total;
-    let tiers = changes.held.iter().map(|(tier, share)| format!("{} in {tier}", share.have));
-    let tiers = tiers.collect::<Vec<_>>().join(", ");
+    let tiers = changes.held.iter().map(|(tier, share)| match share.have {
+        0 => format!("cache {tier} has none"),
+        have if have == total => format!("cache {tier} has all"),
+        have => format!("cache {tier} has {have}"),
+    });
+    let tiers = in_a_list(&tiers.collect::<Vec<_>>());
     let is_built = changes.system.as_ref().is_some_and(|system| !system.partial);
-    Some(match host.to_download {
-        Some(1..) if !is_built => {
-            format!("of {total} paths that {} downloads: {tiers}", host.build_on())
-        }
-        Some(_) | None => format!("of {total} paths to fetch: {tiers}"),
+    let (who, does) = match host.to_download {
+        Some(1..) if !is_built => (host.build_on(), "downloads"),
+        Some(_) | None => (host.host.as_str(), "fetches"),
+    };
+    Some(match total {
+        1 => format!("of the 1 path that {who} {does}, {tiers}"),
+        _ => format!("of the {total} paths that {who} {does}, {tiers}"),
     })
 }
 
@@ -274,7 +290,8 @@ mod tests {
         let partial = SystemChanges { partial: true, ..SystemChanges::default() };
         assert_eq!(
             summary(&partial),
-            "no package changes its version, partial, because it is not built yet"
+            "no package changes its version; the new system is not built yet, so what it adds and removes is \
+             not known"
         );
     }
 
@@ -307,9 +324,9 @@ mod tests {
             notes: Vec::new(),
             findings: Vec::new(),
         };
-        assert_eq!(of_plan(&host), ["of 12 paths that p620 downloads: 9 in nixos"]);
+        assert_eq!(of_plan(&host), ["of the 12 paths that p620 downloads, cache nixos has 9"]);
         (host.to_build, host.to_download) = (Some(0), Some(0));
-        assert_eq!(of_plan(&host), ["of 12 paths to fetch: 9 in nixos"]);
+        assert_eq!(of_plan(&host), ["of the 12 paths that samsung fetches, cache nixos has 9"]);
         let refused = Some(RefusedPaths { count: 3, on: "p620".to_owned() });
         host.changes = Some(Box::new(PlannedChanges { refused, ..PlannedChanges::default() }));
         let said = "3 paths that p620 has are compiled, with what they need: no key that samsung trusts signed them";

@@ -46,6 +46,17 @@ struct LineJson<'a> {
     line: &'a str,
 }
 
+/// Columns of a time without milliseconds, and how many more one with them has.
+const WHOLE_SECOND: usize = "1970-01-01T00:00:00Z".len();
+const MILLISECONDS: &[u8] = b"    ";
+
+/// Takes what stands before a line apart, so that a time which is known to the second only is as wide as others.
+fn as_wide(head: &[u8]) -> (&[u8], &'static [u8], &[u8]) {
+    let is_whole = head.get(WHOLE_SECOND - 1) == Some(&b'Z');
+    let (time, rest) = head.split_at(if is_whole { WHOLE_SECOND } else { 0 });
+    (time, if is_whole { MILLISECONDS } else { b"" }, rest)
+}
+
 /// Prints lines of one run.
 pub(super) struct LinePrinter<'a, W: Write> {
     run: &'a RunId,
@@ -88,7 +99,10 @@ impl<'a, W: Write> LinePrinter<'a, W> {
                 if let Some(width) = names {
                     self.name(place, host, width, has_colours)?;
                 }
-                self.out.write_all(head)?;
+                let (time, padding, rest) = as_wide(head);
+                self.out.write_all(time)?;
+                self.out.write_all(padding)?;
+                self.out.write_all(rest)?;
                 let text = if has_colours { colours.painted(text) } else { text.into() };
                 self.out.write_all(text.as_bytes())?;
             }
@@ -166,4 +180,22 @@ fn event_json(event: &RunEvent) -> Option<String> {
     let mut document = serde_json::from_str(&json::run_event(event)?).ok()?;
     printable_json(&mut document);
     Some(document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_known_to_the_second_is_as_wide_as_others() {
+        let printed = |head: &str| {
+            let (time, padding, rest) = as_wide(head.as_bytes());
+            String::from_utf8([time, padding, rest].concat()).unwrap()
+        };
+        let whole = printed("2026-11-28T02:02:52Z fetch       ");
+        let other = printed("2026-11-28T02:02:52.050Z fetch       ");
+        assert_eq!(whole, "2026-11-28T02:02:52Z     fetch       ");
+        assert_eq!(whole.len(), other.len());
+        assert_eq!(printed(" fetch       "), " fetch       ", "of a line without a time");
+    }
 }

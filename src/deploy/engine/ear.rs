@@ -213,6 +213,9 @@ impl<'a> NixEar<'a> {
 
 impl LineSink for NixEar<'_> {
     async fn take(&mut self, line: &ReadLine<'_>) {
+        if names_a_root(&line.text()) {
+            return;
+        }
         let text = if line.is_cut && line.bytes.starts_with(b"@nix ") {
             // Half of it means nothing.
             format!("a line of Nix with {} bytes is too long to be read", line.length).into()
@@ -301,5 +304,28 @@ impl LineSink for NixEar<'_> {
 
     fn written_at(&mut self, at: Option<Timestamp>) {
         self.at = at;
+    }
+}
+
+/// Where what nixdash keeps from the garbage collector is linked.
+const ROOTS: &str = "/nix/var/nix/gcroots/nixdash/";
+
+/// Returns whether a line is only the root that Nix made for what it built or fetched, as it was told to: it says
+/// nothing to whoever reads the log.
+fn names_a_root(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with(ROOTS) && !line.contains(char::is_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_that_nix_prints_is_no_line_of_the_log() {
+        assert!(names_a_root("/nix/var/nix/gcroots/nixdash/fetched.run-5-bc26ef02\n"));
+        assert!(!names_a_root("error: /nix/var/nix/gcroots/nixdash/fetched.run-5 is a folder"));
+        assert!(!names_a_root("/nix/var/nix/gcroots/nixdash/a is no link"));
+        assert!(!names_a_root("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-a"));
     }
 }

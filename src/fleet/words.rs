@@ -20,8 +20,8 @@ pub mod tiers;
 mod waits;
 
 use crate::fleet::{
-    Code, HostFacts, HostState, Outcome, Severity, SignatureState, TierFacts, TierState, troubles,
-    worst,
+    Code, Finding, HostFacts, HostState, Outcome, Severity, SignatureState, TierFacts, TierState,
+    troubles, worst,
 };
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ impl HostFacts {
     /// Returns how the host is, in a few words: of one that answers what is worst of what is wrong
     /// with it, behind its state where that is not `up`; else its state.
     pub fn condition(&self) -> String {
-        let wrong = worst(&self.findings).filter(|_| self.state.has_answered());
+        let wrong = self.worst_told();
         match (self.state, wrong) {
             (HostState::Degraded, Some(finding)) => {
                 format!("{}, {}", self.state.word(), finding.words())
@@ -68,9 +68,17 @@ impl HostFacts {
         }
     }
 
+    /// Returns the worst finding that says more than the state does: of a host that answered, or why one is not
+    /// reached.
+    fn worst_told(&self) -> Option<&Finding> {
+        let worst = worst(&self.findings)?;
+        let says_more = self.state.has_answered() || worst.code == Code::HostUnreachable;
+        says_more.then_some(worst)
+    }
+
     /// Returns the same where there is little room.
     pub fn condition_in_short(&self) -> String {
-        let wrong = worst(&self.findings).filter(|_| self.state.has_answered());
+        let wrong = self.worst_told();
         match wrong {
             Some(finding) if !finding.code.is_degraded() => finding.words().to_owned(),
             Some(_) | None => self.state_words(),
@@ -316,6 +324,19 @@ mod tests {
         ];
         let all: Vec<String> = counted(&hosts).into_iter().map(|(_, words)| words).collect();
         assert_eq!(all, ["1 read-only store", "1 needs reboot", "2 low disks"]);
+    }
+
+    #[test]
+    fn a_machine_whose_ssh_server_is_off_is_not_called_offline() {
+        use crate::fleet::Subject;
+        let finding = Finding::new(Subject::host("p510"), Code::HostUnreachable, "it is so", "");
+        let host = |finding| HostFacts {
+            state: HostState::Offline,
+            findings: vec![finding],
+            ..HostFacts::default()
+        };
+        assert_eq!(host(finding.clone()).condition(), "offline");
+        assert_eq!(host(finding.in_short("ssh refused")).condition(), "ssh refused");
     }
 
     #[test]

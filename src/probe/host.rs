@@ -189,7 +189,9 @@ pub fn merge(
 
 /// Returns why a host could not be asked, as a finding.
 fn not_asked(error: &RemoteError) -> Finding {
-    hosts::not_asked(&error.host, error.code(), &error.cause, &error.hint)
+    let finding = hosts::not_asked(&error.host, error.code(), &error.cause, &error.hint);
+    // Such a machine is on.
+    if error.nobody_listens { finding.in_short("ssh refused") } else { finding }
 }
 
 /// Reads what the script printed; the state is unknown when its last line is missing.

@@ -63,7 +63,13 @@ pub struct RemoteError {
 impl RemoteError {
     /// Makes an error from what ssh or the system said.
     pub fn new(host: &str, trouble: Trouble, cause: &str) -> Self {
+        // ssh has one exit code for everything; this is the system's word for ECONNREFUSED.
+        let nobody_listens = trouble == Trouble::Unreachable && cause.ends_with(NOBODY_LISTENS);
         let hint = match &trouble {
+            Trouble::Unreachable if nobody_listens => {
+                "the machine answers, and no ssh server listens there: see whether its sshd runs and at which port"
+                    .to_owned()
+            }
             Trouble::Unreachable => {
                 "is it on and in this network? `ssh` to it by hand shows more".to_owned()
             }
@@ -87,8 +93,6 @@ impl RemoteError {
             Trouble::Untrusted => "look at the file, then run `nixdash trust`".to_owned(),
             Trouble::Here => "this is a problem of this machine, not of the host".to_owned(),
         };
-        // ssh has one exit code for everything; this is the system's word for ECONNREFUSED.
-        let nobody_listens = trouble == Trouble::Unreachable && cause.ends_with(NOBODY_LISTENS);
         Self { host: host.to_owned(), trouble, cause: printable_line(cause), hint, nobody_listens }
     }
 

@@ -254,6 +254,7 @@ impl HearsOfRuns for Watched {
                 Msg::Event(event)
             }
             RunNews::Live(run, live) => Msg::Live { run, live },
+            RunNews::Elsewhere(runs) => Msg::RunsElsewhere(runs),
             RunNews::Gone(run) => {
                 let can_go_on = left::can_go_on(&self.runs, &run).is_some();
                 let why = if can_go_on {

@@ -218,7 +218,7 @@ impl<'a> FollowedRun<'a> {
         match news {
             RunNews::Event(event) if event.run == *self.run => self.take_event(event),
             RunNews::Gone(gone) => self.is_gone |= gone == *self.run,
-            RunNews::Event(_) | RunNews::Live(..) => {}
+            RunNews::Event(_) | RunNews::Live(..) | RunNews::Elsewhere(_) => {}
         }
     }
 

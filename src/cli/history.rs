@@ -11,7 +11,7 @@ use crate::fleet::words::deploys::short_revision;
 use crate::fleet::words::without_name;
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostBuilds, HostResult, Outcome, RunEvent, RunWhat, StorePath,
-    duration, percent, select,
+    duration, in_a_list, percent, select,
 };
 use crate::record::{History, HistoryError, Recorder, RunRow, RunStands, Runs, state_home};
 use clap::Args;
@@ -174,7 +174,30 @@ pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, Cl
         return events::print(&hosts, (since, now), args.limit, args.json);
     }
     let runs = read(|history| history.runs(&hosts, since, args.limit))?;
-    print_runs(&runs, args.json, &folders)
+    let ended = print_runs(&runs, args.json, &folders)?;
+    if let Some(note) = (!args.json).then(|| elsewhere(&runs, &folders, fleet)).flatten() {
+        println!("\n{note}");
+    }
+    Ok(ended)
+}
+
+/// Says which runs are of another file: the dashboard of this one does not list them.
+fn elsewhere(runs: &[RunRow], folders: &Runs, fleet: &Fleet) -> Option<String> {
+    let is_other = |run: &&RunRow| {
+        folders.fleet_file(&run.run).is_some()
+            && !folders.belongs_to(&run.run, fleet.file.as_deref())
+    };
+    let others: Vec<String> = runs.iter().filter(is_other).map(|run| run.run.to_string()).collect();
+    match &others[..] {
+        [] => None,
+        [one] => Some(format!(
+            "run {one} is of another hosts.toml: the dashboard of this one does not list it"
+        )),
+        _ => Some(format!(
+            "runs {} are of another hosts.toml: the dashboard of this one does not list them",
+            in_a_list(&others)
+        )),
+    }
 }
 
 /// Prints runs, as JSON or as a table; `folders` tells of those without an end how they stand.

@@ -114,7 +114,7 @@ fn note(handle: &Handle, hosts: &mut HashMap<RunId, Vec<String>>, news: &RunNews
                 | RunWhat::Summary { .. } => {}
             }
         }
-        RunNews::Live(..) => {}
+        RunNews::Live(..) | RunNews::Elsewhere(_) => {}
         RunNews::Gone(run) => {
             handle.note_run_gone(run);
             for host in hosts.remove(run).unwrap_or_default() {

@@ -118,6 +118,7 @@ pub(super) fn news(runs: &Runs, exported: &ExportedRun) -> Vec<Msg> {
     let message = |news| match news {
         RunNews::Event(event) => Msg::Event(Event::Run(event)),
         RunNews::Live(run, live) => Msg::Live { run, live },
+        RunNews::Elsewhere(runs) => Msg::RunsElsewhere(runs),
         RunNews::Gone(run) => {
             let at = exported.exported_at.strftime("%Y-%m-%d %H:%M UTC");
             let why = format!("the run had not ended when it was exported, {at}");

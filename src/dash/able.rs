@@ -3,6 +3,7 @@
 use crate::dash::command::{Command, CommandEntry, Context, in_context};
 use crate::dash::layout::is_one_line;
 use crate::dash::model::Model;
+use crate::dash::world::RunView;
 use crate::dash::{overlays, panes};
 use crate::fleet::{Code, HostFacts, can_be_verified};
 
@@ -32,6 +33,8 @@ pub(super) fn is_named(model: &Model, command: Command) -> bool {
     match command {
         Command::LookClosely => model.selects_stores(),
         Command::OverTime | Command::Events => panes::shows_details(model),
+        // In a run of one wave that is the whole run.
+        Command::TakeWaveBack => model.shown_run().is_some_and(RunView::has_waves),
         Command::Compare | Command::RollBack => !overlays::generations::is_awaited(model),
         Command::HostKey => model.selected().is_some_and(|(_, view)| has_key_trouble(&view.facts)),
         Command::Verify => {

@@ -284,16 +284,28 @@ impl Model {
         self.world.runs.get(self.deploy.run)
     }
 
-    /// Returns the run that is of now: the one begun here as long as it goes on, else the newest that goes on,
-    /// else the newest begun here, else the newest.
+    /// Returns the run that matters now: one that waits for somebody, else the one begun here as long as it goes
+    /// on, else the newest that goes on, else the newest that was left, else the newest that went wrong and
+    /// that nobody has looked at, else the newest.
     pub(super) fn run_of_now(&self) -> Option<usize> {
         let runs = &self.world.runs;
         let is_own = |run: &RunView| Some(&run.id) == self.deploy.own.as_ref();
-        runs.iter()
-            .rposition(|run| run.is_active() && is_own(run))
-            .or_else(|| runs.iter().rposition(RunView::is_active))
-            .or_else(|| runs.iter().rposition(is_own))
+        let newest = |is_it: &dyn Fn(&RunView) -> bool| runs.iter().rposition(is_it);
+        self.world
+            .run_that_asks()
+            .or_else(|| newest(&|run: &RunView| run.is_active() && is_own(run)))
+            .or_else(|| newest(&RunView::is_active))
+            .or_else(|| newest(&RunView::is_left))
+            .or_else(|| newest(&|run: &RunView| self.deploy.unseen.contains(&run.id)))
             .or(runs.len().checked_sub(1))
+    }
+
+    /// Notes that the run that is shown has been looked at.
+    pub(super) fn note_run_seen(&mut self) {
+        let is_shown = matches!(self.screen, Screen::Deploy | Screen::Logs) && self.still.is_none();
+        if is_shown && let Some(run) = self.shown_run().map(|run| run.id.clone()) {
+            self.deploy.unseen.remove(&run);
+        }
     }
 
     /// Returns whether a run needs no date: it goes on, or is the run of now and began not long ago.

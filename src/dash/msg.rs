@@ -9,6 +9,7 @@ use crate::fleet::{
     OverTime, OverTimeOf, PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy,
     TimeSpan,
 };
+use crate::record::RunElsewhere;
 use crossterm::event::{KeyEvent, MouseEvent};
 use std::collections::BTreeMap;
 
@@ -146,6 +147,8 @@ pub enum Msg {
         /// What was found, the newest first.
         found: Result<Vec<PastEvent>, String>,
     },
+    /// These runs of other files of this machine go on.
+    RunsElsewhere(Vec<RunElsewhere>),
     /// The process that carried a run out is gone without a summary.
     RunGone {
         /// The run.

@@ -40,7 +40,8 @@ fn reason(model: &Model, command: Command) -> &'static str {
         }
         Command::Retry | Command::TryHost if is_active => "the host did not fail",
         Command::Retry | Command::TryHost => "no host of the run failed",
-        Command::Plan => "no plan is known",
+        Command::Plan if model.screen == Screen::Deploy => "no plan is known",
+        Command::Plan => "no run waits for an answer to its plan",
         Command::Reattach => "no run was left unfinished",
         Command::AcceptCheck => "no check waits for an answer",
         Command::Cancel

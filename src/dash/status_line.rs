@@ -43,7 +43,7 @@ pub(super) fn status_line_of(model: &Model) -> String {
     // Where only one line is left, there is no room for words.
     let line = line(&model.world.fleet, &hosts, &tiers, false);
     match model.world.run_sign() {
-        RunSign::None | RunSign::Starting => line,
+        RunSign::None | RunSign::Starting | RunSign::Elsewhere { .. } => line,
         RunSign::Waits(id) => format!("#{id}? {line}"),
         RunSign::Left(id) => format!("#{id}▲ {line}"),
         RunSign::Works { id, counts, .. } => format!("#{id} {}: {line}", counts.signs()),

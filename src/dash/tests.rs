@@ -20,6 +20,7 @@ mod practice;
 mod problems;
 mod run_news;
 mod run_of_many;
+mod run_of_now;
 mod runs;
 mod screens;
 mod session;

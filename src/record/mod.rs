@@ -25,9 +25,9 @@ pub use runs::{
     BuildOutput, ClaimError, EventReceiver, EventSender, ExportDamage, ExportError, ExportedRun,
     GoodBuild, Journal, JournalEntry, JournalError, JournalWriter, KnownDerivation, LevelCounts,
     LineLevel, LogBlock, LogLines, LogPart, LogPattern, LogReader, NumberedLog, RecordError,
-    RemovedLogs, RemovedWhy, RunNews, RunRecord, RunRecorder, RunStands, RunStreams, RunWatch,
-    RunWriter, Runs, SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile,
-    UnreadFile, Word, WrittenExport, event_queue, output_of, share_of_logs,
+    RemovedLogs, RemovedWhy, RunElsewhere, RunNews, RunRecord, RunRecorder, RunStands, RunStreams,
+    RunWatch, RunWriter, Runs, SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd,
+    StreamFile, UnreadFile, Word, WrittenExport, event_queue, output_of, share_of_logs,
 };
 pub use sessions::KeptSession;
 pub use silences::KeptSilences;

@@ -89,17 +89,11 @@ fn rollback(run: &RunView, scope: RollbackScope) -> Option<RunOrder> {
 
 /// Returns the hosts that go back: those that have their new system from this run, or are getting it.
 pub(in crate::dash) fn taken_back(run: &RunView, scope: RollbackScope) -> Vec<String> {
-    let wave = |host: &HostRun| {
-        let planned = run.plan.iter().flat_map(|plan| &plan.hosts);
-        let planned = planned.into_iter().find(|planned| planned.host == host.host);
-        // One of which the plan knew no system is in the last wave.
-        planned.and_then(|planned| planned.wave).or(run.all_waves)
-    };
     let fresh = run
         .hosts
         .iter()
         .filter(|host| (host.has_new_system() || has_begun(host)) && !host.goes_back);
-    scope.taken_back(fresh.map(|host| (host.host.clone(), wave(host))))
+    scope.taken_back(fresh.map(|host| (host.host.clone(), run.wave_of(&host.host))))
 }
 
 #[cfg(test)]

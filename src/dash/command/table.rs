@@ -224,10 +224,10 @@ const MORE_ROWS: &[CommandEntry] = &[
     entry(
         Command::Plan,
         &[Char('o')],
-        &[DEPLOY, FLEET],
+        VIEWS,
         Some("plan"),
         "plan",
-        "show the plan of the run; answers it when it waits",
+        "show the plan of the run; answers it when it waits, from every view",
     ),
     entry(
         Command::Commands,

@@ -179,6 +179,7 @@ fn answers(model: &Model) -> &'static [Command] {
             &[Command::PauseRun, Command::SkipHost]
         }
         Some(_) | None if model.world.active_runs().any(|run| run.waits) => &[Command::Plan],
+        Some(run) if run.paused => &[Command::PauseRun],
         Some(_) | None => &[],
     }
 }

@@ -19,7 +19,7 @@ use crate::dash::widgets::paint::{Paint, put, put_all, put_spread};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{cut_before, line_width, width, wrap};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
-use crate::dash::words::{Mark, severity_role, state_counts};
+use crate::dash::words::{Mark, hosts_in_short, severity_role, state_counts, summary_mark};
 use crate::dash::world::{MeanCoverage, RunSign, coverage_tier};
 use crate::fleet::words::counted;
 use crate::fleet::words::deploys::short_revision;
@@ -92,9 +92,21 @@ fn revision(paint: &Paint<'_>) -> Vec<Span<'static>> {
 /// Draws the one line that is always there.
 pub(in crate::dash) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let room = usize::from(row.width);
-    let run = run(paint);
+    if paint.model.world.is_record {
+        put(buffer, row, 0, &Line::from(of_record(paint)));
+        return;
+    }
+    let words = [RunWords::Whole, RunWords::Brief].map(|words| run(paint, words));
+    let signs = [run(paint, RunWords::Signs)];
     let sums = Sums::of(paint);
-    for (counts, caches, with_run) in steps(paint) {
+    // What runs is told in words where hosts and the bad caches have theirs too.
+    let steps = steps(paint);
+    let in_words = steps.iter().filter(|(_, caches, with_run)| {
+        *with_run && matches!(caches, Caches::All | Caches::Named { .. })
+    });
+    let in_words = in_words.map(|step| (*step, &words[..]));
+    let in_signs = steps.iter().map(|step| (*step, &signs[..]));
+    for ((counts, caches, with_run), runs) in in_words.chain(in_signs) {
         let mut shown = vec![Span::raw(" ")];
         shown.extend(hosts(paint, &sums, counts));
         let long = caches == Caches::All;
@@ -103,13 +115,28 @@ pub(in crate::dash) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rec
             shown.push(Span::raw(if long { "     " } else { "   " }));
             shown.extend(caches);
         }
-        let wanted = if with_run { line_width(&run) + 3 } else { 0 };
-        if line_width(&shown) + wanted <= room {
-            put_spread(buffer, row, shown, if with_run { run } else { Vec::new() });
-            return;
+        let left = room.saturating_sub(line_width(&shown));
+        let fitting = runs.iter().find(|run| line_width(run) + 3 <= left);
+        match fitting {
+            Some(run) if with_run => put_spread(buffer, row, shown, run.clone()),
+            None if with_run => continue,
+            Some(_) | None if line_width(&shown) > room => continue,
+            Some(_) | None => put_spread(buffer, row, shown, Vec::new()),
         }
+        return;
     }
     one_line(paint, buffer, row);
+}
+
+/// Returns what the run of a record came to: of its fleet nothing is known.
+fn of_record(paint: &Paint<'_>) -> Vec<Span<'static>> {
+    let Some(run) = paint.model.shown_run() else { return vec![Span::raw(" ")] };
+    let hosts = number_of(run.hosts.len(), "host");
+    let ended = match &run.summary {
+        Some(summary) => paint.span(summary_mark(summary).1, summary.words()),
+        None => paint.span(Role::Warn, "it has no end"),
+    };
+    vec![Span::raw(format!(" run #{}  {hosts}  ", run.id)), ended]
 }
 
 /// What is counted over all hosts, once for all that the overview tries to say.
@@ -193,6 +220,10 @@ enum Caches {
 
 /// Draws the whole screen as one line, for a terminal that has room for nothing else.
 pub(in crate::dash) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    if paint.model.world.is_record {
+        put(buffer, area, 0, &Line::from(of_record(paint)));
+        return;
+    }
     put(buffer, area, 0, &Line::raw(status_line_of(paint.model)));
 }
 
@@ -346,17 +377,43 @@ fn bad(paint: &Paint<'_>, names: usize, words: bool) -> Vec<Span<'static>> {
     spans
 }
 
+/// How it is said how far a run is.
+#[derive(Clone, Copy)]
+enum RunWords {
+    /// How many hosts stand how.
+    Whole,
+    /// How many went wrong and are done.
+    Brief,
+    /// The same in signs.
+    Signs,
+}
+
 /// Returns what runs.
-fn run(paint: &Paint<'_>) -> Vec<Span<'static>> {
+fn run(paint: &Paint<'_>, words: RunWords) -> Vec<Span<'static>> {
     let (text, role) = match paint.model.world.run_sign() {
         RunSign::None => ("no run".to_owned(), Role::Dim),
         RunSign::Starting => ("starting a run".to_owned(), Role::Busy),
         RunSign::Waits(id) => (format!("▲ run #{id} waiting for you"), Role::Warn),
+        RunSign::Elsewhere { id, hosts } => {
+            let words = match words {
+                RunWords::Whole => {
+                    format!("run #{id} of another hosts.toml: {}", hosts_in_short(&hosts))
+                }
+                RunWords::Brief => format!("run #{id} of another hosts.toml"),
+                RunWords::Signs => format!("#{id} elsewhere"),
+            };
+            (words, Role::Busy)
+        }
         RunSign::Left(id) => (format!("▲ run #{id}: nobody watches it"), Role::Warn),
         RunSign::Works { id, counts, others } => {
             let others = if others > 0 { format!(" +{others}") } else { String::new() };
             let role = if counts.wrong() > 0 { Role::Error } else { Role::Busy };
-            (format!("run #{id} {}{others}", counts.signs()), role)
+            let far = match words {
+                RunWords::Whole => format!("  {}", counts.words()),
+                RunWords::Brief => format!("  {}", counts.brief()),
+                RunWords::Signs => format!(" {}", counts.signs()),
+            };
+            (format!("run #{id}{far}{others}"), role)
         }
     };
     vec![paint.span(role, format!("{text} "))]

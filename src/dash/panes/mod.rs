@@ -28,6 +28,7 @@ use crate::dash::input::LineInput;
 use crate::dash::layout::layout;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::Effect;
+use crate::dash::run_orders;
 use crate::dash::widgets::paint::Paint;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -94,6 +95,8 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             model.log.input().or(prompt).is_some_and(LineInput::has_last)
         }
         command if model.world.is_record && asks_hosts(command) => false,
+        Command::Plan => run_orders::with_plan(model).is_some(),
+        Command::Reattach => run_orders::to_go_on_with(model).is_some(),
         command => (pane(model.screen).can)(model, command),
     }
 }

@@ -8,6 +8,7 @@ use crate::dash::msg::{Effect, Wish};
 use crate::dash::overlay::Overlay;
 use crate::dash::overlays::themes;
 use crate::dash::panes;
+use crate::dash::run_orders;
 use crate::dash::update::{READ_ONLY, borders, fold};
 use crate::dash::words::hosts_in_short;
 use jiff::Timestamp;
@@ -46,6 +47,8 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
                 practice.is_hidden = true;
             }
         }
+        Command::Plan => run_orders::show_plan(model),
+        Command::Reattach => return run_orders::reattach(model, now),
         Command::FirstSteps => model.open(Overlay::FirstSteps { scroll: 0 }),
         Command::Back => panes::back(model),
         Command::LongerList => borders::step(model, true, now),

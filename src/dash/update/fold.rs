@@ -202,8 +202,7 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let is_earlier = !is_news && model.last_key.is_none();
     let host = selected_in(model, index);
     model.world.runs[index].fold(event);
-    put_trouble_first(model, index);
-    select_again(model, index, host);
+    put_in_order(model, index, host, now);
     if begins {
         begun(model, index, is_earlier);
     }
@@ -238,6 +237,36 @@ fn select_again(model: &mut Model, index: usize, host: Option<String>) {
         Some(0)
     };
     model.deploy.host = found.unwrap_or(model.deploy.host);
+}
+
+/// After a key the hosts of the run that is looked at keep their places for so long.
+const AFTER_KEY: Duration = Duration::from_secs(2);
+
+/// Puts the hosts of a run in their order and selects the same one again; later where somebody moves among them,
+/// so that no row jumps under the cursor.
+fn put_in_order(model: &mut Model, index: usize, host: Option<String>, now: Timestamp) {
+    let is_looked_at = model.screen == Screen::Deploy && model.deploy.run == index;
+    if is_looked_at && model.deploy.is_host_chosen && has_just_moved(model, now) {
+        model.deploy.order_is_due = true;
+        return;
+    }
+    put_trouble_first(model, index);
+    select_again(model, index, host);
+}
+
+/// Returns whether somebody pressed a key a moment ago.
+fn has_just_moved(model: &Model, now: Timestamp) -> bool {
+    model.last_key.is_some_and(|then| age(now, then) < AFTER_KEY)
+}
+
+/// Puts the hosts of the shown run in their order, where that had to wait; returns whether it did.
+pub(super) fn tick(model: &mut Model, now: Timestamp) -> bool {
+    let is_due = model.deploy.order_is_due && !has_just_moved(model, now);
+    if is_due {
+        model.deploy.order_is_due = false;
+        resized(model);
+    }
+    is_due
 }
 
 /// Puts what went wrong in a run first. Hosts that stand side by side keep their places while the run goes on.
@@ -337,6 +366,9 @@ fn ended(model: &mut Model, id: &RunId, now: Timestamp) -> Vec<Effect> {
     let text = format!("run #{id}: {} in {}", summary.words(), duration(summary.duration));
     let long = summary.duration > LONG_RUN;
     let bad = matches!(summary_mark(summary).1, Role::Error | Role::Warn);
+    if bad {
+        model.deploy.unseen.insert(id.clone());
+    }
     model.say(text.clone(), bad, now);
     if long || !model.focused {
         return vec![Effect::Terminal(Wish::Notify(text))];
@@ -360,8 +392,7 @@ pub(super) fn run_gone(
     run.gone = Some(why.to_owned());
     run.can_go_on = can_go_on;
     let is_news = run.newest_at >= model.world.opened_at;
-    put_trouble_first(model, index);
-    select_again(model, index, host);
+    put_in_order(model, index, host, now);
     close_questions(model, id);
     if !is_news {
         return Vec::new();

@@ -39,6 +39,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     let was_dirty = model.dirty;
     let practice_before = model.practice.clone();
     let mut effects = fold_message(model, msg, now);
+    model.note_run_seen();
     if !is_seen {
         model.dirty = was_dirty;
     }
@@ -175,6 +176,10 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             return over_time::taken(model, &of, span, found, now);
         }
         Msg::Past { of, found } => past::taken(model, of.as_ref(), found),
+        Msg::RunsElsewhere(runs) => {
+            model.dirty |= model.world.elsewhere != runs;
+            model.world.elsewhere = runs;
+        }
         Msg::RunGone { run, why, can_go_on } => {
             model.dirty = true;
             return fold::run_gone(model, &run, &why, can_go_on, now);
@@ -189,7 +194,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
 
 /// Lets time pass: ages grow, the toast goes, rows are put in order.
 fn tick(model: &mut Model, now: Timestamp) {
-    model.dirty |= model.sort_rows(now);
+    model.dirty |= model.sort_rows(now) | fold::tick(model, now);
     if model.toast.as_ref().is_some_and(|toast| toast.until <= now) {
         model.toast = None;
         model.dirty = true;

@@ -79,6 +79,16 @@ impl HostCounts {
         parts.join(" · ")
     }
 
+    /// Returns the counts in fewer words: `1 went wrong · 4 left out · 2 of 6 done`.
+    pub(in crate::dash) fn brief(&self) -> String {
+        let apart =
+            [(self.wrong(), "went wrong"), (self.silent, NO_ANSWER), (self.left_out(), "left out")];
+        let apart = apart.into_iter().filter(|(count, _)| *count > 0);
+        let apart = apart.map(|(count, word)| format!("{count} {word}"));
+        let well = format!("{} of {} done", self.well(), self.all());
+        apart.chain([well]).collect::<Vec<_>>().join(" · ")
+    }
+
     /// Returns the counts where words have no room: how many went wrong, do not answer and were left out, where
     /// any did, then how many of all ended well: `1✗ 1▲ 1○ 2/6`.
     pub fn signs(&self) -> String {
@@ -122,6 +132,7 @@ mod tests {
              · 1 waiting"
         );
         assert_eq!(counts.signs(), "3✗ 1○ 2/8");
+        assert_eq!(counts.brief(), "3 went wrong · 1 left out · 2 of 8 done");
         let well = HostCounts::of(&[ended(Switched), at_work(None)]);
         assert_eq!(
             (well.words().as_str(), well.signs().as_str()),
@@ -135,7 +146,7 @@ mod tests {
         let cut_off = at_work(Some(Wait::Answer { host: "a".to_owned(), since, until: None }));
         let tier = "weed".to_owned();
         let cache = at_work(Some(Wait::Cache { tier, since, until }));
-        let alone = at_work(Some(Wait::Back { until }));
+        let alone = at_work(Some(Wait::Back { until, goes_back: false }));
         let waits = at_work(Some(Wait::Paused));
         let counts = HostCounts::of([&cut_off, &cache, &alone, &waits, &at_work(None)]);
         assert_eq!(counts.words(), "3 no answer · 1 running · 1 waiting");

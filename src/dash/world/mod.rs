@@ -29,6 +29,7 @@ use crate::fleet::{
     Alarms, Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, Host, HostFacts, HostState,
     NextFacts, Plan, RunId, Silence, StoreFacts, Tier, TierFacts, ago, commit_of,
 };
+use crate::record::RunElsewhere;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -114,6 +115,13 @@ pub enum RunSign {
     Starting,
     /// A run waits for somebody to decide.
     Waits(RunId),
+    /// No run of this fleet is at work, and one of another `hosts.toml` is, with hosts that are called like hosts here.
+    Elsewhere {
+        /// The run.
+        id: RunId,
+        /// These hosts.
+        hosts: Vec<String>,
+    },
     /// No run is at work, and of one that can go on the process ended before it did.
     Left(RunId),
     /// A run is at work.
@@ -157,6 +165,8 @@ pub struct ScreenWorld {
     pub runs: Vec<RunView>,
     /// The run that was asked for and has not begun.
     pub starting: Option<Starting>,
+    /// The runs of other files of this machine that go on.
+    pub elsewhere: Vec<RunElsewhere>,
 }
 
 impl ScreenWorld {
@@ -176,6 +186,7 @@ impl ScreenWorld {
             figures: Figures::default(),
             runs: Vec::new(),
             starting: None,
+            elsewhere: Vec::new(),
         }
     }
 
@@ -230,7 +241,7 @@ impl ScreenWorld {
 
     /// Returns what is to be said of runs in a few words.
     pub fn run_sign(&self) -> RunSign {
-        if let Some(run) = self.active_runs().find(|run| run.asks_somebody()) {
+        if let Some(run) = self.run_that_asks().and_then(|index| self.runs.get(index)) {
             return RunSign::Waits(run.id.clone());
         }
         if self.starting.as_ref().is_some_and(|starting| starting.failed.is_none()) {
@@ -239,7 +250,7 @@ impl ScreenWorld {
         match self.active_runs().next_back() {
             None => match self.left_runs().next_back() {
                 Some(run) => RunSign::Left(run.id.clone()),
-                None => RunSign::None,
+                None => self.elsewhere_here().unwrap_or(RunSign::None),
             },
             Some(run) => RunSign::Works {
                 id: run.id.clone(),
@@ -249,9 +260,23 @@ impl ScreenWorld {
         }
     }
 
+    /// Returns a run of another file that is for hosts which are called like hosts here.
+    fn elsewhere_here(&self) -> Option<RunSign> {
+        self.elsewhere.iter().find_map(|other| {
+            let hosts = other.hosts.iter().filter(|host| self.fleet.host(host).is_some());
+            let hosts: Vec<String> = hosts.cloned().collect();
+            (!hosts.is_empty()).then(|| RunSign::Elsewhere { id: other.run.clone(), hosts })
+        })
+    }
+
+    /// Returns which of the runs waits for somebody to decide, the oldest where several do.
+    pub(in crate::dash) fn run_that_asks(&self) -> Option<usize> {
+        self.runs.iter().position(|run| run.is_active() && run.asks_somebody())
+    }
+
     /// Returns the runs that nobody watches and that can go on, the oldest first.
     fn left_runs(&self) -> impl DoubleEndedIterator<Item = &RunView> {
-        self.runs.iter().filter(|run| !run.is_active() && run.can_go_on)
+        self.runs.iter().filter(|run| run.is_left())
     }
 
     /// Returns the newest run that nobody watches and in which a host was not done.

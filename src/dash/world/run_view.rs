@@ -118,6 +118,11 @@ impl RunView {
         self.summary.is_none() && self.gone.is_none()
     }
 
+    /// Returns whether its process ended before it did, and another one may go on with it.
+    pub(in crate::dash) fn is_left(&self) -> bool {
+        !self.is_active() && self.can_go_on
+    }
+
     /// Returns the hosts that did not end well.
     pub fn not_well(&self) -> Vec<String> {
         let ended_well =
@@ -133,6 +138,19 @@ impl RunView {
     /// Returns the named host's part.
     pub fn host(&self, name: &str) -> Option<&HostRun> {
         self.hosts.iter().find(|host| host.host == name)
+    }
+
+    /// Returns the wave of a host, from 1; none where nothing is known of any. One of which the plan knew no
+    /// system is in the last wave.
+    pub(in crate::dash) fn wave_of(&self, name: &str) -> Option<usize> {
+        let mut planned = self.plan.iter().flat_map(|plan| &plan.hosts);
+        let planned = planned.find(|planned| planned.host == name);
+        planned.and_then(|planned| planned.wave).or(self.all_waves)
+    }
+
+    /// Returns whether it goes on, in several waves.
+    pub(in crate::dash) fn has_waves(&self) -> bool {
+        self.is_active() && self.all_waves.is_some_and(|count| count > 1)
     }
 
     /// Returns the results so far, each with its host.

@@ -6,8 +6,8 @@ use super::{Machine, MachineCommand};
 use crate::deploy::{Reason, Setup};
 use crate::fleet::words::deploys::short_revision;
 use crate::fleet::{
-    ANSWER_LIMIT, Code, DeployFacts, Goal, HostPlan, Outcome, Phase, Plan, ReplacedRevision, RolloutNews,
-    RunWhat, StorePath,
+    ANSWER_LIMIT, Code, DeployFacts, Goal, HostPlan, Outcome, Phase, Plan, ReplacedRevision,
+    RolloutNews, RunWhat, StorePath,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;

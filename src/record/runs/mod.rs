@@ -46,7 +46,7 @@ pub use recorder::{RunRecord, RunRecorder};
 pub use retention::{RemovedLogs, RemovedWhy};
 pub use stored::{StoredFile, StoredReader};
 pub use stream::{RunStreams, StreamEnd, StreamFile, share_of_logs};
-pub use watch::{RunNews, RunWatch};
+pub use watch::{RunElsewhere, RunNews, RunWatch};
 pub use writer::RunWriter;
 
 use crate::fleet::{RunId, RunOrder};

@@ -28,6 +28,17 @@ pub enum RunNews {
     Live(RunId, LiveRun),
     /// The process that carried the run out is gone, and the run has no end.
     Gone(RunId),
+    /// These runs of other files of this machine go on.
+    Elsewhere(Vec<RunElsewhere>),
+}
+
+/// A run of another `hosts.toml`: only which hosts it is for is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunElsewhere {
+    /// The run.
+    pub run: RunId,
+    /// Its hosts, as that file names them.
+    pub hosts: Vec<String>,
 }
 
 /// Where the reading of one run stands.
@@ -42,6 +53,8 @@ struct ReadPosition {
     over: bool,
     /// Whether it was told that the process is gone; the run may be ended afterwards.
     gone: bool,
+    /// Whether it is of another file and went on when it was looked at last; its hosts, once they are known.
+    elsewhere: Option<Vec<String>>,
 }
 
 /// What changes when a file is replaced.
@@ -58,17 +71,19 @@ pub struct RunWatch {
     places: HashMap<RunId, ReadPosition>,
     /// The runs there are, as long as the folder of runs is what it was then.
     listed: Option<(SystemTime, Vec<RunId>)>,
+    /// The runs of other files that go on, as they were told last.
+    elsewhere: Vec<RunElsewhere>,
 }
 
 impl RunWatch {
     /// Begins to watch the runs of the fleet in that file; the first look brings the last hundred too.
     pub fn new(runs: Runs, fleet: Option<PathBuf>) -> Self {
-        Self { runs, fleet, places: HashMap::new(), listed: None }
+        Self { runs, fleet, places: HashMap::new(), listed: None, elsewhere: Vec::new() }
     }
 
     /// Returns what is new since the last look, oldest run first.
     pub fn look(&mut self) -> Vec<RunNews> {
-        let mut news = Vec::new();
+        let (mut news, mut elsewhere) = (Vec::new(), Vec::new());
         let first = self.listed.is_none();
         let changed = self.runs.changed_at();
         let listed = self.listed.take().filter(|(at, _)| Some(*at) == changed);
@@ -86,8 +101,19 @@ impl RunWatch {
             let place = self.places.entry(run.clone()).or_insert_with(|| {
                 let old = index < skip && !self.runs.is_alive(run);
                 let foreign = !self.runs.belongs_to(run, self.fleet.as_deref());
-                ReadPosition { over: old || foreign, ..ReadPosition::default() }
+                let elsewhere = foreign.then(Vec::new);
+                ReadPosition { over: old || foreign, elsewhere, ..ReadPosition::default() }
             });
+            if let Some(hosts) = &mut place.elsewhere {
+                if !self.runs.is_alive(run) {
+                    place.elsewhere = None;
+                    continue;
+                }
+                if hosts.is_empty() {
+                    *hosts = hosts_of(&self.runs, run);
+                }
+                elsewhere.push(RunElsewhere { run: run.clone(), hosts: hosts.clone() });
+            }
             if place.over {
                 continue;
             }
@@ -98,6 +124,10 @@ impl RunWatch {
             }
             // It may be gone on with, and be left once more.
             place.gone = !alive;
+        }
+        if elsewhere != self.elsewhere {
+            self.elsewhere.clone_from(&elsewhere);
+            news.push(RunNews::Elsewhere(elsewhere));
         }
         self.listed = Some((changed.unwrap_or(SystemTime::UNIX_EPOCH), all));
         news
@@ -111,6 +141,15 @@ impl RunWatch {
         let own = all.iter().enumerate().rev().filter(is_own);
         own.take(PAST).last().map_or(all.len(), |(index, _)| index)
     }
+}
+
+/// Returns the hosts of a run as its beginning names them; none of one that has not begun.
+fn hosts_of(runs: &Runs, run: &RunId) -> Vec<String> {
+    let begun = runs.outline(run).into_iter().find_map(|event| {
+        let RunWhat::Begin { hosts, .. } = event.what else { return None };
+        Some(hosts)
+    });
+    begun.unwrap_or_default()
 }
 
 /// Reads what was added to a run's events, and how far it is.
@@ -205,7 +244,7 @@ mod tests {
             let news = RunWatch::new(runs.clone(), fleet.map(Path::to_owned)).look();
             news.into_iter().filter_map(|news| match news {
                 RunNews::Event(event) => Some(event.run),
-                RunNews::Live(..) | RunNews::Gone(_) => None,
+                RunNews::Live(..) | RunNews::Gone(_) | RunNews::Elsewhere(_) => None,
             })
         };
         assert_eq!(told(None).collect::<Vec<_>>(), [oldest.clone(), own]);
@@ -213,6 +252,23 @@ mod tests {
         (0..PAST - 1).for_each(|_| drop(ended(None)));
         assert!(!told(None).any(|run| run == oldest));
         assert_eq!(told(None).count(), PAST);
+    }
+
+    #[test]
+    fn a_run_of_another_file_is_told_as_long_as_it_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let mut watch = RunWatch::new(runs.clone(), None);
+        let mut writer = runs.begin(Some(Path::new("/other/hosts.toml"))).unwrap();
+        let run = writer.run().clone();
+        writer.write(&event(&run, RunWhat::begin(vec!["a".into()], "x".into())));
+        writer.flush().unwrap();
+        let told = RunElsewhere { run: run.clone(), hosts: vec!["a".to_owned()] };
+        assert_eq!(watch.look(), [RunNews::Elsewhere(vec![told])]);
+        assert_eq!(watch.look(), []);
+        fs::write(runs.folder(&run).join("process"), "1 12345\n").unwrap();
+        assert_eq!(watch.look(), [RunNews::Elsewhere(Vec::new())]);
+        assert_eq!(watch.look(), []);
     }
 
     #[test]

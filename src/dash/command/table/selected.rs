@@ -4,7 +4,7 @@ use crate::dash::command::{Command, CommandEntry};
 use crate::dash::key::Key;
 use crossterm::event::KeyCode;
 
-use super::{CACHES, DEPLOY, FLEET, HISTORY, LOGS, asks, entry};
+use super::{CACHES, DEPLOY, FLEET, HISTORY, LOGS, VIEWS, asks, entry};
 use Key::{Char, Code};
 
 pub(super) const ROWS: &[CommandEntry] = &[
@@ -91,10 +91,10 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Reattach,
         &[Char('c')],
-        &[DEPLOY, LOGS, HISTORY],
+        VIEWS,
         Some("go on"),
         "reattach",
-        "go on with the run that is shown, when its nixdash has ended",
+        "go on with a run whose nixdash has ended: the one that is shown, else the newest",
     ),
     asks(entry(
         Command::Retry,
@@ -163,19 +163,19 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "try the selected host again in the run that goes on",
     ),
     asks(entry(
-        Command::TakeWaveBack,
-        &[Char('W')],
-        &[DEPLOY],
-        None,
-        "take-wave-back",
-        "take the hosts of the newest wave back to what they ran before the run; asks first",
-    )),
-    asks(entry(
         Command::TakeRunBack,
         &[Char('R')],
         &[DEPLOY],
         Some("roll back"),
         "take-run-back",
         "take all hosts of the run back to what they ran before it; asks first",
+    )),
+    asks(entry(
+        Command::TakeWaveBack,
+        &[Char('W')],
+        &[DEPLOY],
+        Some("roll wave back"),
+        "take-wave-back",
+        "take the hosts of the newest wave back to what they ran before the run; asks first",
     )),
 ];

@@ -148,17 +148,21 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
     spans
 }
 
-/// Returns the same where that has no room beside so many columns of the row: `✗ 2 of 4 went wrong`, or else
-/// `2✗ 1○ 1/4`.
+/// Returns the same where that has no room beside so many columns of the row: `✗ 2 of 4 went wrong`, or in fewer
+/// words, or else `2✗ 1○ 1/4`.
 fn counts_in_short(paint: &Paint<'_>, run: &RunView, row: usize, used: usize) -> Span<'static> {
     let counts = run.counts();
     let (wrong, all) = (counts.wrong(), counts.all());
     let role = if wrong > 0 { Role::Error } else { Role::Text };
-    let Some(summary) = &run.summary else { return paint.span(role, counts.signs()) };
+    let brief = Some(counts.brief()).filter(|brief| used + width(brief) + 12 < row);
+    let Some(summary) = &run.summary else {
+        return paint.span(role, brief.unwrap_or_else(|| counts.signs()));
+    };
     let (sign, role) = summary_mark(summary);
     let long = format!("{sign} {wrong} of {all} went wrong");
     let fits = used + width(&long) + 12 < row;
-    paint.span(role, if fits && wrong > 0 { long } else { counts.signs() })
+    let short = brief.unwrap_or_else(|| counts.signs());
+    paint.span(role, if fits && wrong > 0 { long } else { short })
 }
 
 /// Draws what the whole run waits for, why it is gone, or what it came to; returns what is left of the area.

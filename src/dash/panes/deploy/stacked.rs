@@ -6,7 +6,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::table::{self, Window};
-use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
+use crate::dash::widgets::text::{cut, left, line_width, right, width, wrap};
 use crate::dash::words::runs::{PhaseNames, doing, host_run_mark, named_phases, phases, progress};
 use crate::dash::world::{HostRun, RunView};
 use ratatui::buffer::Buffer;
@@ -144,7 +144,7 @@ fn choose(
 ) -> StackedRows {
     let (count, height) = (hosts.len().max(1), usize::from(area.height));
     let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
-    let names = names.clamp(4, 16).min(usize::from(area.width) / 3);
+    let names = names.clamp(4, 16).min(usize::from(area.width) / 3) + wave_columns(run, area.width);
     let columns = usize::from(area.width).saturating_sub(names + 6).max(8);
     let room = usize::from(area.width).saturating_sub(names + 5);
     let words = |room: usize| {
@@ -166,6 +166,15 @@ fn choose(
     rows
 }
 
+/// Narrower than this, a row has no room for the wave of its host.
+const WITH_WAVES: u16 = 70;
+
+/// Returns the columns of the wave of each host, behind its name: none where there are not several.
+fn wave_columns(run: &RunView, columns: u16) -> usize {
+    let waves = run.all_waves.filter(|_| run.has_waves() && columns >= WITH_WAVES);
+    waves.map_or(0, |count| format!(" w{count}").len())
+}
+
 /// Draws one host from the top of an area; returns the rows that it takes.
 fn host_rows(
     paint: &Paint<'_>,
@@ -178,8 +187,14 @@ fn host_rows(
 ) -> u16 {
     let several = run.hosts.len() > 1;
     let cursor = if selected && several { " › " } else { "   " };
-    let name = Span::raw(left(&host.host, rows.names));
-    let mut spans = vec![paint.span(Role::Accent, cursor), name, Span::raw("  ")];
+    let waves = wave_columns(run, area.width);
+    let name = Span::raw(left(&host.host, rows.names - waves));
+    let mut spans = vec![paint.span(Role::Accent, cursor), name];
+    if waves > 0 {
+        let wave = run.wave_of(&host.host).map(|wave| format!("w{wave}")).unwrap_or_default();
+        spans.push(paint.span(Role::Dim, right(&wave, waves)));
+    }
+    spans.push(Span::raw("  "));
     let room = usize::from(area.width).saturating_sub(line_width(&spans));
     spans.extend(state_and_phases(paint, run, host, room, rows.words));
     put(buffer, area, 0, &Line::from(spans));

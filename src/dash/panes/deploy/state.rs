@@ -4,6 +4,7 @@ use crate::dash::filter::Filter;
 use crate::dash::split::Split;
 use crate::fleet::RunId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The run that is shown, and the host that is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,10 +15,14 @@ pub struct DeployPane {
     pub host: usize,
     /// Whether a person chose that host; else the first is meant, whichever that is.
     pub is_host_chosen: bool,
+    /// Whether its hosts stand in an order that is not theirs any more, since somebody moves among them.
+    pub order_is_due: bool,
     /// Whether the run was opened among the runs, to which the way back leads.
     pub from_history: bool,
     /// The newest run that was begun here.
     pub own: Option<RunId>,
+    /// Runs that went wrong since the dashboard was opened, and that were not looked at.
+    pub unseen: BTreeSet<RunId>,
     /// Which hosts of a run are shown.
     pub filter: Filter,
     /// Where the border between the hosts of a run and the log is.

@@ -9,7 +9,7 @@ use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::elsewhere::whole_log;
-use crate::dash::run_orders::{ask_to_stop, reattach, said};
+use crate::dash::run_orders::{ask_to_stop, said};
 use crate::dash::shell;
 use crate::dash::units::UnitsPane;
 use crate::dash::world::RunView;
@@ -36,11 +36,6 @@ pub(super) fn update(
             model.deploy.is_host_chosen = true;
             model.toggle_zoom();
         }
-        Command::Plan => {
-            if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
-                model.open(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
-            }
-        }
         Command::Commands => commands(model),
         Command::Pager | Command::Editor => {
             let shown = model.shown_run().zip(model.shown_host_run());
@@ -53,7 +48,6 @@ pub(super) fn update(
         }
         Command::Units => return list_units(model),
         Command::Cancel => ask_to_stop(model),
-        Command::Reattach => return reattach(model, now),
         Command::Retry => return begin::retry(model, now),
         Command::Deploy => begin::ask(model, targets(model), Goal::default()),
         Command::Generations => return generations(model),
@@ -93,10 +87,8 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Zoom => model.shown_run().is_some(),
         Command::NextHost | Command::PreviousHost => model.visible_host_runs().len() > 1,
         Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
-        Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
         Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
-        Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
         Command::Deploy => {
             model.shown_run().is_some_and(|run| !run.is_active()) && !targets(model).is_empty()
         }

@@ -77,7 +77,6 @@ pub(super) fn update(
             return host.map_or_else(Vec::new, |host| shell::open(model, host, now));
         }
         Command::Log => show_log(model, now),
-        Command::Plan => plan(model),
         Command::HostKey => return fetch_keys(model, now),
         _ => {}
     }
@@ -119,7 +118,6 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::NextDetails | Command::PreviousDetails => {
             shows_details(model) && model.visible_hosts().len() > 1
         }
-        Command::Plan => model.world.runs.iter().any(|run| run.waits && run.is_active()),
         Command::Back => model.zoom || model.is_filtered() || !model.fleet.marked.is_empty(),
         _ => true,
     }
@@ -198,17 +196,6 @@ fn show_log(model: &mut Model, now: Timestamp) {
     };
     model.select_run(run, Some(host));
     model.show(Screen::Logs);
-}
-
-/// Shows the plan of the run that waits.
-fn plan(model: &mut Model) {
-    let waiting = model.world.runs.iter().rposition(|run| run.waits && run.is_active());
-    let Some(index) = waiting else { return };
-    model.select_run(index, None);
-    model.show(Screen::Deploy);
-    if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
-        model.open(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
-    }
 }
 
 /// Opens the pane of the selected host and asks the host.

@@ -7,7 +7,6 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::panes::history::draw::sorts;
-use crate::dash::run_orders::reattach;
 use crate::dash::world::RunView;
 use crate::fleet::Goal;
 use jiff::Timestamp;
@@ -36,7 +35,6 @@ pub(super) fn update(
         Command::Log => open(model, Screen::Logs),
         Command::Deploy => begin::ask(model, targets(model), Goal::default()),
         Command::Retry => return begin::retry(model, now),
-        Command::Reattach => return reattach(model, now),
         _ => {}
     }
     Vec::new()
@@ -57,7 +55,6 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Open | Command::Zoom => run.is_some(),
         Command::Log => run.is_some() && model.shown_host_run().is_some(),
         Command::Retry => run.is_some_and(RunView::can_be_tried_again),
-        Command::Reattach => run.is_some_and(|run| run.can_go_on),
         _ => true,
     }
 }

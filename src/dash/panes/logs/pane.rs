@@ -9,7 +9,7 @@ use crate::dash::panes::logs::draw::{draw, sight};
 use crate::dash::panes::logs::state::LogFace;
 use crate::dash::panes::logs::update::{command as own, leave};
 use crate::dash::panes::logs::wanted::rows_of;
-use crate::dash::run_orders::{ask_to_stop, reattach};
+use crate::dash::run_orders::ask_to_stop;
 use crate::record::output_of;
 use jiff::Timestamp;
 use ratatui::layout::Rect;
@@ -32,7 +32,6 @@ fn update(model: &mut Model, command: Command, body: Rect, now: Timestamp) -> Ve
         Command::NextHost => model.turn_host(true),
         Command::PreviousHost => model.turn_host(false),
         Command::Cancel => ask_to_stop(model),
-        Command::Reattach => return reattach(model, now),
         Command::LogFile => return log_file(model),
         Command::Pager | Command::Editor => {
             return rows_of(model)
@@ -54,7 +53,6 @@ fn can(model: &Model, command: Command) -> bool {
             !model.log.shows_all_hosts() && model.shown_run().is_some_and(|run| run.hosts.len() > 1)
         }
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
-        Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
         Command::LogFile | Command::TurnFace => model.shown_host_run().is_some(),
         Command::Pager
         | Command::Editor

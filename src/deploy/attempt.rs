@@ -8,7 +8,7 @@ use crate::fleet::{Finding, Outcome};
 
 /// What a host had from its run when its last attempt began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Before {
+pub(super) enum HadBefore {
     /// Nothing: it was as it was before the run.
     Nothing,
     /// The system of the run, with which this was wrong.
@@ -42,12 +42,12 @@ impl HostEnding {
 }
 
 /// Returns how a host ends for its run whose last attempt ended so.
-pub(super) fn counted(before: Before, ending: Ending) -> HostEnding {
+pub(super) fn counted(before: HadBefore, ending: Ending) -> HostEnding {
     let Ending { outcome, reason } = ending;
     let ((outcome, reasons), joint) = match before {
-        Before::Nothing => ((outcome, reason.into_iter().collect()), ""),
-        Before::System(why) => (as_it_was_left(why, outcome, reason), ". Then, tried again: "),
-        Before::GoesBack(why) => (as_went_back(&why, outcome, reason), ". Then, going back: "),
+        HadBefore::Nothing => ((outcome, reason.into_iter().collect()), ""),
+        HadBefore::System(why) => (as_it_was_left(why, outcome, reason), ". Then, tried again: "),
+        HadBefore::GoesBack(why) => (as_went_back(&why, outcome, reason), ". Then, going back: "),
     };
     HostEnding { outcome, reasons, joint }
 }

@@ -6,7 +6,7 @@ use crate::fleet::{
     RootHosts, Route, RunOptions, StorePath, Strategy,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What was asked for.

@@ -149,14 +149,17 @@ fn the_hosts_of_a_run_are_merged_by_time_and_one_host_stands_alone() {
     let all = printed(dir.path(), &["1"]);
     let lines: Vec<&str> = all.lines().collect();
     assert_eq!(lines.len(), 9, "{all}");
-    assert_eq!(lines[0], "samsung  2026-11-21T12:00:01Z build       linux> CC main.o");
-    assert!(lines[1].starts_with("razer    2026-11-21T12:00:02Z build       building"), "{all}");
+    assert_eq!(lines[0], "samsung  2026-11-21T12:00:01Z     build       linux> CC main.o");
+    assert!(
+        lines[1].starts_with("razer    2026-11-21T12:00:02Z     build       building"),
+        "{all}"
+    );
     let hosts: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
     let order = "samsung razer samsung samsung razer razer p510 razer samsung";
     assert_eq!(hosts.join(" "), order);
     assert_eq!(printed(dir.path(), &["last"]), all);
     let one = printed(dir.path(), &["#1", "p510"]);
-    assert_eq!(one, "2026-11-21T12:00:06Z preflight   who am I\n");
+    assert_eq!(one, "2026-11-21T12:00:06Z     preflight   who am I\n");
     let two = printed(dir.path(), &["1", "p510", "samsung"]);
     assert_eq!(two.lines().count(), 5, "{two}");
     // No colours where nobody sees them.
@@ -197,12 +200,12 @@ fn errors_are_what_went_wrong_and_why_hosts_failed() {
     a_run(dir.path());
     let text = printed(dir.path(), &["1", "--errors"]);
     let expected = [
-        "razer    2026-11-21T12:00:05Z build       firefox> a.c:1:2: error: expected ';'",
-        "razer    2026-11-21T12:00:07Z build       error: builder for '/nix/store/abc-firefox-145.0.drv' failed",
-        "samsung  2026-11-21T12:00:08Z activate    Job for nginx.service failed",
+        "razer    2026-11-21T12:00:05Z     build       firefox> a.c:1:2: error: expected ';'",
+        "razer    2026-11-21T12:00:07Z     build       error: builder for '/nix/store/abc-firefox-145.0.drv' failed",
+        "samsung  2026-11-21T12:00:08Z     activate    Job for nginx.service failed",
         "razer    failed in 31 s",
         "         firefox could not be built, with password=[secret]",
-        "p510     2026-11-21T12:00:06Z preflight   who am I",
+        "p510     2026-11-21T12:00:06Z     preflight   who am I",
         "p510     offline in 31 s",
         "         did not answer",
     ];
@@ -326,9 +329,9 @@ fn a_torn_line_an_older_format_and_a_missing_index_are_read() {
     }
     let text = printed(dir.path(), &["1", "p510"]);
     let lines = [
-        "2026-11-21T12:00:06Z preflight   who am I",
+        "2026-11-21T12:00:06Z     preflight   who am I",
         "no time, red \u{fffd}",
-        "2026-11-21T12:00:09Z build       tor",
+        "2026-11-21T12:00:09Z     build       tor",
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), lines);
     // A line that does not say when it came stays behind the one before it.
@@ -353,7 +356,7 @@ fn a_log_is_followed_until_its_run_ends() {
     let mut command = command(dir.path(), &["last", "--follow"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next = || lines.next().map(|line| line.unwrap().split_off(42));
+    let mut next = || lines.next().map(|line| line.unwrap().split_off(46));
     assert_eq!(next().as_deref(), Some("one"));
     for (number, line) in (2..).zip(["two", "three"]) {
         run.log(number, "razer", Phase::Build, line);
@@ -426,7 +429,7 @@ fn lines_have_their_colours_on_a_terminal_and_none_elsewhere() {
     let (host, line, phase) = ("a".to_owned(), text.into_owned(), Phase::Build);
     run.write(1, RunWhat::Log { host, phase, line, build: None, colours, from: None });
     run.end();
-    let head = "2026-11-21T12:00:01Z build       ";
+    let head = "2026-11-21T12:00:01Z     build       ";
     let plain = format!("{head}gcc> a.c: error: no\n");
     assert_eq!(printed(dir.path(), &["1", "a"]), plain);
     assert_eq!(texts(dir.path(), &["1", "--grep", "error: no"]), ["gcc> a.c: error: no"]);

@@ -35,7 +35,7 @@ fn said(model: &Model) -> String {
 #[test]
 fn the_selected_host_says_what_it_waits_for_at_every_size() {
     let next = now() + SignedDuration::from_secs(20);
-    let offline = Wait::Offline { since: ago_s(70), next };
+    let offline = Wait::Offline { since: ago_s(70), every_s: Some(30) };
     let way = Wait::Way { why: "no cache answers".to_owned(), until: next };
     for wait in [offline, way] {
         let sentence = format!("waiting for {}", wait.sentence(now()));
@@ -51,7 +51,7 @@ fn the_selected_host_says_what_it_waits_for_at_every_size() {
 
 #[test]
 fn the_question_whether_to_stop_a_run_says_what_becomes_of_all_its_hosts_at_every_size() {
-    let mut events = all_wait(&Wait::Place { places: 2 });
+    let mut events = all_wait(&Wait::Place { places: 2, hosts: Vec::new() });
     let begun = |number, of| run_event("41", 20, phase(&host(number), of, PhaseState::Started));
     events.extend((1..=3).map(|number| begun(number, Phase::Activate)));
     events.extend((4..=5).map(|number| begun(number, Phase::Persist)));
@@ -83,7 +83,7 @@ fn a_host_on_its_way_back_is_not_said_to_keep_its_system_when_the_run_is_stopped
         attempt: 2,
         reason: "why".to_owned(),
     };
-    let mut events = all_wait(&Wait::Place { places: 2 });
+    let mut events = all_wait(&Wait::Place { places: 2, hosts: Vec::new() });
     events.push(run_event("41", 20, RunWhat::Rollout(again)));
     events.push(run_event("41", 10, phase(&host(1), Phase::Persist, PhaseState::Started)));
     let mut model = model(events, 80, 24);
@@ -102,7 +102,7 @@ fn what_was_said_is_news_for_a_moment_and_how_the_wave_stands_is_told_again() {
     let wave = RolloutNews::Wave { wave: 1, of: 2, state, reason: None, until: None };
     let shown = |seconds| {
         let order = RolloutNews::Order { order: RunOrder::Resume, refused: None };
-        let mut events = all_wait(&Wait::Place { places: 2 });
+        let mut events = all_wait(&Wait::Place { places: 2, hosts: Vec::new() });
         events.push(news(100, wave.clone()));
         events.push(news(seconds, order));
         events.push(news(seconds, RolloutNews::Paused { paused: false }));
@@ -133,7 +133,7 @@ fn a_paused_run_that_is_stopped_says_that_it_stops() {
 
 #[test]
 fn a_run_in_which_several_went_wrong_says_too_where_its_time_went() {
-    let mut events = all_wait(&Wait::Place { places: 2 });
+    let mut events = all_wait(&Wait::Place { places: 2, hosts: Vec::new() });
     for number in 1..=HOSTS {
         let outcome = if number <= 2 { Outcome::Failed } else { Outcome::Switched };
         let error = (number <= 2).then_some("the disk is full");
@@ -159,7 +159,7 @@ fn a_run_in_which_several_went_wrong_says_too_where_its_time_went() {
 
 #[test]
 fn the_time_of_a_host_that_ended_is_never_cut() {
-    let mut events = all_wait(&Wait::Place { places: 2 });
+    let mut events = all_wait(&Wait::Place { places: 2, hosts: Vec::new() });
     let RunWhat::Result { host, mut result } = result(&host(1), Outcome::Interrupted, None) else {
         unreachable!("it is one");
     };

@@ -7,7 +7,7 @@ use super::account::{Account, of_a_newer_nixdash, parse};
 use super::context::job_name;
 use super::resumed::unwatched;
 use super::scripts::{ACCOUNT, RECOVER};
-use crate::deploy::attempt::{Before, counted};
+use crate::deploy::attempt::{HadBefore, counted};
 use crate::deploy::words::systems;
 use crate::deploy::{Ending, HostEnding, Reason};
 use crate::fleet::{Code, Goal, Outcome, Phase, StorePath};
@@ -91,24 +91,24 @@ async fn end_host(
 }
 
 /// Returns what a host had from the run when its last attempt began.
-fn before(host: &LeftHost) -> Before {
+fn before(host: &LeftHost) -> HadBefore {
     match (&host.goes_back, &host.brought) {
-        (Some(why), _) => Before::GoesBack(Reason::new(Code::RunRolledBack, why.clone())),
-        (None, Some(result)) => Before::System(Reason::of_result(result)),
-        (None, None) => Before::Nothing,
+        (Some(why), _) => HadBefore::GoesBack(Reason::new(Code::RunRolledBack, why.clone())),
+        (None, Some(result)) => HadBefore::System(Reason::of_result(result)),
+        (None, None) => HadBefore::Nothing,
     }
 }
 
 /// Returns how a host ends whose supervisor left nothing, by what it was seen to run and boot.
-fn seen(before: Before, ending: Ending) -> HostEnding {
+fn seen(before: HadBefore, ending: Ending) -> HostEnding {
     match before {
         // Nobody looked whether what was wrong with its system still is.
-        Before::System(_) if ending.outcome.is_good() => {
+        HadBefore::System(_) if ending.outcome.is_good() => {
             counted(before, Ending { outcome: Outcome::Interrupted, ..ending })
         }
         // It does not have that system any more, or something else is wrong now.
-        Before::System(_) => counted(Before::Nothing, ending),
-        Before::Nothing | Before::GoesBack(_) => counted(before, ending),
+        HadBefore::System(_) => counted(HadBefore::Nothing, ending),
+        HadBefore::Nothing | HadBefore::GoesBack(_) => counted(before, ending),
     }
 }
 

@@ -5,7 +5,7 @@
 //! the host still stands as the earlier one left it.
 
 use super::host::HostProgress;
-use crate::deploy::attempt::Before;
+use crate::deploy::attempt::HadBefore;
 use crate::deploy::{LeftWrong, Preflight, Reason};
 use crate::fleet::{Goal, Outcome, StorePath};
 
@@ -60,11 +60,11 @@ impl HostProgress {
     }
 
     /// Returns what the host had from the run when this attempt began.
-    pub(super) fn before_this_attempt(&self) -> Before {
+    pub(super) fn before_this_attempt(&self) -> HadBefore {
         match (&self.back, &self.left_degraded) {
-            (Some(why), _) => Before::GoesBack(why.clone()),
-            (None, Some(left)) => Before::System(left.why.clone()),
-            (None, None) => Before::Nothing,
+            (Some(why), _) => HadBefore::GoesBack(why.clone()),
+            (None, Some(left)) => HadBefore::System(left.why.clone()),
+            (None, None) => HadBefore::Nothing,
         }
     }
 

@@ -102,7 +102,7 @@ pub(in crate::dash) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rec
     // What runs is told in words where hosts and the bad caches have theirs too.
     let steps = steps(paint);
     let in_words = steps.iter().filter(|(_, caches, with_run)| {
-        *with_run && matches!(caches, Caches::All | Caches::Named { .. })
+        *with_run && matches!(caches, Caches::All | Caches::Named { words: usize::MAX })
     });
     let in_words = in_words.map(|step| (*step, &words[..]));
     let in_signs = steps.iter().map(|step| (*step, &signs[..]));

@@ -108,7 +108,7 @@ fn a_plan_that_waits_is_shown_by_its_key_in_every_view() {
 
 #[test]
 fn a_run_of_another_file_is_no_quiet_fleet() {
-    let mut model = model(demo::well(), 120, 35);
+    let mut model = model(demo::well(), 200, 50);
     let elsewhere = |hosts: &[&str]| {
         let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
         Msg::RunsElsewhere(vec![RunElsewhere { run: id("14"), hosts }])

@@ -5,6 +5,7 @@ use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Screen, update};
 use crate::fleet::{Outcome, Phase, PhaseState, RunWhat, Wait};
+use jiff::SignedDuration;
 
 #[test]
 fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
@@ -22,6 +23,8 @@ fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
     ] {
         demo::happen(&mut model, run_event("77", 5, what));
     }
+    // Not while somebody moves.
+    update(&mut model, Msg::Tick, demo::now() + SignedDuration::from_secs(3));
     let run = model.shown_run().unwrap();
     let order: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
     assert_eq!(order, ["a5", "a6", "a1", "a2", "a3", "a4"]);
@@ -95,7 +98,10 @@ fn every_view_counts_what_failed_and_what_was_skipped_apart() {
         fold(&mut model, events.drain(..).map(|what| run_event("77", 5, what)));
         let shown = text(&draw(&model, &look(false)));
         assert!(shown.contains(at_work), "{shown}");
-        assert!(shown.contains("run #77 1✗ 1○ 0/4"), "the overview: {shown}");
+        let in_words = "run #77  1 failed · 1 skipped · 1 running · 1 waiting";
+        let overview =
+            ["run #77 1✗ 1○ 0/4", "run #77  1 went wrong · 1 left out · 0 of 4 done", in_words];
+        assert!(overview.iter().any(|words| shown.contains(words)), "the overview: {shown}");
         fold(&mut model, [run_event("77", 1, end_of_failed_and_skipped(2, 2))]);
         let shown = text(&draw(&model, &look(false)));
         assert!(shown.contains(over) || shown.contains("✗ 2 of 4 went wrong"), "{shown}");
@@ -256,7 +262,10 @@ fn a_run_that_was_left_can_be_tried_again_until_somebody_ended_it() {
 #[test]
 fn a_key_that_has_nothing_to_act_on_says_why() {
     let mut model = model(demo::well(), 110, 30);
-    for (key, why) in [("M", "nothing is wrong with what is selected"), ("o", "no plan is known")] {
+    for (key, why) in [
+        ("M", "nothing is wrong with what is selected"),
+        ("o", "no run waits for an answer to its plan"),
+    ] {
         model.toast = None;
         assert_eq!(press(&mut model, key), []);
         let said = model.toast.as_ref().map(|toast| toast.text.clone());

@@ -217,8 +217,8 @@ mod tests {
         .unwrap();
         let text = plan(&plan_of_all, 3, &["h2", "a", "h10"].map(str::to_owned));
         let replaced =
-            format!("{}, built from 8f2c1abcd dirty, 3 commits behind the new", system("b"));
-        assert!(text.contains(&replaced), "{text}");
+            "a-1 (bbbbbbbb), built from 8f2c1abcd dirty, 3 commits behind the new system";
+        assert!(text.contains(replaced), "{text}");
         let aside = "\n  h2   set aside: it is off\n  h10  away, waited for: it is off";
         assert!(text.ends_with(aside), "{text}");
     }

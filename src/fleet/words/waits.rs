@@ -71,8 +71,7 @@ impl Wait {
                 let every = every_s.map(|every| duration(Duration::from_secs(every)));
                 let every = every.map(|every| format!(" every {every}")).unwrap_or_default();
                 format!(
-                    "the host to come back: it has been away for {away} and is tried again{every}, as \
-                     long as the run lasts"
+                    "the host to come back: it has been away for {away} and is tried again{every}"
                 )
             }
             Self::Budget { budget, hosts } if hosts.is_empty() => {
@@ -186,8 +185,7 @@ mod tests {
             ),
             (
                 Wait::Offline { since: now - 90.seconds(), every_s: Some(30) },
-                "the host to come back: it has been away for 1 min 30 s and is tried again every 30 s, as \
-                 long as the run lasts",
+                "the host to come back: it has been away for 1 min 30 s and is tried again every 30 s",
             ),
         ] {
             assert_eq!(wait.sentence(now), says);

@@ -151,6 +151,7 @@ fn runs_system(history: &mut History, second: i64, name: &str, generation: u64) 
     };
     let system = SystemFacts {
         running: path(name),
+        profile: path(name),
         generation: Some(generation),
         nixos_version: Some(name.to_owned()),
         ..SystemFacts::default()

@@ -21,8 +21,9 @@ mod waits;
 
 use crate::fleet::{
     Code, Finding, HostFacts, HostState, Outcome, Severity, SignatureState, TierFacts, TierState,
-    troubles, worst,
+    duration, troubles, worst,
 };
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// How a host of a run is that has to wait: for an answer, for a free place, for another host.
@@ -234,6 +235,11 @@ pub fn counted<'a>(hosts: impl IntoIterator<Item = &'a HostFacts>) -> Vec<(Sever
     let mut all: Vec<_> = counts.into_iter().collect();
     all.sort_by_key(|(_, (severity, _))| std::cmp::Reverse(*severity));
     all.into_iter().map(|(code, (severity, count))| (severity, code.counted(count))).collect()
+}
+
+/// Says how long it is until then: no time where that is over.
+pub fn time_left(until: Timestamp, now: Timestamp) -> String {
+    duration(until.duration_since(now).try_into().unwrap_or_default())
 }
 
 /// Returns a sentence about a host without the host's name at its beginning: `samsung: its disk is full` and

@@ -10,7 +10,7 @@ use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since, syste
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::deploys::behind;
 pub(in crate::dash) use crate::fleet::words::deploys::revision_words;
-use crate::fleet::words::{NO_ANSWER, WAITING, without_name};
+use crate::fleet::words::{NO_ANSWER, WAITING, time_left, without_name};
 use crate::fleet::{
     Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, Wait, ago, bytes, duration, percent,
 };
@@ -180,8 +180,7 @@ pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -
     if host.is_going_back() {
         let left = match &host.waiting {
             Some(Wait::Back { until, .. }) => {
-                let left = until.duration_since(paint.now).try_into().unwrap_or_default();
-                format!("; nixdash waits {} more for it", duration(left))
+                format!("; nixdash waits {} more for it", time_left(*until, paint.now))
             }
             Some(_) | None => String::new(),
         };

@@ -1,6 +1,7 @@
 //! How a run moves over its hosts, told in sentences.
 
-use crate::fleet::{RolloutNews, WaveState, duration};
+use crate::fleet::words::time_left;
+use crate::fleet::{RolloutNews, WaveState};
 use jiff::Timestamp;
 
 /// What becomes of the hosts of a run that is stopped.
@@ -84,15 +85,14 @@ fn wave_sentence(
         WaveState::Began => format!("{name} begins{why}"),
         WaveState::Watched => match until.filter(|until| *until > now) {
             Some(until) => {
-                let left = until.duration_since(now).try_into().unwrap_or_default();
-                format!("{name} is done and has to stay well for {}{why}", duration(left))
+                let left = time_left(until, now);
+                format!("{name} is done and has to stay well for {left}{why}")
             }
             None => format!("{name} is done, its gates are checked{why}"),
         },
         WaveState::Asks => match until.filter(|until| *until > now) {
             Some(until) => {
-                let left = until.duration_since(now).try_into().unwrap_or_default();
-                let left = duration(left);
+                let left = time_left(until, now);
                 format!("{name} waits for a decision, and fails without one in {left}{why}")
             }
             None => format!("{name} waits for a decision{why}"),

@@ -1,5 +1,6 @@
 //! What a host waits for, in one sentence.
 
+use crate::fleet::words::time_left;
 use crate::fleet::{Wait, duration};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -21,7 +22,7 @@ impl Wait {
                 let ends = until.map(|until| {
                     format!(
                         "; without an answer nothing is done, and the run ends in {}",
-                        left(until, now)
+                        time_left(until, now)
                     )
                 });
                 format!("confirmation of the plan{}", ends.unwrap_or_default())
@@ -39,17 +40,18 @@ impl Wait {
                 format!("wave {wave}: {} must be done before it", names(hosts))
             }
             Self::Soak { wave, until } => {
-                format!("wave {wave} to stay well for {} more", left(*until, now))
+                format!("wave {wave} to stay well for {} more", time_left(*until, now))
             }
             Self::Gate { wave, gate, said, next } => {
                 let said = said.as_ref().map(|said| format!(", which said: {said}"));
-                let next = next.map(|next| format!("; it is asked again in {}", left(next, now)));
+                let next =
+                    next.map(|next| format!("; it is asked again in {}", time_left(next, now)));
                 let (said, next) = (said.unwrap_or_default(), next.unwrap_or_default());
                 format!("gate {gate} to pass after wave {wave}{said}{next}")
             }
             Self::Decision { wave, why, until } => {
                 let ends = until.map(|until| {
-                    format!("; without a decision the wave fails in {}", left(until, now))
+                    format!("; without a decision the wave fails in {}", time_left(until, now))
                 });
                 format!(
                     "a decision: a check after wave {wave} could not be made ({why}){}",
@@ -59,7 +61,7 @@ impl Wait {
             Self::Way { why, until } => {
                 format!(
                     "somebody to decide whether it is tried again or left out ({why}); without a decision it fails in {}",
-                    left(*until, now)
+                    time_left(*until, now)
                 )
             }
             Self::Order { hosts, reason } => {
@@ -81,7 +83,7 @@ impl Wait {
                 format!("a place in the budget {budget}: taken by {}", names(hosts))
             }
             Self::Hook { moment, until } => {
-                let limit = until.map(|until| format!(", in {} at most", left(until, now)));
+                let limit = until.map(|until| format!(", in {} at most", time_left(until, now)));
                 format!(
                     "its {} hooks to end{}; until then nothing is changed there",
                     moment.word(),
@@ -89,7 +91,8 @@ impl Wait {
                 )
             }
             Self::Activation { until } => {
-                let limit = until.map(|until| format!(" and ends in {} at most", left(until, now)));
+                let limit =
+                    until.map(|until| format!(" and ends in {} at most", time_left(until, now)));
                 format!(
                     "its activation to end, which cannot be interrupted{}; then it goes back",
                     limit.unwrap_or_default()
@@ -102,11 +105,11 @@ impl Wait {
             }
             Self::Back { until, goes_back: true } => format!(
                 "its return to the previous system; nixdash waits {} more for it",
-                left(*until, now)
+                time_left(*until, now)
             ),
             Self::Back { until, goes_back: false } => format!(
                 "the host to come back and say what it decided; nixdash gives up in {}",
-                left(*until, now)
+                time_left(*until, now)
             ),
         }
     }
@@ -130,13 +133,8 @@ fn answer_of(who: &str, since: Timestamp, until: Option<Timestamp>, now: Timesta
     } else {
         String::new()
     };
-    let until = until.map(|until| format!("; nixdash gives up in {}", left(until, now)));
+    let until = until.map(|until| format!("; nixdash gives up in {}", time_left(until, now)));
     format!("{who} to answer again{silent}{}", until.unwrap_or_default())
-}
-
-/// Says how long it is until then.
-fn left(until: Timestamp, now: Timestamp) -> String {
-    duration(until.duration_since(now).try_into().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::dash::words::runs::{clock, revision_words, run_name};
 use crate::dash::words::{some_of, summary_mark};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, age};
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
+use crate::fleet::words::time_left;
 use crate::fleet::{Outcome, RolloutNews, duration};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -155,13 +156,11 @@ fn counts_in_short(paint: &Paint<'_>, run: &RunView, row: usize, used: usize) ->
     let (wrong, all) = (counts.wrong(), counts.all());
     let role = if wrong > 0 { Role::Error } else { Role::Text };
     let brief = Some(counts.brief()).filter(|brief| used + width(brief) + 12 < row);
-    let Some(summary) = &run.summary else {
-        return paint.span(role, brief.unwrap_or_else(|| counts.signs()));
-    };
+    let short = brief.unwrap_or_else(|| counts.signs());
+    let Some(summary) = &run.summary else { return paint.span(role, short) };
     let (sign, role) = summary_mark(summary);
     let long = format!("{sign} {wrong} of {all} went wrong");
     let fits = used + width(&long) + 12 < row;
-    let short = brief.unwrap_or_else(|| counts.signs());
     paint.span(role, if fits && wrong > 0 { long } else { short })
 }
 
@@ -175,7 +174,7 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     let stands = stands(paint, run);
     // Below what is wrong there is room for them on a larger screen only.
     let least = if stands.is_some() { 18 } else { 12 };
-    let sums = sums(run).filter(|_| area.height >= least).map(|sums| (Role::Dim, sums));
+    let sums = (area.height >= least).then(|| sums(run)).flatten().map(|sums| (Role::Dim, sums));
     let lines: Vec<Line<'static>> =
         [stands, sums].into_iter().flatten().flat_map(wrapped).collect();
     put_all(buffer, area, &lines, 0);
@@ -215,7 +214,7 @@ fn stands(paint: &Paint<'_>, run: &RunView) -> Option<(Role, String)> {
         let why = &open.why;
         format!("▲ a check could not be made: {pause} makes it again, {accept} accepts it. {why}")
     } else if let Some((host, why, until)) = run.without_way() {
-        let left = duration(until.duration_since(paint.now).try_into().unwrap_or_default());
+        let left = time_left(until, paint.now);
         let (again, skip) = (press("pause-run"), press("skip-host"));
         format!(
             "▲ no strategy works for {host}: {again} tries it again, {skip} leaves it out; without a \
@@ -237,9 +236,10 @@ fn stands(paint: &Paint<'_>, run: &RunView) -> Option<(Role, String)> {
 
 /// Returns where the time of a run that has ended went, and what each tier brought.
 fn sums(run: &RunView) -> Option<String> {
+    run.summary.as_ref()?;
     let sums = [where_time_went(run.results()), what_tiers_brought(run.results())];
     let sums: Vec<String> = sums.into_iter().flatten().collect();
-    (run.summary.is_some() && !sums.is_empty()).then(|| sums.join(" · "))
+    (!sums.is_empty()).then(|| sums.join(" · "))
 }
 
 /// Returns whose error was the first where several hosts went wrong, since the others may follow from it, or

@@ -15,6 +15,11 @@ const EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// After a key the order is kept for so long.
 const AFTER_KEY: SignedDuration = SignedDuration::from_secs(2);
 
+/// Returns whether nobody has pressed a key for a moment.
+pub(super) fn is_quiet(last_key: Option<Timestamp>, now: Timestamp) -> bool {
+    last_key.is_none_or(|then| now.duration_since(then) >= AFTER_KEY)
+}
+
 /// By what the rows of a list can be sorted; the default is the order in which they are given.
 pub trait SortBy: Copy + Default + PartialEq {
     /// Returns whether the row with the greatest value stands first, until that is turned around.
@@ -83,10 +88,8 @@ impl<S: SortBy> Sorting<S> {
     /// Returns whether the order is to be made now: at once when it was chosen, else when it is some time
     /// old and nobody has pressed a key for a moment.
     pub(super) fn is_due(&self, last_key: Option<Timestamp>, now: Timestamp) -> bool {
-        let is_over = |then: Option<Timestamp>, time| {
-            then.is_none_or(|then| now.duration_since(then) >= time)
-        };
-        self.made_at.is_none() || (is_over(self.made_at, EVERY) && is_over(last_key, AFTER_KEY))
+        let is_old = |made: Timestamp| now.duration_since(made) >= EVERY;
+        self.made_at.is_none_or(|made| is_old(made) && is_quiet(last_key, now))
     }
 
     /// Makes the order of rows with these values; returns whether it is another one than before.

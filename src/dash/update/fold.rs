@@ -5,6 +5,7 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::deploy::stand_side_by_side;
+use crate::dash::sorting::is_quiet;
 use crate::dash::theme::Role;
 use crate::dash::words::summary_mark;
 use crate::dash::world::{HISTORY, RunView, age};
@@ -239,14 +240,11 @@ fn select_again(model: &mut Model, index: usize, host: Option<String>) {
     model.deploy.host = found.unwrap_or(model.deploy.host);
 }
 
-/// After a key the hosts of the run that is looked at keep their places for so long.
-const AFTER_KEY: Duration = Duration::from_secs(2);
-
 /// Puts the hosts of a run in their order and selects the same one again; later where somebody moves among them,
 /// so that no row jumps under the cursor.
 fn put_in_order(model: &mut Model, index: usize, host: Option<String>, now: Timestamp) {
     let is_looked_at = model.screen == Screen::Deploy && model.deploy.run == index;
-    if is_looked_at && model.deploy.is_host_chosen && has_just_moved(model, now) {
+    if is_looked_at && model.deploy.is_host_chosen && !is_quiet(model.last_key, now) {
         model.deploy.order_is_due = true;
         return;
     }
@@ -254,14 +252,9 @@ fn put_in_order(model: &mut Model, index: usize, host: Option<String>, now: Time
     select_again(model, index, host);
 }
 
-/// Returns whether somebody pressed a key a moment ago.
-fn has_just_moved(model: &Model, now: Timestamp) -> bool {
-    model.last_key.is_some_and(|then| age(now, then) < AFTER_KEY)
-}
-
 /// Puts the hosts of the shown run in their order, where that had to wait; returns whether it did.
 pub(super) fn tick(model: &mut Model, now: Timestamp) -> bool {
-    let is_due = model.deploy.order_is_due && !has_just_moved(model, now);
+    let is_due = model.deploy.order_is_due && is_quiet(model.last_key, now);
     if is_due {
         model.deploy.order_is_due = false;
         resized(model);

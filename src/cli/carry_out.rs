@@ -2,7 +2,7 @@
 
 use crate::cli::hearing::{RunHearing, stopped, words};
 use crate::cli::newest::newest_confirmed;
-use crate::cli::show::{Display, Face, Notices, ProgressTimes, RunDisplay, told};
+use crate::cli::show::{Display, Face, Notices, RunDisplay, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
 use crate::deploy::{Control, Deploy, Ended, Listener, RunBegin, RunJournal};
 use crate::fleet::{
@@ -78,8 +78,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         let _full = control.try_send(word);
     }
     let written = RunRecorder::start(writer, recorder.clone())?;
-    let progress = ProgressTimes::default();
-    let shown = Display { face, width, goal, control, hosts: hosts.clone(), progress }.start();
+    let shown = Display { face, width, goal, control, hosts: hosts.clone() }.start();
     show_again(&run, &begin, &runs, &shown, recorder.as_ref());
     let runner = Arc::new(remote.clone());
     let hears = listener(&written, &shown, recorder.clone(), asked);

@@ -388,6 +388,7 @@ mod tests {
         let samsung = told(again(Goal::Switch, false), Outcome::Failed);
         assert_eq!((samsung.system, samsung.drv), (Some(path("old")), None));
     }
+
     #[test]
     fn what_was_wrong_is_taken_over_with_its_code() {
         let run = RunId("7".to_owned());

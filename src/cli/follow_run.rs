@@ -5,7 +5,7 @@
 use crate::cli::carry_out::exit_code;
 use crate::cli::hearing::next;
 use crate::cli::logs::{HostLog, MergedLogs};
-use crate::cli::show::{Display, Face, Notices, ProgressTimes, told};
+use crate::cli::show::{Display, Face, Notices, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED};
 use crate::fleet::{
     Finding, Fleet, Goal, Outcome, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat,
@@ -327,8 +327,7 @@ pub(super) async fn follow(
     let mut interrupt = signal(SignalKind::interrupt()).ok();
     let width = fleet.hosts.iter().map(|host| host.name.len()).max().unwrap_or(0);
     // Its plan tells what it is for.
-    let (hosts, progress) = (Vec::new(), ProgressTimes::default());
-    let shown = Display { face, width, goal: Goal::Switch, control, hosts, progress }.start();
+    let shown = Display { face, width, goal: Goal::Switch, control, hosts: Vec::new() }.start();
     let mut followed = FollowedRun::new(runs, run, &notices, face);
     let code = loop {
         watch.look().into_iter().for_each(|news| followed.take(news));

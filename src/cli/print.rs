@@ -19,8 +19,13 @@ const PLAN_LINES: usize = 40;
 /// What stands below them: everything in one sentence, and what needs a restart.
 const ENDING_LINES: usize = 4;
 
-/// Returns an event as lines; nothing for events that only move the screen.
-pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String> {
+/// Returns an event as lines; nothing for events that only move the screen. `order` is that of the hosts in the run.
+pub(super) fn event(
+    event: &RunEvent,
+    width: usize,
+    goal: Goal,
+    order: &[String],
+) -> Option<String> {
     match &event.what {
         RunWhat::Begin { hosts, title, .. } => {
             Some(format!("run {}: {title} of {}", event.run, hosts.join(", ")))
@@ -56,7 +61,7 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
         | RunWhat::Usual { .. }
         | RunWhat::Builds { .. }
         | RunWhat::Command { .. } => None,
-        RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width, &[])),
+        RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width, order)),
     }
 }
 
@@ -76,7 +81,7 @@ pub(super) fn sums(summary: &str, results: &BTreeMap<String, HostResult>) -> Str
 }
 
 /// Returns the plan as a table, where the run has its hosts in this order.
-pub(super) fn plan(plan: &Plan, width: usize, order: &[String]) -> String {
+fn plan(plan: &Plan, width: usize, order: &[String]) -> String {
     let mut text = format!("plan: {}", plan.goal);
     if plan.goal != Goal::Rollback {
         let _ = write!(text, " {}", plan.strategy);
@@ -103,10 +108,8 @@ pub(super) fn plan(plan: &Plan, width: usize, order: &[String]) -> String {
         if let Some(why) = &host.why {
             let _ = write!(text, "\n  {:width$}  {}: {why}", "", host.route.words());
         }
-        if let Some(running) = &host.running {
-            let from = changes::replaced(host).map(|from| format!(", {from}")).unwrap_or_default();
-            let running = changes::system_words(running);
-            let _ = write!(text, "\n  {:width$}  {running}{from}", "");
+        if let Some(replaced) = changes::replaced(host) {
+            let _ = write!(text, "\n  {:width$}  {replaced}", "");
         }
         let _ = write!(text, "\n  {:width$}  → {}", "", changes::system_words(&host.toplevel));
         for line in shortened(changes::of_plan(host)) {

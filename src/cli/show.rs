@@ -72,13 +72,11 @@ pub(super) struct Display {
     pub(super) control: mpsc::Sender<Control>,
     /// The hosts, in the order of the run; empty where it was not told yet.
     pub(super) hosts: Vec<String>,
-    /// When how far hosts are was written.
-    pub(super) progress: ProgressTimes,
 }
 
 /// When it was written last how far each host is.
 #[derive(Debug, Default)]
-pub(super) struct ProgressTimes(HashMap<String, Timestamp>);
+struct ProgressTimes(HashMap<String, Timestamp>);
 
 impl ProgressTimes {
     /// Returns whether an event is to be written: how far a host is, once a second at most.
@@ -131,6 +129,7 @@ impl Display {
         ask: impl Fn(mpsc::Sender<Control>),
     ) -> io::Result<()> {
         let mut batch = Vec::new();
+        let mut progress = ProgressTimes::default();
         let mut results: BTreeMap<String, HostResult> = BTreeMap::new();
         let is_json = matches!(self.face, Face::Json { .. });
         while events.take(&mut batch, BATCH) {
@@ -141,7 +140,7 @@ impl Display {
                 if let RunWhat::Plan { plan, .. } = &event.what {
                     self.goal = plan.goal;
                 }
-                let mut line = self.line(&event);
+                let mut line = self.line(&event, &mut progress);
                 if let RunWhat::Result { host, result } = &event.what {
                     results.insert(host.clone(), result.clone());
                 }
@@ -164,18 +163,17 @@ impl Display {
     }
 
     /// Returns what is written for an event.
-    fn line(&mut self, event: &RunEvent) -> Option<String> {
+    fn line(&self, event: &RunEvent, progress: &mut ProgressTimes) -> Option<String> {
         match self.face {
             Face::Quiet if event.what.may_be_dropped() => None,
             Face::Verbose if matches!(event.what, RunWhat::Command { .. }) => {
                 print::command(event, self.width)
             }
-            Face::Lines | Face::Verbose | Face::Quiet => match &event.what {
-                RunWhat::Plan { plan, .. } => Some(print::plan(plan, self.width, &self.hosts)),
-                _ => print::event(event, self.width, self.goal),
-            },
+            Face::Lines | Face::Verbose | Face::Quiet => {
+                print::event(event, self.width, self.goal, &self.hosts)
+            }
             Face::Json { verbose: false } if matches!(event.what, RunWhat::Command { .. }) => None,
-            Face::Json { .. } if !self.progress.is_due(event) => None,
+            Face::Json { .. } if !progress.is_due(event) => None,
             Face::Json { .. } => json::run_event(event),
             Face::Nothing => None,
         }
@@ -321,8 +319,8 @@ mod tests {
     }
 
     fn display(face: Face) -> Display {
-        let (control, progress) = (mpsc::channel(1).0, ProgressTimes::default());
-        Display { face, width: 7, goal: Goal::Switch, control, hosts: Vec::new(), progress }
+        let control = mpsc::channel(1).0;
+        Display { face, width: 7, goal: Goal::Switch, control, hosts: Vec::new() }
     }
 
     /// Sends what a long build tells while the writer takes nothing, then opens it; returns what

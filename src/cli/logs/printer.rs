@@ -140,7 +140,7 @@ impl<'a, W: Write> LinePrinter<'a, W> {
         let text = match self.style {
             Style::Json => event_json(event),
             Style::Text { names, .. } => {
-                let text = print::event(event, names.unwrap_or(host.len()), Goal::Switch);
+                let text = print::event(event, names.unwrap_or(host.len()), Goal::Switch, &[]);
                 text.map(|text| text.lines().map(printable_line).collect::<Vec<_>>().join("\n"))
             }
         };

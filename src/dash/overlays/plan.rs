@@ -176,13 +176,11 @@ fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
     } else {
         if !small {
             words.push((Role::Text, system_words(&host.toplevel)));
-            if let Some(running) = &host.running {
-                let from = changes::replaced(host).map(|from| format!(", {from}"));
-                let from = from.unwrap_or_default();
+            if let Some(replaced) = changes::replaced(host) {
                 let lacks = host.replaces.as_ref().and_then(|replaced| replaced.ancestry);
                 let is_kept = lacks.is_none_or(Ancestry::is_contained);
                 let role = if is_kept { Role::Dim } else { Role::Warn };
-                words.push((role, format!("instead of {}{from}", system_words(running))));
+                words.push((role, format!("instead of {replaced}")));
             }
         }
         words.push((Role::Text, if small { work_in_short(host) } else { changes::work(host) }));

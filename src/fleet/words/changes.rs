@@ -204,10 +204,12 @@ pub fn notes(generations: &Generations) -> Vec<String> {
 /// Says which revision the system was built from that is replaced on a host, and how far that was behind the new one
 /// when the plan was made; nothing where the host did not say it.
 pub fn replaced(host: &HostPlan) -> Option<String> {
-    let replaced = host.replaces.as_ref()?;
+    let system = system_words(host.running.as_ref()?);
+    let Some(replaced) = &host.replaces else { return Some(system) };
     let behind = replaced.ancestry.map(|ancestry| deploys::behind(ancestry, "the new system"));
     let behind = behind.map(|behind| format!(", {behind}")).unwrap_or_default();
-    Some(format!("built from {}{behind}", deploys::revision_words(&replaced.revision)))
+    let revision = deploys::revision_words(&replaced.revision);
+    Some(format!("{system}, built from {revision}{behind}"))
 }
 
 /// Returns the hosts to which a plan brings nothing yet, in the order of the run, each with why; the host's name is not

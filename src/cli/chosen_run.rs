@@ -136,10 +136,7 @@ pub(super) fn host_names(runs: &Runs, run: &str) -> Option<Vec<String>> {
 /// Returns the hosts of a run: those that it began with, then others that have a log there. And whether
 /// these are all: its beginning is known, or its process is gone.
 fn hosts_of(runs: &Runs, run: &RunId) -> (Vec<String>, bool) {
-    let begun = runs.outline(run).into_iter().find_map(|event| {
-        let RunWhat::Begin { hosts, .. } = event.what else { return None };
-        Some(hosts)
-    });
+    let begun = runs.begun_hosts(run);
     let has_begun = begun.is_some();
     let mut hosts = begun.unwrap_or_default();
     for (host, _) in runs.log_sizes(run) {

@@ -4,7 +4,7 @@
 //! Files are read at offsets and never mapped: one that is cut short while it is read is an end and no
 //! crash. [`LogReader`](super::LogReader) reads the newest lines instead.
 
-use crate::fleet::{RawLogLine, RunEvent, RunId};
+use crate::fleet::{RawLogLine, RunEvent, RunId, RunWhat};
 use crate::record::runs::blocks::LogBlock;
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::index::{IndexEntry, LogIndex, entries_in, index_of};
@@ -112,6 +112,14 @@ impl Runs {
             EventLine::Many(_) => {}
         });
         events
+    }
+
+    /// Returns the hosts of a run as its beginning names them; none of one that has not begun.
+    pub fn begun_hosts(&self, run: &RunId) -> Option<Vec<String>> {
+        self.outline(run).into_iter().find_map(|event| {
+            let RunWhat::Begin { hosts, .. } = event.what else { return None };
+            Some(hosts)
+        })
     }
 
     /// Returns whether a run has its last event; one whose events cannot be read has none.

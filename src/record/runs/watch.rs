@@ -110,7 +110,7 @@ impl RunWatch {
                     continue;
                 }
                 if hosts.is_empty() {
-                    *hosts = hosts_of(&self.runs, run);
+                    *hosts = self.runs.begun_hosts(run).unwrap_or_default();
                 }
                 elsewhere.push(RunElsewhere { run: run.clone(), hosts: hosts.clone() });
             }
@@ -141,15 +141,6 @@ impl RunWatch {
         let own = all.iter().enumerate().rev().filter(is_own);
         own.take(PAST).last().map_or(all.len(), |(index, _)| index)
     }
-}
-
-/// Returns the hosts of a run as its beginning names them; none of one that has not begun.
-fn hosts_of(runs: &Runs, run: &RunId) -> Vec<String> {
-    let begun = runs.outline(run).into_iter().find_map(|event| {
-        let RunWhat::Begin { hosts, .. } = event.what else { return None };
-        Some(hosts)
-    });
-    begun.unwrap_or_default()
 }
 
 /// Reads what was added to a run's events, and how far it is.

@@ -56,6 +56,9 @@ impl From<Reason> for LeftWrong {
 pub struct WayBack {
     /// What its profile was before the run; none where it had none.
     pub profile: Option<StorePath>,
+    /// The system of the run that it leaves by this, which the host remembers; none where it has no other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdraws: Option<StorePath>,
 }
 
 /// A system that a host is given, instead of one that its flake says.
@@ -75,22 +78,12 @@ pub struct GivenSystem {
     /// any, is kept or left as the run says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub specialisation: Option<String>,
-    /// The system of the run that the host leaves by this, where a run takes it back: the host remembers that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub withdraws: Option<StorePath>,
 }
 
 impl GivenSystem {
     /// Makes a system that has no generation yet, and of which nothing else is known.
     pub fn new(toplevel: StorePath, place: GivenPlace) -> Self {
-        Self {
-            toplevel,
-            generation: None,
-            place,
-            built_from: None,
-            specialisation: None,
-            withdraws: None,
-        }
+        Self { toplevel, generation: None, place, built_from: None, specialisation: None }
     }
 }
 
@@ -189,6 +182,11 @@ impl HostSetup {
     /// Returns the host that builds for it.
     pub fn build_on(&self) -> &str {
         self.route.builder(&self.name)
+    }
+
+    /// Returns whether it goes back to what it was before the run.
+    pub fn goes_back(&self) -> bool {
+        self.way_back.is_some()
     }
 
     /// Returns the system that is made permanent when this one runs: this one, but where the host goes back and ran

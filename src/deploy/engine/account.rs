@@ -59,11 +59,10 @@ pub(super) async fn account(
         return Ok(Some(ending));
     }
     if let Some(decision) = &found.outcome {
-        return Ok(Some(decision.ending(name, step.host.way_back.is_some())));
+        return Ok(Some(decision.ending(name, step.host.goes_back())));
     }
     let permanent = step.known.toplevel.as_ref().map(|system| step.host.permanent(system));
-    let meant =
-        Meant { goal: step.host.goal, told, goes_back: step.host.way_back.is_some(), permanent };
+    let meant = Meant { goal: step.host.goal, told, goes_back: step.host.goes_back(), permanent };
     Ok(Some(judge(name, &found, &step.known, &meant)))
 }
 

@@ -1,5 +1,6 @@
 //! Acknowledge: proves over a connection of its own that a freshly activated host can be reached.
 
+use super::activate;
 use super::scripts::ACKNOWLEDGE;
 use super::step::Step;
 use super::supervised::{Supervised, patience};
@@ -99,7 +100,7 @@ pub(super) async fn after_answer(
 /// Returns whether what the host answered shows that it is on its way back.
 fn goes_back(text: &str) -> bool {
     let mut fields = text.lines().filter_map(|line| line.split_once('\t'));
-    fields.any(|(key, value)| key == "activated" && value.split(' ').nth(1) == Some("back"))
+    fields.any(|(key, value)| key == "activated" && activate::goes_back(value))
 }
 
 async fn what_it_decided(

@@ -51,7 +51,7 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Returns whether a supervisor, by what it left of its activation (`CODE WORD …`), has begun to go back.
-fn goes_back(activated: &str) -> bool {
+pub(super) fn goes_back(activated: &str) -> bool {
     activated.split_whitespace().nth(1) == Some("back")
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn before(step: &Step) -> Result<(), Failure> {
 
 /// Runs the hooks that come before a host begins to change.
 pub(super) async fn prepare(step: &Step) -> Result<(), Failure> {
-    match HookMoment::before_activation(step.host.goal, step.host.way_back.is_some()) {
+    match HookMoment::before_activation(step.host.goal, step.host.goes_back()) {
         Some(moment) => stopping(step, moment).await,
         None => Ok(()),
     }
@@ -52,8 +52,7 @@ pub(super) async fn after(step: &Step, report: Report) -> Result<Report, Failure
 
 /// Runs the hooks of how a host ended, and adds what failed of them to its end.
 async fn at_the_end(step: &Step, ending: Ending) -> Ending {
-    let Some(moment) =
-        after_activation(step.host.goal, step.host.way_back.is_some(), ending.outcome)
+    let Some(moment) = after_activation(step.host.goal, step.host.goes_back(), ending.outcome)
     else {
         return ending;
     };

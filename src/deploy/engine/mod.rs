@@ -408,11 +408,7 @@ async fn carry_out(step: Step, done: mpsc::Sender<Input>) {
             biased;
             () = step.stop.cancelled() => stop(&step, work).await,
             result = &mut work => {
-                // That it is away stands in its log already.
-                let is_away = |failure: &&Failure| failure.outcome == Outcome::Offline;
-                let is_tried_again = phase == Phase::Preflight && step.known.was_away;
-                let failure = result.as_ref().err();
-                log_failure(&step, failure.filter(|failure| !(is_tried_again && is_away(failure))));
+                log_failure(&step, result.as_ref().err());
                 result
             }
         }
@@ -440,6 +436,11 @@ async fn prepare(step: Step, done: mpsc::Sender<Input>) {
 /// Logs why a host's phase, or what comes before it, failed. Why one was stopped is said by who stopped it.
 fn log_failure(step: &Step, failure: Option<&Failure>) {
     let Some(failure) = failure else { return };
+    // That a host which is tried again is away stands in its log already.
+    let is_tried_again = step.phase == Phase::Preflight && step.known.was_away;
+    if is_tried_again && failure.outcome == Outcome::Offline {
+        return;
+    }
     let line = without_name(&step.host.name, &failure.reason.to_string()).to_owned();
     step.shared.teller.tell(RunWhat::log(step.host.name.clone(), step.phase, line));
 }

@@ -69,7 +69,7 @@ impl Supervised {
             }
             Err(StartFailure::Refused(why)) => Err(Failure::failed(Code::JobNotStarted, why)),
             Err(StartFailure::Unknown(error)) => {
-                let (_, the_old) = systems(step.host.way_back.is_some());
+                let (_, the_old) = systems(step.host.goes_back());
                 Err(not_seen_since(format!(
                     "{}: the connection broke when the activation was to begin, and the host was not \
                      seen since ({}). If it began, the host goes back to {the_old} by \
@@ -109,7 +109,7 @@ impl Supervised {
                 return Ok(resumed::explained(
                     step,
                     &self.job,
-                    decision.ending(&step.host.name, step.host.way_back.is_some()),
+                    decision.ending(&step.host.name, step.host.goes_back()),
                 ));
             }
             // It is gone and left no outcome: the host was restarted, or what should have gone
@@ -127,7 +127,7 @@ impl Supervised {
         let name = &step.host.name;
         let seen = self.job.seen_at().map_or_else(|| "its start".to_owned(), clock);
         let cause = &error.cause;
-        let (the_new, the_old) = systems(step.host.way_back.is_some());
+        let (the_new, the_old) = systems(step.host.goes_back());
         let text = match (self.told, &step.known.abort) {
             (ToldToKeep::Yes(told), _) => format!(
                 "{name}: told to keep {the_new} at {}; not seen since ({cause}). Look at it when it is back",
@@ -215,11 +215,9 @@ fn action(goal: Goal) -> &'static str {
 fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
     let given = step.host.given.as_ref();
-    let withdraws = given.and_then(|given| given.withdraws.as_ref());
     let special = specialisation(given, seen, step.shared.without_specialisation);
     [
         given.and_then(generation).map(|generation| format!("generation={generation}")),
-        withdraws.map(|system| format!("withdraws={system}")),
         special.map(|name| format!("specialisation={name}")),
         seen.running.as_ref().map(|running| format!("seen_running={running}")),
         seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),
@@ -231,12 +229,14 @@ fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item
     .flatten()
 }
 
-/// Returns the supervisor's options about a way back: that it is one, and what is made permanent where that is not the
-/// system that is activated.
-fn of_way_back(host: &HostSetup, toplevel: Option<&StorePath>) -> [Option<String>; 2] {
+/// Returns the supervisor's options about a way back: that it is one, which system it leaves, and what is made
+/// permanent where that is not the system that is activated.
+fn of_way_back(host: &HostSetup, toplevel: Option<&StorePath>) -> [Option<String>; 3] {
     let permanent = toplevel.map(|system| host.permanent(system));
+    let withdraws = host.way_back.as_ref().and_then(|back| back.withdraws.as_ref());
     [
-        host.way_back.is_some().then(|| "back=yes".to_owned()),
+        host.goes_back().then(|| "back=yes".to_owned()),
+        withdraws.map(|system| format!("withdraws={system}")),
         permanent.filter(|it| Some(*it) != toplevel).map(|it| format!("permanent={it}")),
     ]
 }
@@ -316,14 +316,21 @@ mod tests {
             StorePath::from_base_name(&format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
         };
         let (ran, booted) = (path("ran"), path("booted"));
-        assert_eq!(of_way_back(&host, Some(&ran)), [None, None]);
-        host.way_back = Some(WayBack { profile: Some(booted.clone()) });
+        assert_eq!(of_way_back(&host, Some(&ran)), [None, None, None]);
+        let left = path("new");
+        host.way_back =
+            Some(WayBack { profile: Some(booted.clone()), withdraws: Some(left.clone()) });
+        let withdraws = Some(format!("withdraws={left}"));
         let back = Some("back=yes".to_owned());
-        assert_eq!(of_way_back(&host, Some(&booted)), [back.clone(), None]);
+        assert_eq!(of_way_back(&host, Some(&booted)), [back.clone(), withdraws.clone(), None]);
         let permanent = Some(format!("permanent={booted}"));
-        assert_eq!(of_way_back(&host, Some(&ran)), [back.clone(), permanent]);
+        assert_eq!(of_way_back(&host, Some(&ran)), [back.clone(), withdraws.clone(), permanent]);
         host.goal = Goal::Test;
-        assert_eq!(of_way_back(&host, Some(&ran)), [back, None], "nothing is made permanent");
+        assert_eq!(
+            of_way_back(&host, Some(&ran)),
+            [back, withdraws, None],
+            "nothing is made permanent"
+        );
     }
 
     #[test]

@@ -184,35 +184,14 @@ mod tests {
     use crate::remote::FakeRunner;
     use crate::remote::job::scripts::FOLLOW;
 
-    /// A runner on which every script ends well.
-    struct Idle;
-
-    impl ScriptRunner for Idle {
-        fn run<'a>(&'a self, _: &'a str, _: &'a Script) -> Answer<'a, Output> {
-            Box::pin(async { Ok(Output::default()) })
-        }
-
-        fn follow<'a>(
-            &'a self,
-            host: &'a str,
-            script: &'a Script,
-            _: mpsc::Sender<Vec<u8>>,
-        ) -> Answer<'a, Output> {
-            self.run(host, script)
-        }
-
-        fn address(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
-
     #[tokio::test]
     async fn a_script_is_told_again_with_other_arguments_and_what_follows_a_job_is_not() {
         let told: Arc<Mutex<Vec<RunEvent>>> = Arc::default();
         let heard = Arc::clone(&told);
         let listener: Listener = Arc::new(move |event| heard.lock().unwrap().push(event));
         let teller = Teller::new(RunId("7".to_owned()), listener);
-        let runner = TellingRunner::new(Arc::new(Idle), teller, "razer", Phase::Activate);
+        let inner = Arc::new(FakeRunner::new(|_, _| Ok(Output::default())));
+        let runner = TellingRunner::new(inner, teller, "razer", Phase::Activate);
         let hook = |program: &str| Script::new(HOOK).root().arg("60").arg(program);
         let follow = |from: &str| Script::new(FOLLOW).root().arg("job").arg(from);
         for script in [hook("first"), hook("second"), hook("first"), follow("0"), follow("99")] {

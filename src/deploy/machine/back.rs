@@ -80,10 +80,12 @@ impl Machine {
             let host = &mut self.hosts[index];
             let Some(toplevel) = host.before().cloned() else { continue };
             let specialisation = host.specialisation_before().map(str::to_owned);
-            host.setup.way_back = Some(WayBack { profile: host.found_before().profile.clone() });
+            let profile = host.found_before().profile.clone();
             host.setup.degraded = None;
             host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
             host.brought = host.known.toplevel.take();
+            let withdraws = host.brought.clone().filter(|brought| *brought != toplevel);
+            host.setup.way_back = Some(WayBack { profile, withdraws });
             host.left_degraded = None;
             host.setup.goal = match host.setup.goal {
                 goal @ (Goal::Test | Goal::Boot) => goal,
@@ -91,7 +93,6 @@ impl Machine {
             };
             host.setup.given = Some(GivenSystem {
                 specialisation,
-                withdraws: host.brought.clone().filter(|brought| *brought != toplevel),
                 ..GivenSystem::new(toplevel.clone(), GivenPlace::Kept)
             });
             // A restart would end what it ran before, where it booted another system then.

@@ -174,7 +174,7 @@ impl HostProgress {
 
     /// Returns the hooks that have to run before a phase: before the host begins to change, once in an attempt.
     pub(super) fn hooks_before(&self, phase: Phase) -> Option<HookMoment> {
-        let moment = HookMoment::before_activation(self.setup.goal, self.setup.way_back.is_some())?;
+        let moment = HookMoment::before_activation(self.setup.goal, self.setup.goes_back())?;
         let is_due = phase == Phase::Activate && self.prepared_in.is_none();
         (is_due && self.setup.hooks.contains_key(&moment)).then_some(moment)
     }

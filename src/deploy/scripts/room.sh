@@ -186,11 +186,11 @@ freed() {
 	printf '%s\t%s' "$surely" "$perhaps"
 }
 
-# Prints the places where a boot menu of unified kernel images is, as lanzaboote writes it.
-unmeasured_places() {
+# Names the places where a boot menu of unified kernel images is, as lanzaboote writes it.
+name_unmeasured() {
 	candidates | sort -u | while IFS= read -r place; do
 		set -- "$root$place"/EFI/Linux/nixos-generation-*.efi
-		[ ! -e "$1" ] || printf '%s\n' "$place"
+		[ ! -e "$1" ] || printf 'unmeasured\t%s\n' "$place"
 	done
 }
 
@@ -202,7 +202,7 @@ boot() {
 	system_files=$(boot_files "$1")
 	folders=$(kernel_folders)
 	if [ -z "$folders" ]; then
-		unmeasured_places | while IFS= read -r place; do printf 'unmeasured\t%s\n' "$place"; done
+		name_unmeasured
 		return
 	fi
 	printf '%s\n' "$folders" | while IFS= read -r folder; do

@@ -313,7 +313,7 @@ keep_at_once() {
 	say "nobody is waited for (magic_rollback = false): $the_new is kept"
 	leave word commit
 	if [ "$code" = 4 ]; then
-		rollback=units failing_units=units-failed units_said="units failed during the activation"
+		failing_units=units-failed units_said="units failed during the activation"
 		# What makes the system permanent reads anew whose units failed.
 		if [ -n "$users" ]; then
 			failing_units=user-units-failed
@@ -346,10 +346,10 @@ obey() {
 	if [ "$action" = 'test' ]; then
 		end_if_superseded keep
 		remember_revision
-		[ "$rollback" != units ] || end degraded "$failing_units" "$units_said"
+		[ -z "$failing_units" ] || end degraded "$failing_units" "$units_said"
 		end tested "" ""
 	fi
-	if [ "$rollback" = units ]; then
+	if [ -n "$failing_units" ]; then
 		persist_and_end degraded "$failing_units" "$units_said" degraded
 	fi
 	persist_and_end switched "" "" degraded
@@ -397,7 +397,7 @@ after() {
 
 main() {
 	root='' mode=supervise fetched='' first=no recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
-	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake='' to_generation='' withdraws='' back=no permanent=''
+	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake='' to_generation='' withdraws='' back=no permanent='' failing_units=''
 	for option; do
 		value=${option#*=}
 		case $option in

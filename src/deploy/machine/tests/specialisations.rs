@@ -88,7 +88,8 @@ fn a_host_that_left_its_specialisation_goes_back_to_it() {
         assert_eq!(given.specialisation.as_deref(), Some("gaming"), "{old}");
         assert_eq!(given.toplevel, path(old));
         // What it leaves is remembered there; the system that it has is not withdrawn.
-        assert_eq!(given.withdraws, (old != NEW).then(|| path(NEW)));
+        let withdraws = setup.way_back.clone().unwrap().withdraws;
+        assert_eq!(withdraws, (old != NEW).then(|| path(NEW)));
         assert_eq!(ride.outcome("razer"), Outcome::RolledBack);
     }
 }

@@ -48,7 +48,8 @@ fn a_host_goes_back_to_what_it_ran_and_to_what_it_booted() {
         assert_eq!(ride.refusals(), Vec::<String>::new(), "{ran}");
         let (_, setup) = ride.runs.iter().find(|(phase, _)| *phase == Phase::Activate).unwrap();
         assert_eq!(setup.given.as_ref().unwrap().toplevel, path(ran));
-        assert_eq!(setup.way_back, Some(WayBack { profile: Some(path(OLD)) }));
+        let withdraws = (ran != NEW).then(|| path(NEW));
+        assert_eq!(setup.way_back, Some(WayBack { profile: Some(path(OLD)), withdraws }));
         assert_eq!(setup.permanent(&path(ran)), &path(OLD));
         let again: Vec<Phase> = ride.runs.iter().map(|(phase, _)| *phase).collect();
         assert!(!again.contains(&Phase::Reboot), "that would end what it ran: {again:?}");

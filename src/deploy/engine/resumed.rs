@@ -7,6 +7,7 @@ use super::lost::lost;
 use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep, clock, not_seen_since};
 use super::telling::Teller;
+use crate::deploy::words::systems;
 use crate::deploy::{Ending, Failure, JobNote, Reason, Replayed, SupervisedSince, Untold};
 use crate::fleet::words::without_name;
 use crate::fleet::{Code, Outcome, Phase, RunWhat};
@@ -155,12 +156,17 @@ fn unseen(step: &Step, resumed: &Resumed, job: &Job, error: &RemoteError) -> Fai
     if !resumed.may_be_there(job.name()) {
         return lost(error);
     }
-    let (name, since) = (&step.host.name, clock(resumed.left_at));
-    not_seen_since(format!(
-        "{name}: not seen since {since}, when nixdash ended during its activation ({}). It was not told to \
-         keep the new system, so it goes back to the previous one by itself. Look at it when it is back",
-        error.cause
-    ))
+    let since = clock(resumed.left_at);
+    not_seen_since(said_of_unseen(&step.host.name, &since, step.host.goes_back(), &error.cause))
+}
+
+/// Says of a host that it was not seen since then, and what it does by itself. `cause` is why it cannot be asked.
+fn said_of_unseen(name: &str, since: &str, goes_back: bool, cause: &str) -> String {
+    let (the_new, the_old) = systems(goes_back);
+    format!(
+        "{name}: not seen since {since}, when nixdash ended during its activation ({cause}). It was not told to \
+         keep {the_new}, so it goes back to {the_old} by itself. Look at it when it is back"
+    )
 }
 
 /// Returns whether the phase with which a host begins to change was begun by an earlier process.
@@ -211,6 +217,15 @@ impl SupervisedSince {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_on_its_way_back_is_not_said_to_go_back_to_what_it_goes_to() {
+        let said = said_of_unseen("web", "12:00", false, "no route");
+        assert!(said.contains("not told to keep the new system, so it goes back to the previous"));
+        let said = said_of_unseen("web", "12:00", true, "no route");
+        let back = "keep the previous system, so it goes back to the system that this run brought";
+        assert!(said.contains(back), "{said}");
+    }
 
     #[test]
     fn the_network_is_not_blamed_for_what_a_nixdash_that_was_gone_did_not_do() {

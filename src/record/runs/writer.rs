@@ -114,8 +114,7 @@ impl RunWriter {
             live_at: None,
             live_changed: false,
         };
-        writer.has_reserve =
-            writer.files.append(&writer.dir.join(RESERVED), &incompressible(RESERVE)).is_ok();
+        writer.reserve();
         writer
     }
 
@@ -282,7 +281,8 @@ impl RunWriter {
     /// Log lines that it refused are counted; the rest is tried again with the next call.
     pub fn flush(&mut self) -> Result<(), RecordError> {
         let result = self.write_waiting();
-        if result.is_ok() && !self.refused.hosts.is_empty() {
+        // While nothing is kept free, marks without end would take the room of the run's end.
+        if result.is_ok() && self.has_reserve && !self.refused.hosts.is_empty() {
             let refused = std::mem::take(&mut self.refused);
             self.mark(&refused, DropReason::DiskFull, 0);
             return self.write_waiting();
@@ -290,7 +290,11 @@ impl RunWriter {
         result
     }
 
-    /// Writes what waits, file by file; where that fails, makes room with what was kept free.
+    /// Writes what waits, file by file; where the disk has no room for an event, makes room with what
+    /// was kept free.
+    ///
+    /// After that no line of a log is written until as much is kept free again: the lines would take
+    /// what the end of the run and the history need.
     fn write_waiting(&mut self) -> Result<(), RecordError> {
         let mut result = Ok(());
         let mut files: Vec<PathBuf> = Vec::new();
@@ -303,14 +307,19 @@ impl RunWriter {
         // Last the events: whoever reads the summary there finds everything else written.
         files.sort_by_key(|file| *file == events);
         let ends = files.last() == Some(&events);
+        let lines_have_room = self.reserve();
         for file in files {
+            if !lines_have_room {
+                self.refuse(&file);
+            }
             if file == events {
                 self.write_live(ends);
             }
             if let Err(error) = self.write_file(&file) {
                 self.refuse(&file);
-                // Little is left of it now, and it must not be lost.
-                let again = if self.release() { self.write_file(&file) } else { Err(error) };
+                // Events must not be lost. Of a log only marks are left now, which can wait.
+                let tries_again = file != events || self.release();
+                let again = if tries_again { self.write_file(&file) } else { Err(error) };
                 if let Err(error) = again {
                     result = Err(doing("write", &file)(error));
                 }
@@ -379,6 +388,19 @@ impl RunWriter {
             }
             Some(_) | None => true,
         });
+    }
+
+    /// Keeps room free, unless that is done already; returns whether it is.
+    fn reserve(&mut self) -> bool {
+        if !self.has_reserve {
+            let reserved = self.dir.join(RESERVED);
+            self.has_reserve = self.files.append(&reserved, &incompressible(RESERVE)).is_ok();
+            if !self.has_reserve {
+                // An empty file tells nobody anything.
+                drop(self.files.remove(&reserved));
+            }
+        }
+        self.has_reserve
     }
 
     /// Gives back what was kept free; returns whether there was something.

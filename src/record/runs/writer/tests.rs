@@ -188,6 +188,34 @@ fn a_disk_that_fills_up_loses_lines_with_a_count_and_no_phase() {
 }
 
 #[test]
+fn lines_do_not_take_the_room_that_the_end_of_a_run_needs() {
+    let disk = SmallDisk::with_room(2 * RESERVE);
+    let mut writer = writer(&disk, 1 << 30);
+    for second in 0..10_000 {
+        writer.write(&line(second));
+        if second % 50 == 0 {
+            writer.flush().ok();
+        }
+        if second == 8_000 {
+            // Now an event needs what was kept free.
+            writer.write(&phase(second, Phase::Build));
+        }
+    }
+    let used = disk.used();
+    assert!(used > RESERVE && used < 2 * RESERVE - RESERVE / 2, "{used} bytes");
+    assert!(!disk.files().contains(&"run/reserve".to_owned()), "{:?}", disk.files());
+    writer.write(&summary(10_000));
+    let marks = writer.finish();
+    // The history has room for the run's end and for what is missing.
+    assert!(disk.used() < 2 * RESERVE - RESERVE / 2, "{} bytes", disk.used());
+    let kept = disk.seconds("run/samsung.log").len() as u64;
+    assert_eq!(missing(&marks, DropReason::DiskFull), (10_000 - kept, 0));
+    let found = disk.events("run/events.jsonl");
+    assert_eq!(missing(&found, DropReason::DiskFull), (10_000 - kept, 0));
+    assert!(found.iter().any(|event| matches!(event.what, RunWhat::Summary { .. })));
+}
+
+#[test]
 fn what_a_full_disk_never_took_is_told_at_the_end() {
     let disk = SmallDisk::with_room(0);
     let mut writer = writer(&disk, 1 << 30);

@@ -40,7 +40,7 @@ fn a_host_to_which_no_way_is_left_is_tried_again_by_its_key() {
     let run = model.shown_run().unwrap().id.0.clone();
     let host = model.shown_host_run().unwrap().host.clone();
     let until = "2026-11-21T09:00:00Z".parse().unwrap();
-    let wait = Some(Wait::Way { why: "every cache is down".to_owned(), until });
+    let wait = Some(Wait::Way { why: "every cache is down".to_owned(), until: Some(until) });
     let tries = |effects: &[Effect]| {
         effects
             .iter()

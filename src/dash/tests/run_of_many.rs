@@ -36,7 +36,7 @@ fn said(model: &Model) -> String {
 fn the_selected_host_says_what_it_waits_for_at_every_size() {
     let next = now() + SignedDuration::from_secs(20);
     let offline = Wait::Offline { since: ago_s(70), every_s: Some(30) };
-    let way = Wait::Way { why: "no cache answers".to_owned(), until: next };
+    let way = Wait::Way { why: "no cache answers".to_owned(), until: Some(next) };
     for wait in [offline, way] {
         let sentence = format!("waiting for {}", wait.sentence(now()));
         for (columns, rows) in [(40, 10), (80, 24), (110, 30), (200, 50)] {

@@ -278,7 +278,7 @@ impl RunView {
 
     /// Returns the first host to which no way is left and about which nobody has decided yet, why, and
     /// until when it waits.
-    pub fn without_way(&self) -> Option<(&str, &str, Timestamp)> {
+    pub fn without_way(&self) -> Option<(&str, &str, Option<Timestamp>)> {
         self.hosts.iter().find_map(|host| match &host.waiting {
             Some(Wait::Way { why, until }) => Some((host.host.as_str(), why.as_str(), *until)),
             _ => None,

@@ -134,7 +134,7 @@ impl HostClaim {
         let is_free = claimed.is_ok() && taken(&self.host, &claimed).is_none();
         if has_begun || is_free && self.look().await.is_none() {
             let held = self.own("hold").await?;
-            return Ok(held.is_ok() && !says(&held, "lost"));
+            return Ok(keeps_places(&held));
         }
         drop(self.own("release").await);
         Ok(false)
@@ -166,8 +166,11 @@ impl HostClaim {
             };
             let Some(InTheWay { waits, keeps, never }) = waits else {
                 match self.own("hold").await {
-                    Ok(output) if !says(&output, "lost") => return ClaimAnswer::Held,
-                    Ok(_) | Err(_) => continue,
+                    Ok(output) if keeps_places(&output) => return ClaimAnswer::Held,
+                    Ok(_) | Err(_) => {
+                        tokio::time::sleep(AGAIN).await;
+                        continue;
+                    }
                 }
             };
             hopeless = if never.is_some() { hopeless + 1 } else { 0 };
@@ -244,7 +247,7 @@ pub(super) async fn is_lost(step: &Step, names: &[String]) -> Option<Failure> {
     let begun = step.shared.begun.cell(step.host.name.as_str());
     let mut begun = begun.lock().await;
     let has = match claim.own("renew").await {
-        Ok(output) if output.is_ok() && !says(&output, "lost") => Ok(true),
+        Ok(output) if keeps_places(&output) => Ok(true),
         Ok(_) => claim.take_again(*begun).await,
         Err(error) => Err(error),
     };
@@ -278,6 +281,11 @@ fn lines(output: &Output) -> impl Iterator<Item = (&str, &str, &str)> {
 /// Returns whether the script says something of a budget.
 fn says(output: &Output, what: &str) -> bool {
     lines(output).any(|(key, ..)| key == what)
+}
+
+/// Returns whether a script that holds or renews places has them: one that failed knows nothing of them.
+fn keeps_places(output: &Output) -> bool {
+    output.is_ok() && !says(output, "lost")
 }
 
 /// Returns the value of a word `key=value` in a claim.

@@ -19,7 +19,8 @@ impl Machine {
             return Some(Wait::Offline { since, every_s: Some(AWAY_AGAIN.as_secs()) });
         }
         if let Some(stuck) = &host.stuck {
-            return Some(Wait::Way { why: stuck.why.text.clone(), until: stuck.until });
+            let until = self.decided_until(stuck.until);
+            return Some(Wait::Way { why: stuck.why.text.clone(), until });
         }
         if self.paused && !host.has_begun() && host.back.is_none() {
             return Some(Wait::Paused);
@@ -108,7 +109,7 @@ impl Machine {
                 }
                 WatchState::Asks { gate, why, until } => {
                     let (wave, why) = (number + 1, question(&gate, &why));
-                    Some(Wait::Decision { wave, why, until: Some(until) })
+                    Some(Wait::Decision { wave, why, until: self.decided_until(until) })
                 }
                 WatchState::Undecided { .. } | WatchState::Failed { .. } | WatchState::Passed => {
                     None

@@ -195,7 +195,8 @@ impl Machine {
                 let text = question(&gate, &why);
                 if self.waves[number].asks.as_ref() != Some(&text) {
                     self.waves[number].asks = Some(text.clone());
-                    self.tell_wave(number, WaveState::Asks, Some(text), Some(until), out);
+                    let until = self.decided_until(until);
+                    self.tell_wave(number, WaveState::Asks, Some(text), until, out);
                 }
                 false
             }
@@ -459,7 +460,7 @@ impl Machine {
         let open = self.waves.iter().enumerate().filter(|(_, wave)| !wave.passed);
         let asked = open.filter_map(|(number, wave)| Some((number, wave.asks.clone()?, wave)));
         let news = asked.map(|(number, asks, wave)| {
-            let until = wave.question().map(|question| question.until);
+            let until = wave.question().and_then(|question| self.decided_until(question.until));
             self.wave_news(number, WaveState::Asks, Some(asks), until)
         });
         news.collect()

@@ -56,7 +56,7 @@ impl Machine {
             }
             match &mut host.waits_for {
                 Some(
-                    Wait::Way { until: told, .. }
+                    Wait::Way { until: Some(told), .. }
                     | Wait::Decision { until: Some(told), .. }
                     | Wait::Confirmation { until: Some(told) },
                 ) => *told = until,
@@ -69,8 +69,16 @@ impl Machine {
         }
     }
 
-    /// Ends the hosts about which nobody decided in time.
+    /// Returns until when somebody has to decide; without end while the run is paused.
+    pub(super) fn decided_until(&self, until: Timestamp) -> Option<Timestamp> {
+        (!self.paused).then_some(until)
+    }
+
+    /// Ends the hosts about which nobody decided in time. Whoever paused the run decides when it goes on.
     pub(super) fn end_undecided(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        if self.paused {
+            return;
+        }
         for index in self.stuck_hosts() {
             let over = self.hosts[index].stuck.take_if(|stuck| stuck.until <= now);
             if let Some(Stuck { why, .. }) = over {

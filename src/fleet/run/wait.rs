@@ -67,7 +67,7 @@ pub enum Wait {
         wave: usize,
         /// Why.
         why: String,
-        /// Until when it waits; then the wave fails. Older runs waited for ever.
+        /// Until when it waits; then the wave fails. None while the run is paused; older runs waited for ever.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
@@ -75,8 +75,9 @@ pub enum Wait {
     Way {
         /// Why.
         why: String,
-        /// Until when it waits; then it ends.
-        until: Timestamp,
+        /// Until when it waits; then it ends. None while the run is paused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// Other hosts, since `order` says so.
     Order {

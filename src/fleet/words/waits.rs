@@ -59,9 +59,12 @@ impl Wait {
                 )
             }
             Self::Way { why, until } => {
+                let ends = until.map(|until| {
+                    format!("; without a decision it fails in {}", time_left(until, now))
+                });
                 format!(
-                    "somebody to decide whether it is tried again or left out ({why}); without a decision it fails in {}",
-                    time_left(*until, now)
+                    "somebody to decide whether it is tried again or left out ({why}){}",
+                    ends.unwrap_or_default()
                 )
             }
             Self::Order { hosts, reason } => {

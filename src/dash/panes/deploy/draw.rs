@@ -214,11 +214,13 @@ fn stands(paint: &Paint<'_>, run: &RunView) -> Option<(Role, String)> {
         let why = &open.why;
         format!("▲ a check could not be made: {pause} makes it again, {accept} accepts it. {why}")
     } else if let Some((host, why, until)) = run.without_way() {
-        let left = time_left(until, paint.now);
+        let ends = until.map(|until| {
+            format!("; without a decision it fails in {}", time_left(until, paint.now))
+        });
+        let ends = ends.unwrap_or_default();
         let (again, skip) = (press("pause-run"), press("skip-host"));
         format!(
-            "▲ no strategy works for {host}: {again} tries it again, {skip} leaves it out; without a \
-             decision it fails in {left}. {why}"
+            "▲ no strategy works for {host}: {again} tries it again, {skip} leaves it out{ends}. {why}"
         )
     } else if run.paused {
         let key = press("pause-run");

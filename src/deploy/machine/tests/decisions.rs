@@ -3,7 +3,7 @@
 use super::rollout::{Ride, gated, passes, well};
 use super::*;
 use crate::deploy::GateAnswer;
-use crate::fleet::{OnFailure, Quota};
+use crate::fleet::{OnFailure, Quota, WaveState};
 
 const FOUR: [&str; 4] = ["razer", "samsung", "p510", "heron"];
 
@@ -61,6 +61,12 @@ fn a_paused_run_waits_for_a_decision_without_end_and_one_that_is_resumed_as_long
     ride.say(RunOrder::Pause);
     ride.finish(&mut fails, &mut passes);
     assert!(!ride.machine.is_finished());
+    let standing = ride.machine.standing();
+    let asks = |what: &RunWhat| {
+        let RunWhat::Rollout(RolloutNews::Wave { state, until, .. }) = what else { return false };
+        *state == WaveState::Asks && until.is_none()
+    };
+    assert!(standing.iter().any(asks), "{standing:?}");
     ride.now += Duration::from_secs(24 * 3600);
     ride.say(RunOrder::Resume);
     ride.go(&mut fails, &mut passes);

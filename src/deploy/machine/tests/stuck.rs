@@ -31,7 +31,7 @@ fn a_host_to_which_no_way_is_left_waits_for_somebody_to_decide() {
         let mut ride = stuck(phase, true);
         assert_eq!(ride.outcome("razer"), Outcome::Switched, "it holds nobody up");
         let until: Timestamp = "1970-01-01T00:15:00Z".parse().unwrap();
-        let expected = Wait::Way { why: "every cache is down".to_owned(), until };
+        let expected = Wait::Way { why: "every cache is down".to_owned(), until: Some(until) };
         assert_eq!(ride.machine.hosts[1].waits_for.as_ref(), Some(&expected));
         let sentence = expected.sentence(Timestamp::UNIX_EPOCH);
         for part in ["a decision", "every cache is down", "fails in 15 min"] {
@@ -83,6 +83,22 @@ fn a_canary_about_which_nobody_decides_keeps_no_run_open() {
     assert!(ride.machine.is_finished(), "{:?}", ride.machine.waits());
     assert_eq!(ride.outcome("samsung"), Outcome::Failed);
     assert_eq!(ride.outcome("razer"), Outcome::Skipped);
+}
+
+#[test]
+fn a_paused_run_leaves_a_host_to_which_no_way_is_left_until_it_is_resumed() {
+    let mut ride = stuck(Phase::Fetch, true);
+    ride.say(RunOrder::Pause);
+    ride.go(&mut well, &mut passes);
+    let why = "every cache is down".to_owned();
+    assert_eq!(ride.machine.hosts[1].waits_for, Some(Wait::Way { why, until: None }));
+    ride.now += Duration::from_secs(24 * 3600);
+    ride.inputs.push_back(Input::Wake);
+    ride.finish(&mut well, &mut passes);
+    assert!(!ride.machine.is_finished());
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
 }
 
 #[test]

@@ -67,11 +67,11 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, pane: &PastPane) {
     };
     paint.rule(buffer, area, &format!("Events of {whose}"), &note);
     let area = below(area, 1);
-    let dim = |text: &str| Line::from(paint.span(Role::Dim, format!(" {text}")));
+    let nothing = "Nothing happened in 90 days, as far as nixdash was open.";
     match &pane.found {
-        None => put(buffer, area, 0, &dim("Reading the history …")),
+        None => put_wrapped(paint, buffer, area, Role::Dim, "Reading the history …"),
         Some(Ok(found)) if found.is_empty() => {
-            put(buffer, area, 0, &dim("Nothing happened in 90 days, as far as nixdash was open."));
+            put_wrapped(paint, buffer, area, Role::Dim, nothing);
         }
         Some(Ok(found)) => list(paint, buffer, area, (pane, found)),
         Some(Err(error)) => put_wrapped(paint, buffer, area, Role::Error, error),

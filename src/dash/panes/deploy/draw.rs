@@ -16,7 +16,7 @@ use crate::dash::panes::deploy::{beside, stacked};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::graph::spinner;
-use crate::dash::widgets::paint::{Paint, below, put_all, put_spread, top};
+use crate::dash::widgets::paint::{Paint, below, put_all, put_spread, put_wrapped, top};
 use crate::dash::widgets::text::{line_width, width, wrap, wrap_to};
 use crate::dash::words::runs::{clock, revision_words, run_name};
 use crate::dash::words::{some_of, summary_mark};
@@ -46,12 +46,9 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         let [fleet, deploy, build] =
             ["fleet", "deploy", "build"].map(|name| paint.model.keymap.press(name));
         let text = format!(
-            " No run yet. Select hosts in the fleet ({fleet}) and press {deploy} to deploy or {build} to build."
+            "No run yet. Press {fleet} for the fleet, then {deploy} to deploy or {build} to build."
         );
-        let lines = wrap(&text, usize::from(area.width).saturating_sub(1));
-        let lines: Vec<_> =
-            lines.into_iter().map(|line| Line::from(paint.span(Role::Dim, line))).collect();
-        put_all(buffer, area, &lines, 0);
+        put_wrapped(paint, buffer, area, Role::Dim, &text);
         return;
     };
     head(paint, buffer, top(area, 1), run);

@@ -14,7 +14,7 @@ use crate::dash::panes::history::hosts;
 use crate::dash::panes::history::sort::RunSort;
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
-use crate::dash::widgets::paint::{Paint, below, put, top};
+use crate::dash::widgets::paint::{Paint, below, put, put_wrapped, top};
 use crate::dash::widgets::table::{self, Heading, Window};
 use crate::dash::widgets::text::{cut, left, line_width, width};
 use crate::dash::words::runs::{behind_figure, revision_words};
@@ -53,9 +53,9 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         let [fleet, deploy, build] =
             ["fleet", "deploy", "build"].map(|name| paint.model.keymap.press(name));
         let text = format!(
-            " No run yet. Press {fleet} for the fleet, then {deploy} to deploy or {build} to build."
+            "No run yet. Press {fleet} for the fleet, then {deploy} to deploy or {build} to build."
         );
-        put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
+        put_wrapped(paint, buffer, area, Role::Dim, &text);
         return;
     }
     if paint.model.zoom && paint.model.shown_run().is_some() {

@@ -10,7 +10,7 @@
 
 use crate::dash::panes::logs::activity::{ActivityShown, BuildRow, time_words};
 use crate::dash::theme::Role;
-use crate::dash::widgets::paint::{Paint, below, put};
+use crate::dash::widgets::paint::{Paint, below, put, put_wrapped};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{cut, left, width, wrap};
 use crate::dash::words::{hides_hashes, short_paths};
@@ -25,18 +25,16 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     paint.rule(buffer, area, title, &known.map_or(String::new(), note));
     let mut area = below(area, 1);
     let text = match known {
-        None => Some(" reading what Nix said …"),
+        None => Some("reading what Nix said …"),
         Some(shown) if !shown.is_kept => Some(
-            " nothing that Nix said is kept here: this host has built nothing in this run, its logs were \
+            "nothing that Nix said is kept here: this host has built nothing in this run, its logs were \
              removed, or an older nixdash ran or exported it",
         ),
-        Some(shown) if shown.builds.is_empty() => Some(" Nix has built nothing for this host"),
+        Some(shown) if shown.builds.is_empty() => Some("Nix has built nothing for this host"),
         Some(_) => None,
     };
     if let Some(text) = text {
-        for (row, text) in wrap(text, usize::from(area.width)).into_iter().enumerate() {
-            put(buffer, area, row as u16, &Line::from(paint.span(Role::Dim, text)));
-        }
+        put_wrapped(paint, buffer, area, Role::Dim, text);
         return;
     }
     let Some(shown) = known else { return };

@@ -14,7 +14,7 @@ use crate::dash::panes::logs::state::{LogFace, LogPane, LogTyping, PanePlace};
 use crate::dash::panes::logs::wanted::rows_of;
 use crate::dash::panes::logs::{builds, compared, failure, transfers};
 use crate::dash::theme::Role;
-use crate::dash::widgets::paint::{Paint, below, put, top};
+use crate::dash::widgets::paint::{Paint, below, put, put_wrapped, top};
 use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::text::{count, wrap};
 use crate::dash::words::runs::run_name;
@@ -28,9 +28,9 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let (Some(of), Some(run)) = (rows_of(model), model.shown_run()) else {
         let [fleet, deploy] = ["fleet", "deploy"].map(|name| model.keymap.press(name));
         let text = format!(
-            " No log yet: logs belong to runs. Press {fleet} for the fleet, then {deploy} to deploy."
+            "No log yet: logs belong to runs. Press {fleet} for the fleet, then {deploy} to deploy."
         );
-        put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
+        put_wrapped(paint, buffer, area, Role::Dim, &text);
         return;
     };
     let host = match &of.hosts[..] {
@@ -103,15 +103,15 @@ fn draw_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, of: &RowsOf, tit
     let list = below(area, 1);
     let Some(shown) = shown.filter(|shown| !shown.shown.is_empty()) else {
         let text = match shown {
-            None => " reading the log …".to_owned(),
-            Some(shown) if shown.read.start < shown.read.end => " looking for lines …".to_owned(),
-            Some(shown) if shown.lines == 0 => " nothing logged yet".to_owned(),
+            None => "reading the log …".to_owned(),
+            Some(shown) if shown.read.start < shown.read.end => "looking for lines …".to_owned(),
+            Some(shown) if shown.lines == 0 => "nothing logged yet".to_owned(),
             Some(_) => {
                 let key = paint.model.keymap.press("back");
-                format!(" no line matches; {key} shows all lines")
+                format!("no line matches; {key} shows all lines")
             }
         };
-        put(buffer, list, 0, &Line::from(paint.span(Role::Dim, text)));
+        put_wrapped(paint, buffer, list, Role::Dim, &text);
         return;
     };
     draw_rows(paint, buffer, list, &shown.of);

@@ -10,7 +10,7 @@
 use crate::dash::panes::logs::activity::{ActivityShown, TransferRow};
 use crate::dash::panes::logs::builds::{list, reading, shown};
 use crate::dash::theme::Role;
-use crate::dash::widgets::paint::{Paint, below, put};
+use crate::dash::widgets::paint::{Paint, below, put, put_wrapped};
 use crate::dash::widgets::text::{left, right, width};
 use crate::dash::words::tiers::tier_names;
 use crate::fleet::{bytes, bytes_of};
@@ -29,12 +29,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &s
     paint.rule(buffer, area, title, &known.map_or(String::new(), note));
     let area = below(area, 1);
     let text = match known {
-        None => Some(" reading what Nix said …"),
-        Some(shown) if shown.transfers.is_empty() => Some(" Nix has copied no path for this host"),
+        None => Some("reading what Nix said …"),
+        Some(shown) if shown.transfers.is_empty() => Some("Nix has copied no path for this host"),
         Some(_) => None,
     };
     if let Some(text) = text {
-        put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
+        put_wrapped(paint, buffer, area, Role::Dim, text);
         return;
     }
     let Some(shown) = known else { return };

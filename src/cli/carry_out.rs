@@ -36,6 +36,8 @@ pub(super) struct CarriedOut {
     pub(super) face: Face,
     /// What is said to it at once.
     pub(super) says: Vec<Control>,
+    /// How many of the words that were said to it are in that already, or were heard by an earlier process.
+    pub(super) heard: usize,
 }
 
 /// Carries a run out, records it and shows it.
@@ -43,7 +45,7 @@ pub(super) struct CarriedOut {
 /// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
 /// output. The engine waits for neither.
 pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError> {
-    let CarriedOut { fleet, remote, runs, writer, journal, goal, hosts, begin, face, says } =
+    let CarriedOut { fleet, remote, runs, writer, journal, goal, hosts, begin, face, says, heard } =
         carried;
     let width = hosts.iter().map(String::len).max().unwrap_or(0);
     let run = writer.run().clone();
@@ -60,10 +62,8 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         let (runs, own, file) = (runs.clone(), run.clone(), fleet.file.clone());
         Arc::new(move |host: &str| newest_confirmed(&runs, &own, file.as_deref(), host))
     };
-    let (control, said) = mpsc::channel(8);
+    let (control, said) = mpsc::channel(says.len().max(8));
     let stopped = Arc::new(AtomicBool::new(false));
-    // What was said to an earlier process was heard by that one.
-    let heard = runs.said(&run).len();
     let asked = Arc::new(Notify::new());
     let hearing = RunHearing {
         words: words(runs.clone(), run.clone(), heard),

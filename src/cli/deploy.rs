@@ -375,6 +375,7 @@ pub(super) async fn run(
         begin: RunBegin::Fresh { setup: Box::new(setup), hosts_file },
         face: args.face(),
         says: Vec::new(),
+        heard: 0,
     };
     carry_out(carried).await
 }

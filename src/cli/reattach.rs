@@ -10,7 +10,7 @@ use crate::cli::show::Face;
 use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
-use crate::fleet::{Fleet, RunId, SecretSource, SudoPassword};
+use crate::fleet::{Fleet, RolloutNews, RunId, RunOrder, RunWhat, SecretSource, SudoPassword};
 use crate::record::{
     EndingLock, Journal, JournalError, JournalWriter, RunStands, Runs, Word, share_of_logs,
     state_home,
@@ -242,9 +242,11 @@ async fn go_on(
         says.push(Control::Answer(true));
     }
     // Somebody may have said it when nobody listened any more.
-    if runs.said(&run).contains(&Word::Cancel) {
+    let said = runs.said(&run);
+    if said.contains(&Word::Cancel) {
         says.push(Control::Cancel);
     }
+    says.extend(unheard(&said, &replayed.told).into_iter().map(Control::Order));
     let writer = runs.reopen(&run)?.with_limit(share_of_logs(fleet.retention.max_run_size));
     let fleet = Arc::new(fleet);
     let remote = Remote::new(Arc::clone(&fleet));
@@ -260,8 +262,24 @@ async fn go_on(
         begin: RunBegin::GoOn { replayed, untold },
         face,
         says,
+        heard: said.len(),
     };
     carry_out(carried).await
+}
+
+/// Returns the orders among the words that were said to a run which no process of it took: of one that is taken the run
+/// tells, also where it is refused.
+fn unheard(said: &[Word], told: &[Untold]) -> Vec<RunOrder> {
+    let mut taken = told.iter().filter_map(|told| match &told.what {
+        RunWhat::Rollout(RolloutNews::Order { order, .. }) => Some(order),
+        _ => None,
+    });
+    let orders = said.iter().filter_map(|word| match word {
+        Word::Order(order) => Some(order),
+        Word::Yes | Word::No | Word::Cancel => None,
+    });
+    // By a key of the screen more may have been taken than was written down.
+    orders.filter(|order| !taken.by_ref().any(|taken| taken == *order)).cloned().collect()
 }
 
 /// Returns a host whose password for sudo cannot be read, and why: whoever goes on without it loses sight of what
@@ -292,6 +310,26 @@ pub(super) fn left_sentence(run: &RunId, left_at: Timestamp, now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::RollbackScope;
+
+    #[test]
+    fn an_order_that_no_process_took_is_given_to_the_one_that_goes_on() {
+        let skip = |host: &str| RunOrder::Skip { host: host.to_owned() };
+        let back = RunOrder::Rollback { scope: RollbackScope::Run };
+        let told = |order: &RunOrder| Untold {
+            at: Timestamp::UNIX_EPOCH,
+            what: RunWhat::Rollout(RolloutNews::Order { order: order.clone(), refused: None }),
+        };
+        let said = [RunOrder::Pause, RunOrder::Resume, RunOrder::Pause, back.clone()];
+        let said = [&[Word::Yes][..], &said.map(Word::Order), &[Word::Cancel]].concat();
+        let unheard =
+            |taken: &[RunOrder]| unheard(&said, &taken.iter().map(told).collect::<Vec<_>>());
+        assert_eq!(unheard(&[RunOrder::Pause, RunOrder::Resume]), [RunOrder::Pause, back.clone()]);
+        // A key of the screen said more than stands in the words.
+        let taken = [RunOrder::Pause, skip("samsung"), RunOrder::Resume, RunOrder::Pause];
+        assert_eq!(unheard(&taken), [back]);
+        assert_eq!(unheard(&[]).len(), 4);
+    }
 
     #[tokio::test]
     async fn a_password_that_cannot_be_read_matters_only_where_sudo_may_want_it() {

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// The format of journals. It grows with every change of what an entry means, or of what the machine
 /// makes of its inputs: a journal of another format is not replayed.
-pub const JOURNAL_FORMAT: u32 = 8;
+pub const JOURNAL_FORMAT: u32 = 9;
 
 /// The version of this nixdash. Another version may decide otherwise about the same inputs.
 pub const NIXDASH_VERSION: &str = env!("CARGO_PKG_VERSION");

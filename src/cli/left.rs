@@ -124,17 +124,30 @@ fn completed(runs: &Runs, left: LeftRun) -> Option<LeftRun> {
     }
     let journal = runs.read_journal::<RunEntry>(&left.run, JOURNAL_FORMAT).ok();
     let replayed = journal.and_then(|journal| Replayed::new(&journal.entries).ok());
-    let untold = replayed.and_then(|replayed| replayed.untold(&runs.decided(&left.run)).ok());
-    let untold = untold.unwrap_or_default().into_iter();
+    let untold = replayed.as_ref().map(|replayed| replayed.untold(&runs.decided(&left.run)));
+    let Some(Ok(untold)) = untold else { return Some(left) };
     let events: Vec<RunEvent> = untold
+        .into_iter()
         .map(|told| RunEvent { run: left.run.clone(), at: told.at, what: told.what })
         // The hosts are asked how the run ended.
         .filter(|event| !matches!(event.what, RunWhat::Summary { .. }))
         .collect();
-    if events.is_empty() || runs.append(&left.run, &events).is_err() {
-        return Some(left);
+    let mut left = if events.is_empty() || runs.append(&left.run, &events).is_err() {
+        left
+    } else {
+        runs.read_left(&left.run)?
+    };
+    for (name, host) in &mut left.hosts {
+        let Some(known) = replayed.as_ref().and_then(|replayed| replayed.machine.left_at(name))
+        else {
+            continue;
+        };
+        host.wrong = known.wrong.map(|why| why.finding(name));
+        // The plan knows nothing of a host that was away then.
+        host.previous = host.previous.take().or_else(|| known.before.running.clone());
+        host.profile = host.profile.take().or_else(|| known.before.profile.clone());
     }
-    runs.read_left(&left.run)
+    Some(left)
 }
 
 /// Removes what ended runs left on hosts that did not answer then.

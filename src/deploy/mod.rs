@@ -21,7 +21,7 @@ pub use journal::{
     Begun, JOURNAL_FORMAT, JobNote, NIXDASH_VERSION, NotReplayable, OpenPhase, Replayed, RunEntry,
     SupervisedSince, Untold,
 };
-pub use machine::{Input, Machine, MachineCommand};
+pub use machine::{Input, KnownOfHost, Machine, MachineCommand};
 pub use report::{
     Activation, ChosenRoute, ClaimAnswer, Ending, FailedUnit, Failure, GateAnswer, GatedHost,
     LaterSystem, NewestSystem, Preflight, Reason, Remarks, Report, RunFacts,

@@ -37,14 +37,14 @@ impl Reason {
 
     /// Returns what was wrong with a host that ended so, the worst first; nothing where the result does not say it.
     pub fn of_result(result: &HostResult) -> Option<Self> {
-        let of = |found: &Finding| Self {
-            code: found.code,
-            text: found.cause.clone(),
-            fix: Some(found.fix.clone()),
-        };
         // An older nixdash wrote no findings.
         let of_older = || Some(Self::new(Code::SystemUnexpected, result.error.clone()?));
-        result.findings.first().map(of).or_else(of_older)
+        result.findings.first().map(Self::of_finding).or_else(of_older)
+    }
+
+    /// Returns what a finding says.
+    pub fn of_finding(found: &Finding) -> Self {
+        Self { code: found.code, text: found.cause.clone(), fix: Some(found.fix.clone()) }
     }
 
     /// Returns whether it says what is wrong with the system that a host was to run, and runs.

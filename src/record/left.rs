@@ -1,7 +1,7 @@
 //! Runs whose nixdash was killed: what their hosts were at, and how they are ended afterwards.
 
 use crate::fleet::{
-    Goal, HostResult, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat, StorePath,
+    Finding, Goal, HostResult, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat, StorePath,
     begins_way_back,
 };
 use crate::record::Runs;
@@ -62,6 +62,8 @@ pub struct LeftHost {
     pub ended: bool,
     /// How its attempt before ended, where the host had the new system then.
     pub brought: Option<HostResult>,
+    /// What was found wrong with its new system before its nixdash ended, where that is known.
+    pub wrong: Option<Finding>,
     /// The system that it was to get.
     pub toplevel: Option<StorePath>,
     /// The system that ran before.
@@ -80,6 +82,7 @@ impl Default for LeftHost {
             phase: None,
             ended: false,
             brought: None,
+            wrong: None,
             toplevel: None,
             previous: None,
             profile: None,
@@ -208,6 +211,9 @@ impl LeftRun {
                 host.ended = true;
                 host.brought = Some(result).filter(|result| result.outcome.is_new_system());
             }
+            RunWhat::Rollout(RolloutNews::Decided { host, toplevel: Some(system), .. }) => {
+                self.hosts.entry(host).or_default().toplevel = Some(system);
+            }
             RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, goes_back, reason }) => {
                 let goes_back = begins_way_back(goes_back, goal, Some(self.goal));
                 let host = self.hosts.entry(host).or_default();
@@ -335,6 +341,18 @@ mod tests {
                 "it was to leave the new one"
             );
         }
+    }
+
+    #[test]
+    fn a_host_that_was_away_was_to_get_the_system_that_was_decided_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, run) = killed(dir.path());
+        let mut left = runs.read_left(&run).unwrap();
+        let toplevel = StorePath::parse("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-new").ok();
+        let (host, decided) = ("a".to_owned(), toplevel.clone());
+        let news = RolloutNews::Decided { host, toplevel: decided, later_run: None };
+        left.take(event(&run, RunWhat::Rollout(news)));
+        assert_eq!(left.hosts["a"].toplevel, toplevel);
     }
 
     #[test]

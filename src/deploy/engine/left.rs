@@ -79,6 +79,7 @@ async fn end_host(
     if let Some(decision) = found.outcome.as_ref().filter(|_| !restarts) {
         let ending = decision.ending(name, goes_back);
         let ending = unwatched(name, ending, "no nixdash worked on this run any more");
+        let ending = with_what_was_found(host, ending);
         return LeftEnding::Ended(counted(before(host), ending));
     }
     if found.is_busy {
@@ -87,7 +88,19 @@ async fn end_host(
             "{name}: its supervisor is still at work; unless it was told to keep {the_new}, it leaves that by itself"
         ));
     }
-    LeftEnding::Ended(seen(before(host), judge(name, &found, host, goal)))
+    let ending = with_what_was_found(host, judge(name, &found, host, goal));
+    LeftEnding::Ended(seen(before(host), ending))
+}
+
+/// Returns how a host ends on its new system whose checks had found something wrong with that.
+fn with_what_was_found(host: &LeftHost, ending: Ending) -> Ending {
+    let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
+    match host.wrong.as_ref().filter(|_| stays) {
+        Some(wrong) => {
+            Ending { outcome: Outcome::Degraded, reason: Some(Reason::of_finding(wrong)) }
+        }
+        None => ending,
+    }
 }
 
 /// Returns what a host had from the run when its last attempt began.
@@ -167,6 +180,11 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
         }
         (_, true, _) => (Outcome::Degraded, format!("it now runs {the_old}, but boots {the_new}")),
         (true, ..) => (Outcome::Degraded, format!("it now runs {the_new}, but does not boot it")),
+        // It was away when the run was planned, and nobody noted what it ran when it came back.
+        (false, false, _) if old.is_none() && before.is_none() && found.running.is_some() => {
+            let what = "it does not run the new system, and what it ran before is not known";
+            (Outcome::Failed, what.to_owned())
+        }
         (false, false, _) if found.running.is_some() && found.running == found.profile => {
             let what = "somebody else deployed meanwhile: another system runs there now";
             (Outcome::Superseded, what.to_owned())
@@ -414,6 +432,41 @@ mod tests {
             let found = end_left(&runner, &left).await.remove(0).1;
             assert_eq!(outcome(&found), Some(wanted), "{running} {goal}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_checks_had_found_wrong_stays_wrong_when_the_run_is_ended() {
+        let found_wrong = Reason::new(Code::UnitsFailed, "web.service failed").finding("samsung");
+        for (said, phase, wanted) in [
+            ("outcome\tswitched\t\t\n".to_owned(), Phase::Persist, Outcome::Degraded),
+            (format!("running\t{NEW}\nprofile\t{NEW}\n"), Phase::Persist, Outcome::Degraded),
+            (format!("running\t{OLD}\nprofile\t{OLD}\n"), Phase::Persist, Outcome::RolledBack),
+        ] {
+            let runner = FakeRunner::new(move |_, _| {
+                Ok(Output { stdout: said.clone(), ..Output::default() })
+            });
+            let mut left = left(Some(phase));
+            left.hosts.get_mut("samsung").unwrap().wrong = Some(found_wrong.clone());
+            let found = end_left(&runner, &left).await.remove(0).1;
+            assert_eq!(outcome(&found), Some(wanted));
+            let is_units = code(&found) == Some(Code::UnitsFailed);
+            assert_eq!(is_units, wanted == Outcome::Degraded, "{:?}", code(&found));
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_blamed_where_it_is_not_known_what_a_host_ran_before() {
+        let said = format!("running\t{OLD}\nprofile\t{OLD}\n");
+        let runner =
+            FakeRunner::new(move |_, _| Ok(Output { stdout: said.clone(), ..Output::default() }));
+        let mut left = left(Some(Phase::Persist));
+        let host = left.hosts.get_mut("samsung").unwrap();
+        (host.previous, host.profile) = (None, None);
+        let found = end_left(&runner, &left).await.remove(0).1;
+        assert_eq!(outcome(&found), Some(Outcome::Failed));
+        let LeftEnding::Ended(ending) = found else { panic!("it is known") };
+        let error = ending.error().unwrap();
+        assert!(error.contains("what it ran before is not known"), "{error}");
     }
 
     #[tokio::test]

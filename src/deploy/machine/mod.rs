@@ -28,7 +28,7 @@ mod waves;
 pub use input::{Input, MachineCommand};
 
 use crate::deploy::words::STOPPED;
-use crate::deploy::{Failure, HostSetup, Reason, RunFacts, Setup};
+use crate::deploy::{Failure, HostSetup, Preflight, Reason, RunFacts, Setup};
 use crate::fleet::{
     ANSWER_LIMIT, AskedOfHost, Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState,
     RolloutNews, RunId, RunWhat, Wait, duration,
@@ -77,6 +77,15 @@ pub struct Machine {
     going_back: Option<GoingBack>,
     cancelled: bool,
     finished: bool,
+}
+
+/// What is known of a host whose attempt goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownOfHost<'a> {
+    /// What was found wrong with its new system.
+    pub wrong: Option<&'a Reason>,
+    /// What preflight saw before the run changed it.
+    pub before: &'a Preflight,
 }
 
 impl Machine {
@@ -193,6 +202,15 @@ impl Machine {
     pub fn waits(&self) -> Vec<(String, Option<Wait>)> {
         let open = self.hosts.iter().filter(|host| !host.is_over());
         open.map(|host| (host.setup.name.clone(), host.waits_for.clone())).collect()
+    }
+
+    /// Returns what is known of a host whose attempt goes on, and which does not go back; nothing of others.
+    pub fn left_at(&self, name: &str) -> Option<KnownOfHost<'_>> {
+        let host = &self.hosts[self.index_of(name)?];
+        (!host.is_over() && host.back.is_none()).then(|| KnownOfHost {
+            wrong: host.known.blemish.as_ref(),
+            before: host.found_before(),
+        })
     }
 
     /// Returns the run in a few words.

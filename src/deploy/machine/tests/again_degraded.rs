@@ -199,6 +199,32 @@ fn a_host_that_was_not_restarted_and_then_is_can_be_taken_back() {
 }
 
 #[test]
+fn what_its_checks_found_is_known_of_a_host_whose_attempt_goes_on() {
+    let mut machine = machine(&["razer"], Goal::Switch, false);
+    let mut known = Vec::new();
+    let mut inputs = vec![Input::Begin];
+    while let Some(input) = inputs.pop() {
+        for command in machine.step(input, Timestamp::UNIX_EPOCH) {
+            let MachineCommand::Run { host, phase, .. } = command else { continue };
+            let at = machine.left_at(&host.name).unwrap();
+            known.push((phase, at.wrong.map(|why| why.code), at.before.running.clone()));
+            let result = match phase {
+                Phase::Check => {
+                    let unit = FailedUnit { name: "web.service".to_owned(), said: String::new() };
+                    Ok(Report::Checked { new_failed_units: vec![unit], broken: Vec::new() })
+                }
+                phase => well("razer", phase),
+            };
+            inputs.push(Input::Done { host: host.name, phase, result });
+        }
+    }
+    let at = |wanted| known.iter().find(|(phase, ..)| *phase == wanted).unwrap();
+    assert_eq!(at(Phase::Check), &(Phase::Check, None, Some(path(OLD))));
+    assert_eq!(at(Phase::Persist), &(Phase::Persist, Some(Code::UnitsFailed), Some(path(OLD))));
+    assert!(machine.left_at("razer").is_none(), "it has ended");
+}
+
+#[test]
 fn preflight_is_told_what_was_wrong_and_what_had_failed_before() {
     let mut ride = left_degraded();
     let found = &mut ride.machine.hosts[0].known.preflight;

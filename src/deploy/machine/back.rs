@@ -182,6 +182,25 @@ impl HostProgress {
         let reason = Some(Reason::new(Code::Superseded, text));
         Some(Ending { outcome: Outcome::Superseded, reason })
     }
+
+    /// Leaves the profile of a host that goes back as it is, where somebody else set it to another system since this
+    /// run brought its own: what is booted next is theirs.
+    pub(super) fn leave_profile_of_others(&mut self) {
+        let (Some(brought), Some(target)) = (&self.brought, &self.known.toplevel) else { return };
+        let Some(way_back) = &mut self.setup.way_back else { return };
+        let Some(now) = &self.known.preflight.profile else { return };
+        let is_known =
+            [Some(brought), Some(target), way_back.profile.as_ref()].contains(&Some(now));
+        if is_known || self.setup.goal != Goal::Rollback {
+            return;
+        }
+        let text = format!(
+            "somebody else set {now} to be booted next since this run brought {brought}: that is left as it is"
+        );
+        way_back.profile = Some(now.clone());
+        self.setup.reboot = None;
+        self.known.preflight.notes.push(Reason::new(Code::Superseded, text));
+    }
 }
 
 /// Lets a host go back that runs the new system, or will when its activation ends, which cannot be

@@ -289,7 +289,11 @@ impl HostProgress {
             Report::Preflight(preflight) => {
                 self.known.preflight = *preflight;
                 self.look_at_what_was_left();
-                return self.replaced_by_others();
+                let ending = self.replaced_by_others();
+                if ending.is_none() {
+                    self.leave_profile_of_others();
+                }
+                return ending;
             }
             Report::Evaluated { drv, toplevel } => {
                 self.known.drv = Some(drv);

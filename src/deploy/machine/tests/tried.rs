@@ -58,6 +58,23 @@ fn a_host_goes_back_to_what_it_ran_and_to_what_it_booted() {
 }
 
 #[test]
+fn what_somebody_else_set_to_be_booted_next_stays_when_a_host_goes_back() {
+    const THEIRS: &str = "/nix/store/p0znnv1nxsr0ry7gmadkh49s1d0hycgd-theirs";
+    for profile in [NEW, THEIRS] {
+        let mut ride = permanent_on_razer(OLD);
+        ride.go(&mut razer_is(is(NEW, profile)), &mut passes);
+        let at_activate = ride.runs.iter().find(|(phase, _)| *phase == Phase::Activate);
+        let (_, setup) = at_activate.unwrap();
+        let stays = if profile == THEIRS { THEIRS } else { OLD };
+        assert_eq!(setup.permanent(&path(OLD)), &path(stays));
+        let notes = &ride.machine.hosts[0].known.preflight.notes;
+        let is_said = notes.iter().any(|note| note.text.contains("somebody else set"));
+        assert_eq!(is_said, profile == THEIRS, "{notes:?}");
+        assert_eq!(ride.outcome("razer"), Outcome::RolledBack, "{}", ride.error("razer"));
+    }
+}
+
+#[test]
 fn a_host_is_back_only_where_it_boots_what_it_booted() {
     for (profile, activates) in [(OLD, false), (TRIED, true)] {
         let mut ride = permanent_on_razer(TRIED);

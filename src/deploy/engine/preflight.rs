@@ -79,6 +79,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     routes::settle(step, &mut found, &settings).await?;
     found.notes.extend(touch::note(step));
     found.unwell = unwell::look(step, &found).await?;
+    unwell::leave_what_failed_before(step, &mut found);
     if step.known.was_away {
         found.newest = (step.shared.newest)(&step.host.name);
     }

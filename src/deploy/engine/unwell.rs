@@ -10,6 +10,7 @@ use super::step::Step;
 use crate::deploy::{Failure, LeftWrong, Preflight, Reason};
 use crate::fleet::{Code, Goal, StorePath, printable_line};
 use crate::remote::Script;
+use std::collections::BTreeSet;
 
 /// The ends of names of units (systemd.unit(5)).
 const KINDS: [&str; 11] = [
@@ -47,6 +48,20 @@ pub(super) async fn look(step: &Step, found: &Preflight) -> Result<Option<Reason
         return Ok(Some(Reason::new(Code::CheckFailed, text)));
     }
     Ok(still_wrong(&host.name, left, commands, &output.stdout))
+}
+
+/// Leaves of the units that have failed those that had failed before an earlier run or attempt changed the host to this
+/// system: the others are of that deploy, and excuse nothing after a restart or while a wave has to stay well.
+pub(super) fn leave_what_failed_before(step: &Step, found: &mut Preflight) {
+    let (left, toplevel) = (step.host.degraded.as_ref(), step.known.toplevel.as_ref());
+    if let Some((left, _)) = left.zip(toplevel).filter(|(_, toplevel)| found.runs(toplevel)) {
+        leave_those_before(&mut found.failed_units, left);
+    }
+}
+
+/// Leaves those units that had failed before the host was changed.
+fn leave_those_before(failed: &mut BTreeSet<String>, left: &LeftWrong) {
+    failed.retain(|unit| !is_of_the_deploy(unit, left));
 }
 
 /// Returns whether it can be seen now that this is wrong no more.
@@ -111,7 +126,6 @@ fn words(sentence: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     const SYSTEM: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
     const OTHER: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
@@ -149,6 +163,20 @@ mod tests {
         assert!(look(&before, "failed\told.service\nfailed\tnew.service\n").is_some());
         let check = left(Code::CheckFailed, "a check failed: true");
         assert_eq!(look(&check, "failed\told.service\n"), None, "no unit was at fault");
+    }
+
+    #[test]
+    fn a_unit_of_the_deploy_is_none_that_had_failed_before() {
+        let mut before =
+            left(Code::UnitsFailed, "web.service failed; see `systemctl status` there");
+        let leave = |before: &LeftWrong| {
+            let mut failed = BTreeSet::from(["old.service".to_owned(), "web.service".to_owned()]);
+            leave_those_before(&mut failed, before);
+            failed.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(leave(&before), ["old.service"]);
+        before.failed_before = Some(BTreeSet::from(["web.service".to_owned()]));
+        assert_eq!(leave(&before), ["web.service"]);
     }
 
     #[test]

@@ -317,9 +317,8 @@ impl HostProgress {
                 self.known.remarks = remarks;
             }
             Report::Acknowledged { boot_id } => self.known.activated_in = boot_id,
-            Report::Activated(Activation::Decided(ending)) | Report::Rebooted(ending) => {
-                return Some(ending);
-            }
+            Report::Activated(Activation::Decided(ending)) => return Some(ending),
+            Report::Rebooted(ending) => return Some(self.after_restart(ending)),
             Report::Checked { new_failed_units, broken } => {
                 if let Some(first) = new_failed_units.first() {
                     let units: Vec<_> = new_failed_units.iter().map(ToString::to_string).collect();

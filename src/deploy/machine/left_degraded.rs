@@ -6,8 +6,8 @@
 
 use super::host::HostProgress;
 use crate::deploy::attempt::HadBefore;
-use crate::deploy::{LeftWrong, Preflight, Reason};
-use crate::fleet::{Goal, Outcome, StorePath};
+use crate::deploy::{Ending, LeftWrong, Preflight, Reason};
+use crate::fleet::{Code, Goal, Outcome, StorePath};
 
 /// How an earlier attempt of the run left a host.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,22 @@ impl HostProgress {
         let is_brought = self.left_degraded.as_ref().is_some_and(|left| left.brought);
         let is_well = outcome == Outcome::Unchanged && self.back.is_none() && is_brought;
         if is_well { self.brought_well() } else { outcome }
+    }
+
+    /// Returns how a restart ended. A host that was only restarted is not well where something had been wrong with it
+    /// that a restart does not show.
+    pub(super) fn after_restart(&self, ending: Ending) -> Ending {
+        let is_well = ending.outcome == Outcome::Switched && self.known.only_restarts;
+        let looks_at_checks = self.setup.activation.magic_rollback();
+        let is_shown = |why: &&Reason| match why.code {
+            Code::UnitsFailed | Code::NotRestarted | Code::OtherSystemStarted => true,
+            Code::CheckFailed => looks_at_checks,
+            _ => false,
+        };
+        match self.known.preflight.unwell.as_ref().filter(|why| is_well && !is_shown(why)) {
+            Some(why) => Ending { outcome: Outcome::Degraded, reason: Some(why.clone()) },
+            None => ending,
+        }
     }
 
     /// Returns how a host ends that has its system from an earlier attempt and is well now.

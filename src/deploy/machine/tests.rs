@@ -754,6 +754,34 @@ fn a_host_that_waits_for_its_restart_is_restarted_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_host_that_is_only_restarted_is_not_well_where_a_restart_does_not_show_what_was_wrong() {
+    for (code, magic_rollback, outcome) in [
+        (Code::UnitsFailed, true, Outcome::Switched),
+        (Code::UnitsFailed, false, Outcome::Switched),
+        (Code::CheckFailed, true, Outcome::Switched),
+        (Code::CheckFailed, false, Outcome::Degraded),
+        (Code::UserUnitsFailed, true, Outcome::Degraded),
+        (Code::AddressLost, true, Outcome::Degraded),
+    ] {
+        let mut machine = samsung_with(Goal::Switch, |setup| {
+            setup.reboot = Some(Duration::from_secs(60));
+            setup.activation.magic_rollback = Some(magic_rollback);
+        });
+        let react = |_: &str, phase| match phase {
+            Phase::Preflight => {
+                let Report::Preflight(mut found) = waiting_for_restart(NEW) else { unreachable!() };
+                found.unwell = Some(Reason::new(code, "it was not well"));
+                Ok(Report::Preflight(found))
+            }
+            phase => Ok(good(phase, Goal::Switch)),
+        };
+        let story = drive(&mut machine, react, |_| None);
+        assert_eq!(phases_of(&story, "samsung").last(), Some(&Phase::Reboot));
+        assert_eq!(story.outcomes["samsung"], outcome, "{code} {magic_rollback}");
+    }
+}
+
+#[test]
 fn a_host_that_is_only_restarted_waits_for_the_answer_to_the_plan() {
     let restarting = || {
         let mut machine = machine(&["samsung"], Goal::Boot, true);

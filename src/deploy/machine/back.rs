@@ -82,7 +82,11 @@ impl Machine {
             let specialisation = host.specialisation_before().map(str::to_owned);
             let profile = host.found_before().profile.clone();
             host.setup.degraded = None;
-            host.back = Some(Reason::new(Code::RunRolledBack, why.text.clone()));
+            let text = match host.known.blemish.take().filter(|_| host.is_left_degraded()) {
+                Some(own) => format!("{}; what was wrong there: {}", why.text, own.text),
+                None => why.text.clone(),
+            };
+            host.back = Some(Reason::new(Code::RunRolledBack, text));
             host.brought = host.known.toplevel.take();
             let withdraws = host.brought.clone().filter(|brought| *brought != toplevel);
             host.setup.way_back = Some(WayBack { profile, withdraws });
@@ -102,7 +106,7 @@ impl Machine {
             // It is there already, and needs neither a builder nor a cache.
             host.setup.route = Route::Direct;
             host.setup.asked = Strategy::Direct;
-            host.known = known_anew(host.known.attempt + 1);
+            host.known = known_anew(&mut host.known);
             host.known.toplevel = Some(toplevel);
             host.begin_again(Phase::Preflight);
             self.tell_again(index, &why.text, out);
@@ -133,6 +137,11 @@ impl Machine {
 }
 
 impl HostProgress {
+    /// Returns whether it ended with its new system, and something is wrong with that.
+    fn is_left_degraded(&self) -> bool {
+        self.outcome() == Some(Outcome::Degraded)
+    }
+
     /// Returns whether this run brought the host the system that it runs, or will boot. Who was only
     /// restarted got nothing of this run that could be taken back.
     pub(super) fn was_brought_its_system(&self) -> bool {

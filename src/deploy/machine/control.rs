@@ -152,13 +152,11 @@ impl Machine {
         let brought = self.was_brought_another(index);
         let host = &mut self.hosts[index];
         host.note_degraded(brought);
-        let known = std::mem::take(&mut host.known);
-        host.known = known_anew(known.attempt + 1);
+        let mut known = std::mem::take(&mut host.known);
+        host.known = known_anew(&mut known);
         host.known.drv = known.drv;
         host.known.toplevel = known.toplevel;
         host.known.later = known.later;
-        host.known.built = known.built;
-        host.known.substituted = known.substituted;
         host.begin_again(host.setup.first_phase());
         self.join_last_wave(index);
         let wave = self.hosts[index].wave;

@@ -309,7 +309,10 @@ impl HostProgress {
                 self.known.substituted = substituted;
             }
             Report::Fetched { fetched, taken } => {
-                self.known.fetched = fetched;
+                // An earlier attempt may have fetched some.
+                for (from, got) in fetched {
+                    self.known.fetched.entry(from).or_default().add(got);
+                }
                 self.known.taken = Some(taken);
             }
             Report::Activated(Activation::Runs(remarks)) => {

@@ -423,8 +423,14 @@ fn stopped_by_the_operator() -> Reason {
 }
 
 /// What is known of a host that begins again in a run.
-fn known_anew(attempt: u32) -> RunFacts {
-    RunFacts { attempt, ..RunFacts::default() }
+fn known_anew(known: &mut RunFacts) -> RunFacts {
+    RunFacts {
+        attempt: known.attempt + 1,
+        built: known.built,
+        substituted: std::mem::take(&mut known.substituted),
+        fetched: std::mem::take(&mut known.fetched),
+        ..RunFacts::default()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::rollout::{Ride, passes, rolls_back, well};
 use super::*;
-use crate::fleet::{HostResult, Quota, RollbackScope, RolloutNews, RunOrder};
+use crate::fleet::{Fetched, HostResult, Quota, RollbackScope, RolloutNews, RunOrder};
 
 /// Returns a run that left razer with a unit that failed, and in which the hooks of samsung run.
 fn left_degraded() -> Ride {
@@ -196,6 +196,35 @@ fn a_host_that_was_not_restarted_and_then_is_can_be_taken_back() {
     assert_eq!(again, [Phase::Preflight, Phase::Compare, Phase::Reboot]);
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
     assert_eq!(taken_back(&mut ride), Some(path(OLD)));
+}
+
+#[test]
+fn a_host_that_is_taken_back_keeps_what_was_wrong_there_and_what_it_built_and_fetched() {
+    let mut ride = left_degraded();
+    let got = |paths| Fetched { paths, bytes: 1000 * paths, timed: None };
+    let brings = |paths| Report::Fetched {
+        fetched: [("p620".to_owned(), got(paths))].into(),
+        taken: TakenRoute { route: Route::Direct, given_up: Vec::new() },
+    };
+    ride.machine.hosts[0].known.fetched = [("p620".to_owned(), got(12))].into();
+    // The second attempt runs through, and fetches what is missing.
+    let mut unit_fails = |host: &str, phase: Phase| match (host, phase) {
+        ("razer", Phase::Preflight) => Ok(has(OLD, None)),
+        ("razer", Phase::Fetch) => Ok(brings(1)),
+        ("razer", Phase::Check) => {
+            let unit = FailedUnit { name: "db.service".to_owned(), said: String::new() };
+            Ok(Report::Checked { new_failed_units: vec![unit], broken: Vec::new() })
+        }
+        _ => well(host, phase),
+    };
+    ride.go(&mut unit_fails, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Degraded);
+    taken_back(&mut ride);
+    let result = last_result(&ride);
+    assert_eq!((result.outcome, result.built), (Outcome::RolledBack, 3));
+    assert_eq!(result.fetched, [("p620".to_owned(), got(13))].into());
+    let error = result.error.unwrap();
+    assert!(error.contains("what was wrong there: db.service failed"), "{error}");
 }
 
 #[test]

@@ -11,6 +11,9 @@ pub(in crate::deploy) const NO_ANSWER: &str = "no answer";
 /// What stands for a system whose path is not known.
 pub(in crate::deploy) const UNREAD_SYSTEM: &str = "a system that could not be read";
 
+/// Why nothing is known of the failed units of a host that was asked for them.
+pub(in crate::deploy) const FAILED_UNITS_UNREAD: &str = "systemd did not say which units failed";
+
 /// Why a host of a run that somebody stopped goes no further.
 pub(in crate::deploy) const STOPPED: &str = "stopped by the operator";
 

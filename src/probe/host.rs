@@ -228,7 +228,9 @@ pub fn parse(text: &str) -> HostFacts {
             _ => system(&mut facts.system, key, value),
         }
     }
-    facts.failed_units = failed_count.map(|_| units);
+    // Where some failed and none is named, the second question had no answer.
+    facts.failed_units =
+        failed_count.filter(|count| *count == 0 || !units.is_empty()).map(|_| units);
     facts.power = power.facts();
     if whole {
         facts.state = state(&facts);

@@ -7,7 +7,7 @@
 use super::decision::Decision;
 use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
-use crate::deploy::words::{UNREAD_SYSTEM, systems};
+use crate::deploy::words::{FAILED_UNITS_UNREAD, UNREAD_SYSTEM, systems};
 use crate::deploy::{Ending, Reason, RunFacts};
 use crate::fleet::{Code, Goal, Outcome, Specialisation, StorePath, printable_line};
 use crate::remote::job::{Job, Patience};
@@ -32,6 +32,8 @@ pub(super) struct Account {
     pub(super) pinned: String,
     pub(super) etc_is_of_the_running_system: Option<bool>,
     pub(super) failed_units: BTreeSet<String>,
+    /// Whether the host said which units failed.
+    pub(super) were_units_read: bool,
     pub(super) outcome: Option<Decision>,
     /// The format of the job's folder; none where there is no folder, or the host said nothing of it.
     pub(super) format: Option<u32>,
@@ -128,6 +130,7 @@ pub(super) fn parse(text: &str) -> Account {
             "failed" => {
                 found.failed_units.insert(printable_line(value));
             }
+            "units" => found.were_units_read = true,
             "format" => found.format = value.trim().parse().ok(),
             "outcome" => found.outcome = Decision::parse(value),
             "busy" => found.is_busy = true,
@@ -206,6 +209,9 @@ fn judge(name: &str, found: &Account, known: &RunFacts, meant: &Meant<'_>) -> En
     if !failed.is_empty() {
         wrong.push(format!("units that failed since: {}", failed.join(", ")));
     }
+    if !found.were_units_read {
+        wrong.push(FAILED_UNITS_UNREAD.to_owned());
+    }
     let system = if runs_old {
         format!("it runs {the_old}")
     } else if runs_new {
@@ -273,7 +279,7 @@ mod tests {
     /// Judges a host with this boot id that runs, has as profile, and boots these.
     fn judged(boot: &str, [running, profile, boots]: [&str; 3], more: &str, told: bool) -> Ending {
         let text = format!(
-            "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{boots}\nfailed\told.service\n{more}"
+            "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{boots}\nfailed\told.service\nunits\tread\n{more}"
         );
         let meant = Meant { goal: Goal::Switch, told, ..Meant::default() };
         judge("samsung", &parse(&text), &known(), &meant)
@@ -313,7 +319,7 @@ mod tests {
     fn a_system_that_was_only_to_boot_is_kept_without_a_word() {
         let judged = |boot: &str, running: &str, profile: &str| {
             let text = format!(
-                "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{profile}\nfailed\told.service\n"
+                "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{profile}\nfailed\told.service\nunits\tread\n"
             );
             let meant = Meant { goal: Goal::Boot, ..Meant::default() };
             judge("samsung", &parse(&text), &known(), &meant)
@@ -349,7 +355,7 @@ mod tests {
         let mut known = known();
         known.preflight.running = StorePath::parse(SPECIAL).ok();
         let text = format!(
-            "boot_id\t2\nrunning\t{OLD}\nprofile\t{OLD}\nboots\t{OLD}\nfailed\told.service\n"
+            "boot_id\t2\nrunning\t{OLD}\nprofile\t{OLD}\nboots\t{OLD}\nfailed\told.service\nunits\tread\n"
         );
         assert_eq!(
             judge("samsung", &parse(&text), &known, &Meant::default()).outcome,
@@ -371,7 +377,8 @@ mod tests {
         let meant =
             |told| Meant { goal: Goal::Rollback, told, goes_back: true, permanent: Some(&before) };
         let judged = |boot: &str, running: &str, profile: &str, told: bool| {
-            let text = format!("boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\n");
+            let text =
+                format!("boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nunits\tread\n");
             judge("samsung", &parse(&text), &known, &meant(told))
         };
         let kept = judged("1", NEW, NEW, false);
@@ -405,6 +412,22 @@ mod tests {
         assert_eq!(found.outcome, Outcome::Degraded);
         let reason = found.reason.unwrap();
         assert!(reason.text.ends_with("units that failed since: dead.service"), "{reason}");
+    }
+
+    #[test]
+    fn a_host_whose_systemd_does_not_answer_is_not_called_well() {
+        for (runs, told) in [(OLD, false), (NEW, true)] {
+            let text = format!("boot_id\t1\nrunning\t{runs}\nprofile\t{runs}\nboots\t{runs}\n");
+            let judged = |text: &str| {
+                let meant = Meant { goal: Goal::Switch, told, ..Meant::default() };
+                judge("samsung", &parse(text), &known(), &meant)
+            };
+            assert_ne!(judged(&format!("{text}units\tread\n")).outcome, Outcome::Degraded);
+            let silent = judged(&text);
+            assert_eq!(silent.outcome, Outcome::Degraded);
+            let reason = silent.reason.unwrap().text;
+            assert!(reason.ends_with("but systemd did not say which units failed"), "{reason}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::scripts::CHECK;
 use super::step::Step;
+use crate::deploy::words::FAILED_UNITS_UNREAD;
 use crate::deploy::{FailedUnit, Failure, Report};
 use crate::fleet::printable_line;
 use crate::remote::Script;
@@ -30,7 +31,7 @@ pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Looks at the units of a host and runs its configured commands; returns the units that had not failed before
-/// the deploy, and the commands that failed. Fails with the reason why nothing could be checked.
+/// the deploy, and the commands that failed, with what could not be looked at. Fails with the reason why nothing could be checked.
 pub(super) async fn look(step: &Step) -> Result<(Vec<FailedUnit>, Vec<String>), String> {
     let commands = step.config().map_or(&[][..], |host| host.check.as_slice());
     let job = step.shared.job_name("activate", &step.host.name);
@@ -46,6 +47,7 @@ pub(super) async fn look(step: &Step) -> Result<(Vec<FailedUnit>, Vec<String>), 
     }
     let mut new_failed_units = Vec::new();
     let mut broken = Vec::new();
+    let mut were_units_read = false;
     for (key, text) in output.stdout.lines().filter_map(|line| line.split_once('\t')) {
         match key {
             "held" => step.log(&format!("passed: {}", command(commands, text))).await,
@@ -60,8 +62,13 @@ pub(super) async fn look(step: &Step) -> Result<(Vec<FailedUnit>, Vec<String>), 
                     new_failed_units.push(unit);
                 }
             }
+            "units" => were_units_read = true,
             _ => {}
         }
+    }
+    if !were_units_read {
+        step.log(&format!("failed: {FAILED_UNITS_UNREAD}")).await;
+        broken.push(FAILED_UNITS_UNREAD.to_owned());
     }
     Ok((new_failed_units, broken))
 }

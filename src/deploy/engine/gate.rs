@@ -4,6 +4,7 @@ use super::check;
 use super::context::RunContext;
 use super::scripts::{GATE, WELL};
 use super::unwell::names_unit;
+use crate::deploy::words::FAILED_UNITS_UNREAD;
 use crate::deploy::{GateAnswer, GatedHost};
 use crate::fleet::{Gate, GateQuestion, StorePath, printable_line, public_url};
 use crate::remote::{Output, RemoteError, Script};
@@ -134,6 +135,9 @@ fn judge_well(
     if !broken.is_empty() {
         return GateAnswer::Failed(format!("{host}: a check failed: {}", broken.join("; ")));
     }
+    if values(&output, "units").next().is_none() {
+        return GateAnswer::NotMade(format!("{host}: {FAILED_UNITS_UNREAD}"));
+    }
     GateAnswer::Passed
 }
 
@@ -237,6 +241,11 @@ mod tests {
         Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
     }
 
+    /// A host that said which units failed, besides this.
+    fn units_read(said: &str) -> Result<Output, RemoteError> {
+        output(&format!("{said}units\tread\n"))
+    }
+
     const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
     const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
 
@@ -270,7 +279,7 @@ mod tests {
         let new = NEW;
         let mut host = switched();
         host.known.preflight.failed_units.insert("old.service".to_owned());
-        let judged = |text: &str| judge_well(&host, &["curl -f x".to_owned()], output(text));
+        let judged = |text: &str| judge_well(&host, &["curl -f x".to_owned()], units_read(text));
         assert_eq!(judged(&format!("running\t{new}\nfailed\told.service\n")), GateAnswer::Passed);
         assert!(matches!(
             judged(&format!("running\t{new}\nfailed\tx.service\n")),
@@ -285,12 +294,21 @@ mod tests {
     }
 
     #[test]
+    fn a_host_whose_systemd_does_not_say_which_units_failed_was_not_looked_at() {
+        let silent = |text: &str| judge_well(&switched(), &["true".to_owned()], output(text));
+        let not_made = "a: systemd did not say which units failed".to_owned();
+        assert_eq!(silent(&format!("running\t{NEW}\n")), GateAnswer::NotMade(not_made));
+        let broken = silent(&format!("running\t{NEW}\nbroken\t0\n"));
+        assert!(matches!(broken, GateAnswer::Failed(_)), "what was seen counts: {broken:?}");
+    }
+
+    #[test]
     fn a_unit_that_failed_in_the_deploy_does_not_hide_one_whose_name_is_part_of_its_name() {
         let mut host = switched();
         let text = "my-nginx.service failed; see `systemctl status` there".to_owned();
         host.known.blemish = Some(Reason::units_failed(text, "my-nginx.service"));
         let judged = |unit: &str| {
-            judge_well(&host, &[], output(&format!("running\t{NEW}\nfailed\t{unit}\n")))
+            judge_well(&host, &[], units_read(&format!("running\t{NEW}\nfailed\t{unit}\n")))
         };
         assert_eq!(judged("my-nginx.service"), GateAnswer::Passed, "it is known");
         let failed = GateAnswer::Failed("a: nginx.service failed after its deploy".to_owned());
@@ -300,7 +318,7 @@ mod tests {
     #[test]
     fn a_host_that_runs_the_system_from_before_again_is_not_well() {
         let judged = |host: &GatedHost, running: &str, boot_id: &str| {
-            judge_well(host, &[], output(&format!("running\t{running}\nboot_id\t{boot_id}\n")))
+            judge_well(host, &[], units_read(&format!("running\t{running}\nboot_id\t{boot_id}\n")))
         };
         let failed = |why: String| GateAnswer::Failed(why);
         let host = switched();
@@ -321,7 +339,7 @@ mod tests {
     fn a_host_that_starts_its_system_later_runs_the_old_one_until_then() {
         let host = GatedHost { may_run_before: true, ..switched() };
         let judged = |running: &str, boot_id: &str| {
-            judge_well(&host, &[], output(&format!("running\t{running}\nboot_id\t{boot_id}\n")))
+            judge_well(&host, &[], units_read(&format!("running\t{running}\nboot_id\t{boot_id}\n")))
         };
         assert_eq!(judged(OLD, "1"), GateAnswer::Passed);
         assert_eq!(judged(NEW, "2"), GateAnswer::Passed, "it was restarted, as it was to be");
@@ -334,7 +352,11 @@ mod tests {
         let ended_at = Timestamp::now().checked_sub(Duration::from_secs(60)).ok();
         let booted = GatedHost { may_run_before: true, boot_id: None, ended_at, ..switched() };
         let judged = |host: &GatedHost, running: &str, up: u32| {
-            judge_well(host, &[], output(&format!("running\t{running}\nboot_id\t2\nup\t{up}\n")))
+            judge_well(
+                host,
+                &[],
+                units_read(&format!("running\t{running}\nboot_id\t2\nup\t{up}\n")),
+            )
         };
         assert_eq!(judged(&booted, OLD, 5_000), GateAnswer::Passed, "it starts it later");
         assert!(matches!(judged(&booted, OLD, 30), GateAnswer::Failed(_)), "it does not start");

@@ -8,7 +8,7 @@ use super::scripts::{REBOOT, RESTARTED};
 use super::settle::addresses_lost;
 use super::step::Step;
 use super::supervised::clock;
-use crate::deploy::words::UNREAD_SYSTEM;
+use crate::deploy::words::{FAILED_UNITS_UNREAD, UNREAD_SYSTEM};
 use crate::deploy::{Ending, FailedUnit, Failure, Reason, Report};
 use crate::fleet::{Code, Outcome, Progress, duration, printable_line};
 use crate::remote::{NotStarted, Presence, RemoteError, Script, Started, wait_until_started};
@@ -169,7 +169,7 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
     let name = &step.host.name;
     let (mut seen, answered) = (Timestamp::now(), Instant::now());
     say(step, "it is back: its units and checks are looked at".to_owned()).await;
-    let (running, mut failed) = match units(step).await {
+    let FreshStart { running, mut failed, were_units_read } = match units(step).await {
         Ok(text) => read(&text),
         Err(why) => return Ok(lost_again(name, seen, Code::NotSeenSince, &why)),
     };
@@ -180,6 +180,8 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
             Ok((units, checks)) => (failed, broken, seen) = (units, checks, Timestamp::now()),
             Err(why) => broken.push(check::nothing_checked(&why)),
         }
+    } else if !were_units_read {
+        broken.push(FAILED_UNITS_UNREAD.to_owned());
     }
     failed.retain(|unit| !step.known.preflight.failed_units.contains(&unit.name));
     // Everything has begun anew, the network too.
@@ -231,20 +233,31 @@ async fn units(step: &Step) -> Result<String, String> {
     }
 }
 
-/// Reads what a machine said that was restarted: what it runs, and which units failed.
-fn read(text: &str) -> (String, Vec<FailedUnit>) {
-    let (mut running, mut failed) = (String::new(), Vec::new());
+/// What a machine said that was restarted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct FreshStart {
+    /// The system that it runs; empty where it could not be read.
+    running: String,
+    failed: Vec<FailedUnit>,
+    /// Whether it said which units failed.
+    were_units_read: bool,
+}
+
+/// Reads what a machine said that was restarted.
+fn read(text: &str) -> FreshStart {
+    let mut found = FreshStart::default();
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         match key {
-            "running" => running = printable_line(value.trim()),
+            "running" => found.running = printable_line(value.trim()),
             "failed" => {
                 let name = printable_line(value.trim());
-                failed.push(FailedUnit { name, said: String::new() });
+                found.failed.push(FailedUnit { name, said: String::new() });
             }
+            "units" => found.were_units_read = true,
             _ => {}
         }
     }
-    (running, failed)
+    found
 }
 
 /// What was found on a host that was restarted.
@@ -335,8 +348,8 @@ mod tests {
             said.text.contains("runs /nix/store/x-old and not the system that was made permanent"),
             "{said}"
         );
-        let (system, failed) = read(&format!("running\t{NEW}\nfailed\tnginx.service\nend\tok\n"));
-        let units = judged(&AfterRestart { failed, ..running(&system) });
+        let said = read(&format!("running\t{NEW}\nfailed\tnginx.service\nend\tok\n"));
+        let units = judged(&AfterRestart { failed: said.failed, ..running(&said.running) });
         let said = units.reason.unwrap().finding("samsung");
         assert_eq!(said.code, Code::UnitsFailed);
         assert_eq!(said.fix, "read its journal there with `journalctl --unit nginx.service`");

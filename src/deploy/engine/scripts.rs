@@ -15,6 +15,7 @@ pub(super) const ACCOUNT: &str = script!(
     "../../remote/scripts/units.sh",
     "../../probe/scripts/host-facts.sh",
     "../../probe/scripts/specialisations.sh",
+    "failed-units.sh",
     "account.sh"
 );
 /// Tells the supervisor that the host can be reached.
@@ -26,7 +27,8 @@ pub(super) const BUILD: &str = script!("without-repeats.sh", "stuck.sh", "build.
 /// Prints the log of a derivation.
 pub(super) const BUILD_LOG: &str = script!("build-log.sh");
 /// Looks at a freshly activated host.
-pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "limited.sh", "check.sh");
+pub(super) const CHECK: &str =
+    script!("../../remote/scripts/results.sh", "limited.sh", "failed-units.sh", "check.sh");
 /// Says how big a system's closure is.
 pub(super) const CLOSURE_SIZE: &str = script!("closure-size.sh");
 /// Roots a derivation, and asks what realising it would take.
@@ -77,7 +79,7 @@ pub(super) const RECOVER: &str = script!("../../probe/scripts/specialisations.sh
 /// Restarts a machine.
 pub(super) const REBOOT: &str = script!("../../remote/scripts/units.sh", "reboot.sh");
 /// Looks at a machine that was restarted.
-pub(super) const RESTARTED: &str = script!("../../probe/scripts/host-facts.sh", "restarted.sh");
+pub(super) const RESTARTED: &str = script!("failed-units.sh", "restarted.sh");
 /// Roots a system that is built already.
 pub(super) const ROOT: &str = script!("hold.sh", "root.sh");
 /// Roots what is not there yet.
@@ -88,6 +90,7 @@ pub(super) const SUPERVISE: &str = script!(
     "../../remote/scripts/units.sh",
     "../../probe/scripts/host-facts.sh",
     "../../probe/scripts/specialisations.sh",
+    "failed-units.sh",
     "supervise-lock.sh",
     "supervise-superseded.sh",
     "supervise-switch.sh",
@@ -109,7 +112,8 @@ pub(super) const UNROOT: &str = script!("unroot.sh");
 /// Asks a cache from the target.
 pub(super) const VERIFY: &str = script!("verify.sh");
 /// Looks whether a host is still well.
-pub(super) const WELL: &str = script!("../../probe/scripts/specialisations.sh", "well.sh");
+pub(super) const WELL: &str =
+    script!("../../probe/scripts/specialisations.sh", "failed-units.sh", "well.sh");
 /// Gives the supervisor the word after the checks.
 pub(super) const WORD: &str = script!("../../remote/scripts/results.sh", "word.sh");
 /// Gives the supervisor the word, and follows it to its end.

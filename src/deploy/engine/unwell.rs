@@ -7,6 +7,7 @@
 use super::check;
 use super::scripts::WELL;
 use super::step::Step;
+use crate::deploy::words::FAILED_UNITS_UNREAD;
 use crate::deploy::{Failure, LeftWrong, Preflight, Reason};
 use crate::fleet::{Code, Goal, StorePath, printable_line};
 use crate::remote::Script;
@@ -92,11 +93,17 @@ fn still_wrong(host: &str, left: &LeftWrong, commands: &[String], text: &str) ->
             format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
         return Some(Reason::new(Code::CheckFailed, text));
     }
-    let text = format!(
-        "{host} runs this system, and {} still failed; see `systemctl status` there",
-        units.join(", ")
-    );
-    units.first().map(|first| Reason::units_failed(text, first))
+    if let Some(first) = units.first() {
+        let text = format!(
+            "{host} runs this system, and {} still failed; see `systemctl status` there",
+            units.join(", ")
+        );
+        return Some(Reason::units_failed(text, first));
+    }
+    said("units").is_empty().then(|| {
+        let text = format!("{host} could not be looked at again: {FAILED_UNITS_UNREAD}");
+        Reason::new(Code::CheckFailed, text)
+    })
 }
 
 /// Returns whether a unit that failed is none that had failed before the host was changed. Where that is not known, it
@@ -148,14 +155,19 @@ mod tests {
         let check = look("broken\t0\n").unwrap();
         assert_eq!(check.code, Code::CheckFailed);
         assert!(check.text.ends_with("a check still fails: curl -f localhost"), "{check}");
-        assert_eq!(look("running\t/x\nfailed\told.service\n"), None);
-        assert_eq!(look("failed\tmigrate.service\n"), None, "its name only ends so");
+        assert_eq!(look("running\t/x\nfailed\told.service\nunits\tread\n"), None);
+        let other = look("failed\tmigrate.service\nunits\tread\n");
+        assert_eq!(other, None, "its name only ends so");
+        let silent = look("running\t/x\n").unwrap();
+        assert!(silent.text.ends_with("systemd did not say which units failed"), "{silent}");
     }
 
     #[test]
     fn units_that_nobody_named_are_those_that_had_not_failed_before() {
         let mut before = left(Code::UnitsFailed, "units failed during the activation");
-        let look = |before: &LeftWrong, text: &str| still_wrong("razer", before, &[], text);
+        let look = |before: &LeftWrong, text: &str| {
+            still_wrong("razer", before, &[], &format!("{text}units\tread\n"))
+        };
         assert!(look(&before, "failed\told.service\n").is_some(), "it may be of the deploy");
         assert_eq!(look(&before, "running\t/x\n"), None, "they recovered");
         before.failed_before = Some(BTreeSet::from(["old.service".to_owned()]));

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Says how a host stands whose supervisor is gone, as root: prints key<TAB>value lines. `results.sh`
-# `host-facts.sh` and `specialisations.sh` are put before it when nixdash is compiled. $1 the job's name.
+# Says how a host stands whose supervisor is gone, as root: prints key<TAB>value lines. `results.sh`,
+# `units.sh`, `host-facts.sh`, `specialisations.sh` and `failed-units.sh` are put before it when nixdash is compiled. $1 the job's name.
 # shellcheck disable=SC2034 # for the files before it
 main() {
 	root=''
@@ -18,7 +18,7 @@ main() {
 	say etc "$etc"
 	say running_etc "$(readlink -f /run/current-system/etc)"
 	if is_etc_overlay; then say overlay yes; fi
-	failed_units | while read -r unit; do say failed "$unit"; done
+	say_failed_units
 	if [ -d "$dir" ]; then say format "$(format_of)"; fi
 	if has outcome; then say outcome "$(result outcome)"; fi
 	if is_there "nixdash-$1"; then say busy yes; fi

@@ -2,9 +2,10 @@
 # Looks at a freshly activated host, as root: which units failed, and whether each configured
 # command ($2, $3 …) succeeds, up to the first that does not: the host goes back then, and the others would
 # only keep it up. $1 is the supervisor's job, which is told when the checks have ended.
-# `results.sh` and `limited.sh` are put before it when nixdash is compiled. Prints lines of a key and values with tabs between: `held`
+# `results.sh`, `limited.sh` and `failed-units.sh` are put before it when nixdash is compiled. Prints lines of a key and values with tabs between: `held`
 # or `broken` with the number of the command, the first is 0, and of one that failed how it ended and the last line
-# that it printed; `failed` with a unit and the last line that it wrote itself in this run of it.
+# that it printed; `failed` with a unit and the last line that it wrote itself in this run of it; `units` and `read`
+# behind those, where systemd said which units failed.
 
 # How long a command may take, in seconds.
 limit=60
@@ -27,15 +28,21 @@ main() {
 		fi
 		number=$((number + 1))
 	done
-	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
-		while read -r unit _; do
-			printf 'failed\t%s\t%s\n' "$unit" "$(last_words "$unit")"
-		done
+	say_units
 	dir=/run/nixdash/jobs/$job
 	if [ -d "$dir" ]; then
 		: >"$dir/checked"
 		wake wake-job
 	fi
+}
+
+# Says which units failed. A systemd that is executed again may not answer for a moment, so it is asked twice.
+say_units() {
+	failed=$(failed_units) || { sleep 2 && failed=$(failed_units); } || return
+	[ -z "$failed" ] || printf '%s\n' "$failed" | while read -r unit; do
+		printf 'failed\t%s\t%s\n' "$unit" "$(last_words "$unit")"
+	done
+	printf 'units\tread\n'
 }
 
 # What systemd says of the unit is no word of the unit's. $1 the unit.

@@ -89,10 +89,13 @@ what_differs() {
 	[ "$boots" = "$boot" ] || printf 'the next boot starts %s; ' "${boots%%	*}"
 }
 
-# Prints the units that failed since before the activation.
+# Prints the units that failed since before the activation. Fails where that is not known: systemd did not say
+# which units had failed then, or does not say which have now.
 newly_failed() {
-	failed_units | while read -r unit_name; do
-		grep -qxF -- "$unit_name" "$dir/failed" 2>/dev/null || printf '%s ' "$unit_name"
+	[ -r "$dir/failed" ] || return 1
+	failed_now=$(failed_units) || return 1
+	printf '%s\n' "$failed_now" | while read -r unit_name; do
+		[ -z "$unit_name" ] || grep -qxF -- "$unit_name" "$dir/failed" || printf '%s ' "$unit_name"
 	done
 }
 

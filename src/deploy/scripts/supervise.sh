@@ -1,8 +1,8 @@
 #!/bin/sh
 # The supervisor: a job on the target that activates a system, waits to be told that the host is
 # still reachable and well, and only then makes it permanent; else it goes back to what was there.
-# `results.sh`, `units.sh`, `host-facts.sh`, `specialisations.sh` and the six files `supervise-….sh` are
-# put before it when nixdash is compiled.
+# `results.sh`, `units.sh`, `host-facts.sh`, `specialisations.sh`, `failed-units.sh` and the six files
+# `supervise-….sh` are put before it when nixdash is compiled.
 #
 # Run by systemd as the job itself and, with `after`, when the job has ended, however it ended: then
 # it finishes what a supervisor that was killed left open.
@@ -67,7 +67,8 @@ system_at() {
 
 # Writes down what is there, and roots it.
 note_facts() {
-	failed_units >"$dir/failed" 2>/dev/null 3>&- 9>&- &
+	# A list that is not whole would make units new that had failed before.
+	{ failed_units >"$dir/failed" || rm -f "$dir/failed"; } 2>/dev/null 3>&- 9>&- &
 	listing=$!
 	running=$(system_at "$root/run/current-system")
 	booted=$(system_at "$root/run/booted-system")

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Looks whether a host that got a new system is still well, as root: which system runs, in which start of
 # the machine and for how many seconds since that, which units failed, and whether each configured command ($2, $3 …) succeeds. $1 is the
-# system that it got: it is named where one of its specialisations runs. `specialisations.sh` is put before
-# it when nixdash is compiled. Changes nothing. Prints key<TAB>value lines.
+# system that it got: it is named where one of its specialisations runs. `specialisations.sh` and `failed-units.sh`
+# are put before it when nixdash is compiled. Changes nothing. Prints key<TAB>value lines.
 main() {
 	toplevel=$1
 	shift
@@ -18,8 +18,7 @@ main() {
 		timeout -k 5 60 /bin/sh -c "$command" >/dev/null 2>&1 </dev/null || printf 'broken\t%s\n' "$number"
 		number=$((number + 1))
 	done
-	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
-		while read -r unit _; do printf 'failed\t%s\n' "$unit"; done
+	say_failed_units
 }
 
 main "$@"

@@ -84,6 +84,11 @@ fn units(host: &str, facts: &HostFacts) -> Option<Finding> {
         let fix = "see what `systemctl is-system-running` says there, and whether it is overloaded";
         return Some(Finding::new(subject, Code::SystemdSilent, &cause, fix));
     }
+    if facts.failed_units.is_none() {
+        let cause = format!("systemd calls {host} {state}, and did not say which units failed");
+        let fix = "see what `systemctl --failed` says there";
+        return Some(Finding::new(subject, Code::SystemdSilent, &cause, fix).in_short(state));
+    }
     let cause = format!("systemd calls {host} {state}, though no unit failed");
     let fix = "see what `systemctl list-jobs` says there";
     Some(Finding::new(subject, Code::SystemDegraded, &cause, fix).in_short(state))
@@ -256,6 +261,9 @@ mod tests {
             ..HostFacts::default()
         };
         assert_eq!(found(&facts)[0].words(), "maintenance");
+        let unread = found(&HostFacts { failed_units: None, ..facts.clone() });
+        assert_eq!(unread[0].code, Code::SystemdSilent);
+        assert!(unread[0].cause.ends_with("did not say which units failed"), "{unread:?}");
         let silent = HostFacts { system_state: Some("no answer".to_owned()), ..facts };
         assert_eq!(codes(&silent), [Code::SystemdSilent]);
     }

@@ -56,6 +56,7 @@ fn what_is_not_said_stays_unknown() {
 #[test]
 fn no_failed_units_and_unknown_units_differ() {
     assert_eq!(parse("failed_count\t0\nend\tok").failed_units, Some(Vec::new()));
+    assert_eq!(parse("failed_count\t2\nend\tok").failed_units, None, "nobody named the two");
 }
 
 #[tokio::test]

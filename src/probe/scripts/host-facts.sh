@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # `root` is set by the script that this is put before.
-# What a NixOS host is now: where its /etc comes from, which units failed, what it boots next.
+# What a NixOS host is now: where its /etc comes from, what it boots next.
 # Put before the scripts that need it when nixdash is compiled. `root` is the folder below which the
 # host lies: empty on a host, a folder in tests.
 
@@ -34,12 +34,6 @@ etc_source() {
 # Tells whether /etc is an overlay that an activation mounts again.
 is_etc_overlay() {
 	[ "$(findmnt -nro FSTYPE --mountpoint "$root/etc" 2>/dev/null)" = overlay ]
-}
-
-# Prints the failed units, one per line.
-failed_units() {
-	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
-		while read -r name _; do printf '%s\n' "$name"; done
 }
 
 # Prints what starts at the next boot: the system and, after a tab, what pins it there. Prints

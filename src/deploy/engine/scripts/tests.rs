@@ -15,5 +15,6 @@ mod specialisations;
 mod starting;
 mod stuck;
 mod superseded;
+mod units;
 mod versions;
 mod writes;

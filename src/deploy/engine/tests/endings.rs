@@ -151,6 +151,16 @@ async fn a_failed_unit_is_named_with_its_own_last_line() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_whose_failed_units_could_not_be_looked_at_goes_back() {
+    let story =
+        assert_ends("", Target { units: "", ..Target::default() }, Outcome::RolledBack).await;
+    let word = story.target.word.as_deref().unwrap();
+    let why = "abort check-failed a check failed: systemd did not say which units failed";
+    assert_eq!(word, why);
+    assert_eq!(story.code(), Some(Code::CheckFailed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn units_of_a_user_are_told_by_their_user() {
     let target = Target { activated: "4 ok user=me", ..Target::default() };
     let story = assert_ends("", target, Outcome::Degraded).await;

@@ -103,6 +103,8 @@ pub(super) struct Target {
     pub(super) restarts: u32,
     /// What `check` prints.
     pub(super) check: &'static str,
+    /// What its scripts print of whether systemd said which units failed.
+    pub(super) units: &'static str,
     /// What `preflight` prints besides.
     pub(super) preflight: &'static str,
     /// Troubles to come, by script: the script is not run; `None` lets it run.
@@ -138,6 +140,7 @@ impl Default for Target {
             dead: false,
             restarts: 0,
             check: "",
+            units: "units\tread\n",
             preflight: "",
             troubles: BTreeMap::new(),
             always: BTreeMap::new(),
@@ -205,10 +208,10 @@ impl Target {
                 let (job, begun) = (self.job_there(), begun.unwrap_or_default());
                 format!("boot_id\t{}\n{job}word\t{word}\n{begun}", self.boot)
             }
-            "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
+            "account" => format!("boot_id\t{}\n{}{}", self.boot, self.account, self.units),
             "compare" if self.cannot_root => "unrooted\tln: the disk is full\n".to_owned(),
             "compare" if self.built => "rooted\n".to_owned(),
-            "check" => self.check.to_owned(),
+            "check" => format!("{}{}", self.check, self.units),
             "reboot" if args[0] == "look" => {
                 if self.boot != args[2] && !self.begun.contains_key(&args[1]) {
                     "restarted\n".to_owned()
@@ -217,7 +220,7 @@ impl Target {
                 }
             }
             "presence" => format!("boot_id\tafter-the-restart\nrunning\t{NEW}\n"),
-            "restarted" => format!("state\trunning\nrunning\t{NEW}\nend\tok\n"),
+            "restarted" => format!("state\trunning\nrunning\t{NEW}\n{}end\tok\n", self.units),
             "build-log" => self.build_log.clone(),
             "derivations" => self.derivations.clone(),
             _ => String::new(),

@@ -48,7 +48,9 @@ esac
 /// Stands in for systemctl.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 case $1 in
-list-units) cat "$root/failed-units" 2>/dev/null ;;
+list-units)
+	[ ! -e "$root/systemd-is-silent" ] || exit 1
+	[ ! -e "$root/failed-units" ] || cat "$root/failed-units" ;;
 is-system-running) cat "$root/machine" 2>/dev/null || echo running ;;
 show) for unit; do :; done; cat "$root/units/$unit" 2>/dev/null || echo inactive ;;
 reboot) : >"$root/restarted" ;;

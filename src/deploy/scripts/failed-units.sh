@@ -1,0 +1,17 @@
+# shellcheck shell=sh
+# Which units failed. Put before the scripts that need it when nixdash is compiled.
+
+# Prints the failed units, one per line; fails where systemd does not say which those are.
+failed_units() {
+	failed_listing=$(timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null) || return 1
+	printf '%s\n' "$failed_listing" | while read -r name _; do [ -z "$name" ] || printf '%s\n' "$name"; done
+}
+
+# Prints a line `failed` with each failed unit and, behind those, the line `units<TAB>read`; nothing where systemd
+# does not say which units failed, which is not the same as none.
+say_failed_units() {
+	failed_now=$(failed_units) || return 0
+	[ -z "$failed_now" ] || printf '%s\n' "$failed_now" | while read -r name; do printf 'failed\t%s\n' "$name"; done
+	printf 'units\tread\n'
+}
+

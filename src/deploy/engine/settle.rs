@@ -22,6 +22,9 @@ const TRY_LIMIT: Duration = Duration::from_secs(8);
 /// The word with which a supervisor keeps the system.
 const KEEP_IT: &str = "commit";
 
+/// The same word where something is wrong with the system, so that the host marks it; `word.sh` takes it apart.
+const KEEP_DEGRADED: &str = "commit degraded";
+
 /// How long addresses that answered before may take to answer again.
 const ADDRESS_LIMIT: Duration = Duration::from_secs(10);
 
@@ -58,11 +61,12 @@ async fn say(
     has_settled: bool,
 ) -> Result<Output, RemoteError> {
     let job = &mut supervised.job;
+    let word = if step.known.blemish.is_some() { KEEP_DEGRADED } else { KEEP_IT };
     if !has_settled {
-        return job.tell(&step.runner, LAST_WORD, KEEP_IT, TRY_LIMIT).await;
+        return job.tell(&step.runner, LAST_WORD, word, TRY_LIMIT).await;
     }
     let script = Script::new(WORD).root().way(Way::Fresh).limit(TRY_LIMIT);
-    step.runner.run(&step.host.name, &script.arg(job.name()).arg(KEEP_IT)).await
+    step.runner.run(&step.host.name, &script.arg(job.name()).arg(word)).await
 }
 
 /// Tells the supervisor to keep the system.

@@ -212,6 +212,18 @@ restore_profile() {
 	esac
 }
 
+# Marks the system that runs now as failed where something is wrong with it, and else as well. Where systemd does not
+# say which units failed, an earlier mark stays.
+mark_as_found() {
+	found=failed
+	# Whoever gives the order looked at more than units; a nixdash from before this file says nothing.
+	if [ ! -e "$dir/degraded" ]; then
+		newly=$(newly_failed) || return 0
+		[ -n "$newly" ] || found=''
+	fi
+	mark_new "$found"
+}
+
 # Persists and ends. $1 the outcome when that works, $2 its code, $3 its reason, $4 the outcome when it
 # does not.
 persist_and_end() {
@@ -234,6 +246,7 @@ persist_and_end() {
 	[ -z "$others" ] || end superseded superseded "somebody else deployed while $the_new was made permanent: $others; look at what boots next"
 	case $1 in
 	degraded) mark_new failed ;;
+	switched) mark_as_found ;;
 	*) mark_new '' ;;
 	esac
 	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"

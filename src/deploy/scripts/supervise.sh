@@ -26,7 +26,7 @@
 # memory), grace (seconds between TERM and KILL for an activation that takes too long).
 #
 # It reads from its folder: ack (somebody reached the host again), checked (the checks have ended), word
-# (commit, or `abort CODE why`).
+# (commit, or `abort CODE why`), and degraded (there where something was found wrong with the system that is kept).
 # It leaves there: facts (what was there before), activated (exit code of the activation, what it
 # means, and what is worth knowing) and outcome (a word, the code of the finding or nothing, and the
 # reason, with tabs between). They are the truth about what happened. The codes are those of

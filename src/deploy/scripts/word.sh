@@ -1,7 +1,8 @@
 #!/bin/sh
 # Gives the supervisor the word after the checks, as root. `results.sh` is put before it when nixdash
-# is compiled. $1 the job's name, $2 the word. The first word counts. Prints the boot id, what was
-# decided before it came, and the word that counts.
+# is compiled. $1 the job's name, $2 the word: `abort CODE why`, `commit`, or `commit degraded` where something is wrong with the
+# system that is kept. That is said beside the word, which an older supervisor understands as well. The first word
+# counts. Prints the boot id, what was decided before it came, and the word that counts.
 # With $3 an offset, $4 a result and $5 a mark it goes on as `follow.sh` says, which is put before it then:
 # behind a line of the mark, a tab and `begun`.
 main() {
@@ -16,12 +17,23 @@ main() {
 	flock -w 5 7
 	case $(result activated) in
 	*' back'*) ;;
-	*) has outcome || has word || leave word "$2" ;;
+	*) has outcome || has word || say "$2" ;;
 	esac
 	wake wake-job
 	# Whoever gives another word need not wait until the job has ended.
 	exec 7<&-
 	printf 'word\t%s\n' "$(result word)"
+}
+
+# Says the word. $1 the word.
+say() {
+	case $1 in
+	'commit degraded')
+		true >"$dir/degraded"
+		leave word commit
+		;;
+	*) leave word "$1" ;;
+	esac
 }
 
 main "$@"

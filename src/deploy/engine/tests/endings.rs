@@ -148,6 +148,7 @@ async fn a_failed_unit_is_named_with_its_own_last_line() {
     let ends = [PhaseState::Failed, PhaseState::Finished, PhaseState::Finished];
     assert_eq!([Phase::Check, Phase::Settle, Phase::Persist].map(|of| story.ended(of)), ends);
     assert_eq!(story.code(), Some(Code::UnitsFailed));
+    assert_eq!(story.scripts("word")[0].args[1], "commit degraded", "the host marks the system");
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,6 +167,7 @@ async fn units_of_a_user_are_told_by_their_user() {
     let story = assert_ends("", target, Outcome::Degraded).await;
     assert!(story.error().starts_with("units of me failed"), "{}", story.error());
     assert_eq!(story.code(), Some(Code::UserUnitsFailed));
+    assert_eq!(story.scripts("word")[0].args[1], "commit degraded");
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,6 +176,7 @@ async fn a_snippet_that_failed_before_too_is_named_and_no_fault() {
     let story = assert_ends("", target, Outcome::Switched).await;
     assert!(story.error().contains("setupSecrets"), "{}", story.error());
     assert_eq!(story.code(), Some(Code::SnippetFailedBefore));
+    assert_eq!(story.scripts("word")[0].args[1], "commit");
 }
 
 #[tokio::test(start_paused = true)]

@@ -200,7 +200,8 @@ impl Target {
             }
             "word" => {
                 if self.word.is_none() {
-                    self.word = Some(args[1].clone());
+                    // As on a real host: what is wrong is said beside the word.
+                    self.word = Some(args[1].trim_end_matches(" degraded").to_owned());
                 }
                 let word = self.word.clone().unwrap_or_default();
                 // Where it is asked to follow, the exchange ends as it does for a start.

@@ -65,6 +65,41 @@ fn a_way_back_goes_to_a_generation_that_is_there_and_marks_what_it_leaves() {
     assert_eq!(std::fs::read_to_string(host.path("nix/var/nixdash/marked")).unwrap(), "");
 }
 
+/// Deploys the new system once more, and returns how it is marked then.
+fn mark_after_another_deploy(host: &FolderHost) -> String {
+    for result in ["outcome", "activated", "facts"] {
+        host.write(&super::host::job(result), "");
+    }
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    let marked = std::fs::read_to_string(host.path("nix/var/nixdash/marked")).unwrap_or_default();
+    let fields: Vec<_> = marked.lines().flat_map(|line| line.split('\t').skip(1).take(2)).collect();
+    fields.join(" in run ")
+}
+
+#[test]
+fn a_system_that_is_kept_with_units_that_failed_is_marked_until_it_does_well() {
+    let host = FolderHost::new();
+    host.write("failed-units", "old.service loaded failed\n");
+    assert_eq!(mark_after_another_deploy(&host), "", "that one had failed before");
+    let fails = format!("echo 'dead.service loaded failed' >>\"$root/failed-units\"\n{WELL}exit 0");
+    host.activation("new", &fails);
+    assert_eq!(mark_after_another_deploy(&host), "failed in run 41");
+    host.activation("new", &format!("{WELL}exit 0"));
+    host.write("systemd-is-silent", "");
+    assert_eq!(mark_after_another_deploy(&host), "failed in run 41", "nobody knows it better");
+    std::fs::remove_file(host.path("systemd-is-silent")).unwrap();
+    assert_eq!(mark_after_another_deploy(&host), "");
+}
+
+#[test]
+fn units_count_as_failed_anew_only_where_it_is_known_what_had_failed_before() {
+    let host = FolderHost::new();
+    host.write("failed-units", "old.service loaded failed\n");
+    host.write("systemd-is-silent", "");
+    host.activation("new", &format!("rm -f \"$root/systemd-is-silent\"\n{WELL}exit 0"));
+    assert_eq!(mark_after_another_deploy(&host), "");
+}
+
 #[test]
 fn a_way_back_to_a_system_of_no_generation_makes_one() {
     let mut host = FolderHost::new();

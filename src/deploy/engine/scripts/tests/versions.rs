@@ -50,7 +50,8 @@ fn finished_by(begun_by: Option<&'static str>, operator: &Operator, word: &str) 
     host.run(operator.check, &["job"]);
     assert!(host.path(&job("checked")).exists());
     let said = host.run(operator.word, &["job", word]);
-    assert!(said.contains(&format!("word\t{word}\n")), "{said}");
+    let counts = word.trim_end_matches(" degraded");
+    assert!(said.contains(&format!("word\t{counts}\n")), "{said}");
     supervisor.outcome();
     host
 }
@@ -71,6 +72,17 @@ fn a_deploy_begun_by_either_version_is_finished_by_the_other() {
         assert_eq!(host.systems(), ["new", "new", "new"], "{}", host.log());
         assert_eq!(outcome(&host, operator.account), (Outcome::Switched, None));
         host.assert_tidy();
+    }
+}
+
+#[test]
+fn a_system_in_which_the_operator_found_something_wrong_is_kept_and_marked() {
+    for (begun_by, mark) in [(Some(OLD_SUPERVISE), ""), (None, "/new\tfailed\t41\tme@desk\t")] {
+        let host = finished_by(begun_by, &TODAY, "commit degraded");
+        assert_eq!(host.systems(), ["new", "new", "new"], "{}", host.log());
+        assert_eq!(outcome(&host, ACCOUNT), (Outcome::Switched, None));
+        let marked = std::fs::read_to_string(host.path("nix/var/nixdash/marked"));
+        assert!(marked.unwrap_or_default().contains(mark), "{}", begun_by.is_some());
     }
 }
 

@@ -169,8 +169,8 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
     let name = &step.host.name;
     let (mut seen, answered) = (Timestamp::now(), Instant::now());
     say(step, "it is back: its units and checks are looked at".to_owned()).await;
-    let FreshStart { running, mut failed, were_units_read } = match units(step).await {
-        Ok(text) => read(&text),
+    let FreshStart { running, mut failed, were_units_read, state, .. } = match units(step).await {
+        Ok(found) => found,
         Err(why) => return Ok(lost_again(name, seen, Code::NotSeenSince, &why)),
     };
     seen = Timestamp::now();
@@ -206,6 +206,7 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
         broken,
         lost,
         restarted_again,
+        unfinished: unfinished_start(&state),
     };
     let ending = judge(name, step.toplevel()?.as_str(), &found);
     if ending.outcome == Outcome::Switched {
@@ -216,7 +217,7 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
 
 /// Waits until all that starts with the machine has started, and returns what it says then; fails with the
 /// reason why it does not say.
-async fn units(step: &Step) -> Result<String, String> {
+async fn units(step: &Step) -> Result<FreshStart, String> {
     let script = Script::new(RESTARTED)
         .root()
         .limit(Duration::from_secs(UNITS_LIMIT_S + 20))
@@ -227,7 +228,10 @@ async fn units(step: &Step) -> Result<String, String> {
         output = step.runner.run(name, &script).await;
     }
     match output {
-        Ok(output) if output.is_ok() => Ok(output.stdout),
+        Ok(output) if output.is_ok() => {
+            let found = read(&output.stdout);
+            found.is_whole.then_some(found).ok_or_else(|| "its answer broke off".to_owned())
+        }
         Ok(output) => Err(output.complaint()),
         Err(error) => Err(error.cause),
     }
@@ -241,6 +245,11 @@ struct FreshStart {
     failed: Vec<FailedUnit>,
     /// Whether it said which units failed.
     were_units_read: bool,
+    /// What `systemctl is-system-running` said when its start had ended, or had taken too long; empty where it said
+    /// nothing.
+    state: String,
+    /// Whether it said all that it was asked.
+    is_whole: bool,
 }
 
 /// Reads what a machine said that was restarted.
@@ -254,10 +263,27 @@ fn read(text: &str) -> FreshStart {
                 found.failed.push(FailedUnit { name, said: String::new() });
             }
             "units" => found.were_units_read = true,
+            "state" => found.state = printable_line(value.trim()),
+            "end" => found.is_whole = true,
             _ => {}
         }
     }
     found
+}
+
+/// Says that a machine has not started, where that is so. `state` is what `systemctl is-system-running` says of it
+/// (systemctl(1)).
+pub(super) fn unfinished_start(state: &str) -> Option<String> {
+    match state {
+        // In the second units failed, which are named.
+        "running" | "degraded" => None,
+        "starting" | "initializing" => Some(format!(
+            "its start has not ended within {} (systemd calls it {state})",
+            duration(Duration::from_secs(UNITS_LIMIT_S))
+        )),
+        "" => Some("systemd did not say whether its start has ended".to_owned()),
+        other => Some(format!("systemd calls it {other}")),
+    }
 }
 
 /// What was found on a host that was restarted.
@@ -273,6 +299,8 @@ struct AfterRestart {
     lost: Vec<String>,
     /// Whether it was restarted once more since it came back.
     restarted_again: bool,
+    /// Why its start does not count as ended.
+    unfinished: Option<String>,
 }
 
 /// Says how a host is that was restarted.
@@ -284,7 +312,7 @@ fn judge(name: &str, toplevel: &str, found: &AfterRestart) -> Ending {
 
 /// Returns what is wrong with a host that was restarted, the worst first.
 fn wrong(name: &str, toplevel: &str, found: &AfterRestart) -> Option<Reason> {
-    let AfterRestart { running, failed, broken, lost, restarted_again } = found;
+    let AfterRestart { running, failed, broken, lost, restarted_again, unfinished } = found;
     if running != toplevel {
         let runs = if running.is_empty() { UNREAD_SYSTEM } else { running };
         let text = format!(
@@ -314,13 +342,19 @@ fn wrong(name: &str, toplevel: &str, found: &AfterRestart) -> Option<Reason> {
         );
         return Some(Reason::new(Code::AddressLost, text));
     }
-    let first = failed.first()?;
-    let units: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    if let Some(first) = failed.first() {
+        let units: Vec<String> = failed.iter().map(ToString::to_string).collect();
+        let text = format!(
+            "{name}: {} failed after its restart; see `systemctl status` there",
+            units.join(", ")
+        );
+        return Some(Reason::units_failed(text, &first.name));
+    }
+    let why = unfinished.as_ref()?;
     let text = format!(
-        "{name}: {} failed after its restart; see `systemctl status` there",
-        units.join(", ")
+        "{name} was restarted with its new system, and {why}; see `systemctl list-jobs` there"
     );
-    Some(Reason::units_failed(text, &first.name))
+    Some(Reason::new(Code::SystemDegraded, text))
 }
 
 #[cfg(test)]
@@ -358,6 +392,32 @@ mod tests {
             Outcome::Degraded,
             "what is not known is not well"
         );
+    }
+
+    #[test]
+    fn a_host_whose_start_has_not_ended_is_not_well() {
+        let after = |state: &str| {
+            let said = read(&format!("state\t{state}\nrunning\t{NEW}\nunits\tread\nend\tok\n"));
+            assert!(said.is_whole && said.were_units_read);
+            let unfinished = unfinished_start(&said.state);
+            judged(&AfterRestart { unfinished, ..running(&said.running) })
+        };
+        for well in ["running", "degraded"] {
+            assert_eq!(after(well).outcome, Outcome::Switched, "{well}: a unit had failed before");
+        }
+        for (state, why) in [
+            ("starting", "its start has not ended within 2 min"),
+            ("initializing", "its start has not ended within 2 min"),
+            ("maintenance", "systemd calls it maintenance"),
+            ("stopping", "systemd calls it stopping"),
+            ("", "systemd did not say whether its start has ended"),
+        ] {
+            let ending = after(state);
+            let said = ending.reason.unwrap();
+            assert_eq!((ending.outcome, said.code), (Outcome::Degraded, Code::SystemDegraded));
+            assert!(said.text.contains(why), "{said}");
+        }
+        assert!(!read(&format!("state\trunning\nrunning\t{NEW}\n")).is_whole, "it broke off");
     }
 
     #[test]

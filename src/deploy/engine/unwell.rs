@@ -5,6 +5,7 @@
 //! can see, such as a pinned boot default, is wrong still.
 
 use super::check;
+use super::reboot::unfinished_start;
 use super::scripts::WELL;
 use super::step::Step;
 use crate::deploy::words::FAILED_UNITS_UNREAD;
@@ -68,7 +69,7 @@ fn leave_those_before(failed: &mut BTreeSet<String>, left: &LeftWrong) {
 /// Returns whether it can be seen now that this is wrong no more.
 fn is_seen(code: Code, found: &Preflight, toplevel: &StorePath) -> bool {
     match code {
-        Code::CheckFailed | Code::UnitsFailed => true,
+        Code::CheckFailed | Code::UnitsFailed | Code::SystemDegraded => true,
         Code::NotRestarted | Code::OtherSystemStarted => {
             found.booted.is_some() && !found.started_another(toplevel)
         }
@@ -100,9 +101,20 @@ fn still_wrong(host: &str, left: &LeftWrong, commands: &[String], text: &str) ->
         );
         return Some(Reason::units_failed(text, first));
     }
-    said("units").is_empty().then(|| {
+    if said("units").is_empty() {
         let text = format!("{host} could not be looked at again: {FAILED_UNITS_UNREAD}");
-        Reason::new(Code::CheckFailed, text)
+        return Some(Reason::new(Code::CheckFailed, text));
+    }
+    if left.why.code != Code::SystemDegraded {
+        return None;
+    }
+    let state = said("state").pop().unwrap_or_default();
+    unfinished_start(&state).is_some().then(|| {
+        let text = format!(
+            "{host} runs this system, and systemd calls it {}; see `systemctl list-jobs` there",
+            if state.is_empty() { "nothing" } else { &state }
+        );
+        Reason::new(Code::SystemDegraded, text)
     })
 }
 
@@ -192,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_had_not_ended_is_looked_at_again() {
+        let before = left(Code::SystemDegraded, "its start has not ended within 2 min");
+        let look = |state: &str| {
+            let text = format!("running\t/x\nstate\t{state}\nunits\tread\n");
+            still_wrong("razer", &before, &[], &text).map(|why| why.code)
+        };
+        assert_eq!(look("running"), None);
+        assert_eq!(look("degraded"), None, "by a unit that had failed before");
+        assert_eq!(look("starting"), Some(Code::SystemDegraded));
+    }
+
+    #[test]
     fn what_nobody_can_see_again_is_not_called_well() {
         let path = |text| StorePath::parse(text).ok();
         let system = StorePath::parse(SYSTEM).unwrap();
@@ -203,6 +227,7 @@ mod tests {
         for (code, seen, seen_after_a_start) in [
             (Code::UnitsFailed, true, true),
             (Code::CheckFailed, true, true),
+            (Code::SystemDegraded, true, true),
             (Code::NotRestarted, false, true),
             (Code::OtherSystemStarted, false, true),
             (Code::UserUnitsFailed, false, false),

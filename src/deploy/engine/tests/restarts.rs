@@ -55,6 +55,24 @@ async fn a_check_that_fails_after_the_restart_leaves_the_host_degraded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_is_still_starting_or_whose_answer_broke_off_is_no_success() {
+    for (started, outcome, code, says) in [
+        (
+            "state\tstarting\nend\tok\n",
+            Outcome::Degraded,
+            Code::SystemDegraded,
+            "its start has not ended within 2 min",
+        ),
+        ("state\trunning\n", Outcome::Unknown, Code::NotSeenSince, "its answer broke off"),
+    ] {
+        let story = restart(Goal::Boot, Target { started, ..target(Goal::Boot) }).await;
+        assert_eq!(story.result.outcome, outcome, "{}", story.error());
+        assert_eq!(story.code(), Some(code));
+        assert!(story.error().contains(says), "{}", story.error());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_is_cut_off_after_its_restart_is_unknown_since_then() {
     // The first look finds the new start of the machine; what comes later finds nothing.
     for lost in ["presence", "restarted"] {

@@ -103,6 +103,8 @@ pub(super) struct Target {
     pub(super) restarts: u32,
     /// What `check` prints.
     pub(super) check: &'static str,
+    /// What `restarted` prints at its end, with how its start stands.
+    pub(super) started: &'static str,
     /// What its scripts print of whether systemd said which units failed.
     pub(super) units: &'static str,
     /// What `preflight` prints besides.
@@ -140,6 +142,7 @@ impl Default for Target {
             dead: false,
             restarts: 0,
             check: "",
+            started: "state\trunning\nend\tok\n",
             units: "units\tread\n",
             preflight: "",
             troubles: BTreeMap::new(),
@@ -221,7 +224,7 @@ impl Target {
                 }
             }
             "presence" => format!("boot_id\tafter-the-restart\nrunning\t{NEW}\n"),
-            "restarted" => format!("state\trunning\nrunning\t{NEW}\n{}end\tok\n", self.units),
+            "restarted" => format!("running\t{NEW}\n{}{}", self.units, self.started),
             "build-log" => self.build_log.clone(),
             "derivations" => self.derivations.clone(),
             _ => String::new(),

@@ -22,7 +22,7 @@ main() {
 	if [ -d "$dir" ]; then say format "$(format_of)"; fi
 	if has outcome; then say outcome "$(result outcome)"; fi
 	if is_there "nixdash-$1"; then say busy yes; fi
-	if [ -r /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
+	if [ -r /nix/var/nixdash/intent ]; then say intent "$(head -n 1 /nix/var/nixdash/intent | cut -f 1)"; fi
 }
 
 say() { printf '%s\t%s\n' "$1" "$2"; }

@@ -17,7 +17,7 @@ look_at_the_lock() {
 	# Another look holds it for a moment.
 	if flock -w 2 9 && ! is_there "$unit"; then
 		rm -f /nix/var/nix/gcroots/nixdash/before-* /run/nixdash/owner
-		if [ -e /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
+		if [ -e /nix/var/nixdash/intent ]; then say intent "$(head -n 1 /nix/var/nixdash/intent | cut -f 1)"; fi
 	else
 		# Who took it just now had not written a name yet when that was read.
 		[ -n "$owner" ] || owner=$(cat /run/nixdash/owner 2>/dev/null)

@@ -12,7 +12,11 @@ main() {
 	# What a supervisor that was killed just now had started may hold it for a moment more.
 	flock -w 5 9 || exit 0
 	[ -r "$intents/intent" ] || exit 0
-	IFS='	' read -r begun generation profile toplevel <"$intents/intent"
+	{
+		IFS='	' read -r begun generation profile toplevel
+		# The system that was to run. An older supervisor wrote no such line.
+		IFS='	' read -r _ runs || runs=''
+	} <"$intents/intent"
 	running=$(readlink -f "$root/run/current-system")
 	set_path=$(readlink -e "$profiles/system")
 	if [ "$set_path" != "$toplevel" ]; then
@@ -21,9 +25,10 @@ main() {
 		rm -f "$intents/intent"
 		echo "a deploy of $toplevel was cut off before it set the profile; nothing of that deploy is left"
 	elif [ "$running" = "$toplevel" ] || name_of_specialisation "$toplevel" "$running" >/dev/null; then
-		write_boot_menu "$toplevel" || exit 1
-		rm -f "$intents/intent"
-		echo "an earlier deploy was cut off while its system was made permanent; the host runs $toplevel and boots it"
+		finish "the host runs $toplevel and boots it"
+	elif [ -n "$runs" ] && [ "$running" = "$runs" ]; then
+		# It went back to a system that had only been tried, and boots what it booted before.
+		finish "the host runs $runs and boots $toplevel"
 	elif [ "$profile" = none ]; then
 		rm -f "$profiles/system" "$intents/intent"
 		echo "the first deploy, of $toplevel, was cut off while it was made permanent; the system profile was removed again, and the boot menu is as the power cut left it"
@@ -33,6 +38,13 @@ main() {
 		rm -f "$intents/intent"
 		echo "a deploy of $toplevel was cut off while it was made permanent; the profile is $profile again"
 	fi
+}
+
+# Makes the system permanent after all. $1 how the host stands then, in words.
+finish() {
+	write_boot_menu "$toplevel" || exit 1
+	rm -f "$intents/intent"
+	echo "an earlier deploy was cut off while its system was made permanent; $1"
 }
 
 # $1 the system that shall boot; `none` where there was none before a first deploy.

@@ -5,8 +5,10 @@
 
 # Writes down what is begun, so that a power cut in the middle can be put right. $1 set or boot.
 intend() {
-	# A field is never empty: who reads it splits at tabs.
-	printf '%s\t%s\t%s\t%s\n' "$1" "${generation:-none}" "${profile:-none}" "$permanent" >"$intents/intent.new" &&
+	# A field is never empty: who reads it splits at tabs. The system that shall run may not be the one that is made
+	# permanent; it has a line of its own, since an older nixdash would take it for a part of the field before it.
+	printf '%s\t%s\t%s\t%s\nruns\t%s\n' "$1" "${generation:-none}" "${profile:-none}" "$permanent" "${target:-none}" \
+		>"$intents/intent.new" &&
 		[ -s "$intents/intent.new" ] && sync -f "$intents/intent.new" &&
 		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
 }

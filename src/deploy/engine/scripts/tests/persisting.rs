@@ -1,6 +1,6 @@
 //! Making a system permanent: what is written when, and what is put back when it fails.
 
-use super::host::{FolderHost, WELL};
+use super::host::{BOOT, FolderHost, WELL};
 use crate::deploy::engine::scripts::RECOVER;
 use crate::fleet::Code;
 use std::os::unix::fs::symlink;
@@ -351,6 +351,54 @@ fn a_power_cut_after_the_boot_menu_is_finished() {
     let (host, said) = cut_in_the_boot_menu("new");
     assert!(said.contains("and boots it"), "{said}");
     assert_eq!(host.systems(), ["new", "new", "new"]);
+}
+
+/// Cuts off a host that goes back to a system that had only been tried, when the profile is the one from before and
+/// the boot menu is not written.
+fn cut_off_on_the_way_back_to_a_tried_system() -> FolderHost {
+    let mut host = FolderHost::new();
+    add_generation(&host, 3, "third");
+    host.option("back=yes");
+    host.option(&format!("permanent={}", host.path("nix/store/third").display()));
+    let once = format!("if [ ! -e \"$root/half\" ]; then : >\"$root/half\"; sleep 60; fi\n{BOOT}");
+    host.switch_to_configuration("third", WELL, &once);
+    host.acknowledge();
+    host.say("commit");
+    let supervisor = host.supervise();
+    host.wait_until("the boot menu", |host| host.path("half").exists());
+    supervisor.kill();
+    host
+}
+
+#[test]
+fn a_way_back_to_a_tried_system_that_is_cut_off_is_finished_and_not_undone() {
+    let host = cut_off_on_the_way_back_to_a_tried_system();
+    let said = recover(&host);
+    let store = host.path("nix/store").display().to_string();
+    let ends = format!("the host runs {store}/new and boots {store}/third\n");
+    assert!(said.ends_with(&ends), "{said}");
+    assert_eq!(host.systems(), ["new", "third", "third"]);
+    assert_eq!(recover(&host), "", "there is nothing left to do");
+
+    // Another system runs, as after a power cut.
+    let host = cut_off_on_the_way_back_to_a_tried_system();
+    host.link("run/current-system", "old");
+    recover(&host);
+    assert_eq!(host.systems(), ["old", "old", "old"]);
+}
+
+#[test]
+fn what_an_older_supervisor_wrote_down_is_put_right_as_before() {
+    let host = cut_off_on_the_way_back_to_a_tried_system();
+    let intent = host.path("nix/var/nixdash/intent");
+    let text = std::fs::read_to_string(&intent).unwrap();
+    let (old, runs) = text.split_once('\n').unwrap();
+    assert_eq!(old.split('\t').count(), 4, "an older nixdash reads the same first line");
+    assert!(runs.starts_with("runs\t") && runs.ends_with("/new\n"), "{runs}");
+    std::fs::write(&intent, format!("{old}\n")).unwrap();
+    let said = recover(&host);
+    assert!(said.contains("the profile is") && said.contains("/old again"), "{said}");
+    assert_eq!(host.systems(), ["new", "old", "old"]);
 }
 
 #[test]

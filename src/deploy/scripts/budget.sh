@@ -15,7 +15,9 @@ forgotten=60
 is_claimed() {
 	[ -s "$1" ] || return 1
 	written=$(stat -c %Y "$1") || return 1
-	[ $(($(date +%s) - written)) -gt "$forgotten" ] || return 0
+	age=$(($(date +%s) - written))
+	# One from the future is from before the clock was set back, and nobody would ever see it grow old.
+	if [ "$age" -le "$forgotten" ] && [ "$age" -ge "-$forgotten" ]; then return 0; fi
 	rm -f "$1"
 	return 1
 }

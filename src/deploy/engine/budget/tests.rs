@@ -182,6 +182,25 @@ fn the_script_renews_what_is_held_and_a_claim_takes_nothing_from_that() {
 }
 
 #[test]
+fn a_claim_is_forgotten_when_it_is_old_and_when_the_clock_was_set_back_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = BUDGET.replace("/run/nixdash", &folder.path().display().to_string());
+    let run = |who: &str, mode: &str| {
+        let mut script = std::process::Command::new("/bin/sh");
+        script.args(["-c", &body, "sh", mode, who, "who=me@desk run=7", "etcd"]);
+        let output = String::from_utf8(script.output().unwrap().stdout).unwrap();
+        output.split('\t').next().unwrap_or_default().to_owned()
+    };
+    for (written, says) in [(-30, "taken"), (30, "taken"), (-300, "free"), (7200, "free")] {
+        assert_eq!(run("a", "claim"), "mine", "{written}");
+        let claim = std::fs::File::options().append(true).open(folder.path().join("budget-etcd"));
+        let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(written);
+        claim.unwrap().set_modified(at.into()).unwrap();
+        assert_eq!(run("b", "look"), says, "written {written} s from now");
+    }
+}
+
+#[test]
 fn who_claims_who_holds_and_who_cannot_be_reached_is_in_flight() {
     assert_eq!(rival("b", "etcd", said("free\tetcd\t\n")), None);
     let claim = "taken\tetcd\tid=run-1-b state=claim who=me@desk run=4 since=1\n";

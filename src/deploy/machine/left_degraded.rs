@@ -82,7 +82,10 @@ impl HostProgress {
         let is_well = ending.outcome == Outcome::Switched && self.known.only_restarts;
         let looks_at_checks = self.setup.activation.magic_rollback();
         let is_shown = |why: &&Reason| match why.code {
-            Code::UnitsFailed | Code::NotRestarted | Code::OtherSystemStarted => true,
+            Code::UnitsFailed
+            | Code::SystemDegraded
+            | Code::NotRestarted
+            | Code::OtherSystemStarted => true,
             Code::CheckFailed => looks_at_checks,
             _ => false,
         };

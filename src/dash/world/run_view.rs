@@ -3,7 +3,7 @@
 use crate::dash::world::{HostCounts, HostRun, LogRing};
 use crate::fleet::{
     ANSWER_LIMIT, Finding, HostResult, LiveRun, LogLine, OpenQuestion, Outcome, Plan, RolloutNews,
-    RunEvent, RunId, RunWhat, Wait,
+    RunEvent, RunId, RunWhat, Wait, WaveState,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -318,7 +318,13 @@ impl RunView {
     fn fold_news(&mut self, news: RolloutNews, at: Timestamp) {
         self.question = OpenQuestion::after(self.question.take(), &news);
         match &news {
-            RolloutNews::Wave { of, .. } => self.all_waves = Some(*of),
+            RolloutNews::Wave { of, state, .. } => {
+                self.all_waves = Some(*of);
+                if *state == WaveState::Began {
+                    // What a gate said was said of the wave before.
+                    self.said.take_if(|(_, said)| matches!(said, RolloutNews::Gate { .. }));
+                }
+            }
             RolloutNews::Paused { paused } => self.paused = *paused,
             // The hosts show it.
             RolloutNews::Answered { .. } => return self.answered(at),
@@ -371,5 +377,22 @@ mod tests {
         assert_eq!(razer.commands.len(), 1);
         let left = Wait::Wave { wave: 2, hosts: vec!["p510".to_owned()] };
         assert_eq!(razer.waiting, Some(left));
+    }
+
+    #[test]
+    fn what_a_gate_said_of_a_wave_is_not_told_once_the_next_one_begins() {
+        let (id, at) = (RunId("7".to_owned()), Timestamp::UNIX_EPOCH);
+        let mut run = RunView::new(id.clone(), at);
+        let gate = "sshd".to_owned();
+        let passed = RolloutNews::Gate { wave: 2, gate, passed: Some(true), said: None };
+        let begins = |wave| {
+            let (state, reason, until) = (WaveState::Began, None, None);
+            RolloutNews::Wave { wave, of: 3, state, reason, until }
+        };
+        for (news, is_told) in [(begins(2), false), (passed, true), (begins(3), false)] {
+            run.fold(RunEvent { run: id.clone(), at, what: RunWhat::Rollout(news) });
+            assert_eq!(run.said.is_some(), is_told);
+        }
+        assert_eq!(run.news, Some((at, begins(3))));
     }
 }

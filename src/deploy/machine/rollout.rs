@@ -211,7 +211,13 @@ impl Machine {
                 false
             }
             WatchState::Failed { gate, why } => {
-                let text = format!("gate {gate} failed after wave {}: {why}", number + 1);
+                let news = RolloutNews::Gate {
+                    wave: number + 1,
+                    gate,
+                    passed: Some(false),
+                    said: Some(why),
+                };
+                let text = news.sentence(now);
                 let why = Reason::new(Code::GateFailed, text);
                 self.break_wave(number, &why, now, out);
                 false
@@ -469,5 +475,8 @@ impl Machine {
 
 /// Says what somebody has to decide.
 pub(super) fn question(gate: &str, why: &str) -> String {
-    format!("{gate}: {why}")
+    match gate {
+        Gate::SOAK => format!("the hosts at the end of the soak: {why}"),
+        _ => format!("{gate}: {why}"),
+    }
 }

@@ -183,7 +183,9 @@ impl Watch {
         self.failed.is_some() || self.undecided.is_some()
     }
 
-    /// Takes what a gate answered to a question; returns whether that question is open.
+    /// Takes what a gate answered to a question; returns whether that is news. It is none where the question is open
+    /// no more, and neither is a good answer that is followed by others before the gate has passed, or that comes
+    /// while it is asked again after it passed.
     pub(super) fn answered(
         &mut self,
         gate: &str,
@@ -197,8 +199,10 @@ impl Watch {
         one.next = later(now, one.gate.interval);
         match answer {
             GateAnswer::Passed => {
+                let had_passed = one.has_passed();
                 one.in_a_row = one.in_a_row.saturating_add(1);
                 one.said = None;
+                return one.has_passed() && !had_passed;
             }
             GateAnswer::Failed(why) => {
                 one.in_a_row = 0;
@@ -327,7 +331,12 @@ mod tests {
 
         /// Answers the newest question.
         fn answered(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) {
-            assert!(self.watch.answered(gate, self.askings, answer, now));
+            self.is_news(gate, answer, now);
+        }
+
+        /// Answers the newest question; returns whether that is news.
+        fn is_news(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) -> bool {
+            self.watch.answered(gate, self.askings, answer, now)
         }
     }
 
@@ -368,6 +377,23 @@ mod tests {
             asked.answered("site", GateAnswer::Passed, at(second));
         }
         assert_eq!(asked.watch.state(at(33)), WatchState::Passed);
+    }
+
+    #[test]
+    fn a_gate_is_told_as_passed_once_and_not_before_it_has_passed() {
+        let mut asked = AskedWatch::begin(&rollout(60, Some((2, 1))), true);
+        let bad = || GateAnswer::Failed("503".to_owned());
+        for (second, answer, is_news) in [
+            (2, GateAnswer::Passed, false),
+            (12, GateAnswer::Passed, true),
+            (22, GateAnswer::Passed, false),
+            (32, bad(), true),
+            (42, GateAnswer::Passed, false),
+            (52, GateAnswer::Passed, true),
+        ] {
+            assert_eq!(asked.due(at(second)), ["site"]);
+            assert_eq!(asked.is_news("site", answer, at(second)), is_news, "{second}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a run moves over its hosts, told in sentences.
 
 use crate::fleet::words::time_left;
-use crate::fleet::{RolloutNews, WaveState};
+use crate::fleet::{Gate, RolloutNews, WaveState};
 use jiff::Timestamp;
 
 /// What becomes of the hosts of a run that is stopped.
@@ -18,6 +18,9 @@ impl RolloutNews {
             }
             Self::Gate { wave, gate, passed, said } => {
                 let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+                if gate == Gate::SOAK {
+                    return format!("{}{said}", soak_words(*wave, *passed));
+                }
                 let how = match passed {
                     Some(true) => "passed",
                     Some(false) => "failed",
@@ -72,6 +75,16 @@ impl RolloutNews {
     }
 }
 
+/// Says what the hosts of a wave were found to be at the end of its soak: a check that nixdash makes itself, and no
+/// gate of anybody's.
+fn soak_words(wave: usize, passed: Option<bool>) -> String {
+    match passed {
+        Some(true) => format!("the hosts of wave {wave} are still well at the end of the soak"),
+        Some(false) => format!("wave {wave} was not well any more at the end of the soak"),
+        None => format!("the hosts of wave {wave} could not be looked at at the end of the soak"),
+    }
+}
+
 /// Says how a wave stands.
 fn wave_sentence(
     name: &str,
@@ -97,7 +110,7 @@ fn wave_sentence(
             }
             None => format!("{name} waits for a decision{why}"),
         },
-        WaveState::Passed => format!("{name} holds{why}"),
+        WaveState::Passed => format!("{name} did well{why}"),
         WaveState::Failed => format!("{name} failed{why}"),
     }
 }
@@ -119,6 +132,28 @@ mod tests {
             news.sentence(Timestamp::UNIX_EPOCH),
             "wave 1 of 3 is done and has to stay well for 1 min 00 s"
         );
+    }
+
+    #[test]
+    fn the_check_at_the_end_of_the_soak_is_told_as_no_gate() {
+        let said = |gate: &str, passed| {
+            let gate = gate.to_owned();
+            RolloutNews::Gate { wave: 1, gate, passed, said: None }.sentence(Timestamp::UNIX_EPOCH)
+        };
+        let well = "the hosts of wave 1 are still well at the end of the soak";
+        assert_eq!(said("soak", Some(true)), well);
+        assert_eq!(
+            said("soak", Some(false)),
+            "wave 1 was not well any more at the end of the soak"
+        );
+        assert_eq!(said("quorum", Some(true)), "gate quorum passed after wave 1");
+    }
+
+    #[test]
+    fn a_wave_whose_next_one_may_begin_does_not_sound_as_if_it_were_on_hold() {
+        let (reason, until) = (None, None);
+        let news = RolloutNews::Wave { wave: 1, of: 3, state: WaveState::Passed, reason, until };
+        assert_eq!(news.sentence(Timestamp::UNIX_EPOCH), "wave 1 of 3 did well");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a host waits for, in one sentence.
 
 use crate::fleet::words::time_left;
-use crate::fleet::{Wait, duration};
+use crate::fleet::{Gate, Wait, duration};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -44,10 +44,24 @@ impl Wait {
             }
             Self::Gate { wave, gate, said, next } => {
                 let said = said.as_ref().map(|said| format!(", which said: {said}"));
-                let next =
-                    next.map(|next| format!("; it is asked again in {}", time_left(next, now)));
+                let is_soak = gate == Gate::SOAK;
+                let asked = if is_soak { "they are looked at" } else { "it is asked" };
+                // Whatever is due is asked at once, or as soon as somebody listens.
+                let is_later = |next: &Timestamp| {
+                    next.duration_since(now)
+                        .try_into()
+                        .is_ok_and(|left: Duration| left >= WORTH_SAYING)
+                };
+                let next = next.filter(is_later);
+                let next = next.map(|next| format!("; {asked} again in {}", time_left(next, now)));
                 let (said, next) = (said.unwrap_or_default(), next.unwrap_or_default());
-                format!("gate {gate} to pass after wave {wave}{said}{next}")
+                if is_soak {
+                    format!(
+                        "the units of the hosts of wave {wave}, which are looked at once more at the end of the soak{said}{next}"
+                    )
+                } else {
+                    format!("gate {gate} to pass after wave {wave}{said}{next}")
+                }
             }
             Self::Decision { wave, why, until } => {
                 let ends = until.map(|until| {
@@ -200,6 +214,22 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Wait>(old).is_ok(), "{old}");
         }
+    }
+
+    #[test]
+    fn a_gate_says_when_it_is_asked_again_and_the_check_after_the_soak_what_it_is() {
+        let now = Timestamp::UNIX_EPOCH;
+        let gate = |gate: &str, next: Option<i64>| {
+            let (gate, next) = (gate.to_owned(), next.map(|next| now + next.milliseconds()));
+            Wait::Gate { wave: 1, gate, said: None, next }.sentence(now)
+        };
+        let sshd = "gate sshd to pass after wave 1";
+        assert_eq!(gate("sshd", Some(9_000)), format!("{sshd}; it is asked again in 9.0 s"));
+        for at_once in [None, Some(0), Some(30), Some(-5)] {
+            assert_eq!(gate("sshd", at_once), sshd);
+        }
+        let soak = "the units of the hosts of wave 1, which are looked at once more at the end of the soak";
+        assert_eq!(gate("soak", None), soak);
     }
 
     #[test]

@@ -226,6 +226,25 @@ impl Finding {
     }
 }
 
+/// Returns what went wrong first in a run, by its findings in the order in which they came.
+pub fn first_fault(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().find(|finding| finding.code.is_fault())
+}
+
+/// Says that the operator ended a run in which nothing went wrong before; nothing where it was nobody's order.
+pub fn ended_by_order(findings: &[Finding]) -> Option<&'static str> {
+    let has = |code: Code| findings.iter().any(|finding| finding.code == code);
+    if first_fault(findings).is_some() {
+        None
+    } else if has(Code::RunStopped) {
+        Some("stopped by the operator")
+    } else if has(Code::RunRolledBack) {
+        Some("rolled back by the operator")
+    } else {
+        None
+    }
+}
+
 /// Returns the finding that says best what is wrong: the first of the worst; none when nothing is
 /// worse than a note.
 pub fn worst(findings: &[Finding]) -> Option<&Finding> {

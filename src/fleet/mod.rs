@@ -71,7 +71,10 @@ pub use facts::{
     SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar, upper_bound,
 };
 pub use fetched::Fetched;
-pub use finding::{Code, Finding, NixSnippet, Severity, Subject, grouped, told, troubles, worst};
+pub use finding::{
+    Code, Finding, NixSnippet, Severity, Subject, ended_by_order, first_fault, grouped, told,
+    troubles, worst,
+};
 pub use generation::{
     Generation, GenerationMark, Generations, MarkedAs, RollbackError, RollbackTarget,
 };

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use nixdash::fleet::{
-    DerivationTime, HostBuilds, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat,
-    printable_coloured,
+    Code, DerivationTime, Finding, HostBuilds, HostResult, Outcome, Phase, RunEvent, RunId,
+    RunWhat, Subject, printable_coloured,
 };
 use nixdash::record::{RunWriter, Runs};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -214,6 +214,30 @@ fn errors_are_what_went_wrong_and_why_hosts_failed() {
     let last: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
     assert_eq!((&last["event"], &last["outcome"]), (&"result".into(), &"failed".into()));
     assert!(!json.contains("hunter2"), "{json}");
+}
+
+#[test]
+fn a_host_that_went_back_with_its_run_shows_no_lines_as_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = TestRun::begin(dir.path(), &["samsung", "razer"]);
+    let cause = "the operator rolled it back";
+    run.log(1, "samsung", Phase::Diff, "upgraded fleet-lib 0.9.6 → 0.9.9");
+    run.log(2, "samsung", Phase::Persist, "outcome: switched");
+    run.log(3, "samsung", Phase::Preflight, &format!("{cause} [run-rolled-back]"));
+    let finding = Finding::new(Subject::host("samsung"), Code::RunRolledBack, cause, "");
+    let result = HostResult {
+        duration_ms: 31_000,
+        error: Some(cause.to_owned()),
+        findings: vec![finding],
+        ..HostResult::ended(Outcome::RolledBack)
+    };
+    run.write(60, RunWhat::Result { host: "samsung".to_owned(), result });
+    run.result("razer", Outcome::Switched, None);
+    run.end();
+    let text = printed(dir.path(), &["1", "--errors"]);
+    let expected =
+        "samsung  rolled back in 31 s\n         the operator rolled it back [run-rolled-back]\n";
+    assert_eq!(text, expected);
 }
 
 #[test]

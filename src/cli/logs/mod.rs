@@ -21,7 +21,7 @@ pub(super) use screen::look_once;
 use crate::cli::chosen_run::ChosenRun;
 use crate::cli::{CliError, EXIT_FAILED, complete};
 use crate::dash::{Depth, depth_from};
-use crate::fleet::{Phase, RunId, RunWhat, printable_text};
+use crate::fleet::{Phase, RunId, RunWhat, first_fault, printable_text};
 use crate::record::{LogBlock, LogPattern, RecordError, Runs, output_of, state_home};
 use clap::Args;
 use filter::{DerivationFilter, LineFilter};
@@ -305,8 +305,11 @@ impl<'a, W: Write> LogPrinting<'a, W> {
     /// Prints why hosts failed; of one whose log does not say it, its last lines, too.
     fn print_results(&mut self) -> Result<(), CliError> {
         for event in self.chosen.results(self.runs) {
-            let RunWhat::Result { host, .. } = &event.what else { continue };
-            self.print_last_lines(host)?;
+            let RunWhat::Result { host, result } = &event.what else { continue };
+            // Of a host that was stopped, or went back with its run, the result says it all.
+            if result.findings.is_empty() || first_fault(&result.findings).is_some() {
+                self.print_last_lines(host)?;
+            }
             self.printer.result(&event)?;
         }
         Ok(())

@@ -511,7 +511,7 @@ codes! {
         "Fix the snippets in the configuration.";
     NetworkLost "network-lost" Error "network"
         "The host could not be reached any more after the activation."
-        "Fix the network settings of the new system.";
+        "Fix the network between, or the network settings of the new system.";
     AddressLost "address-lost" Error "address"
         "An address of the host that answered before the activation does not answer any more."
         "Fix the network settings of the new system.";
@@ -629,6 +629,19 @@ impl Code {
     /// Returns whether it is about how a host's Nix is set up, for every cache.
     pub fn is_of_nix(self) -> bool {
         [Self::TrustedKeyMalformed, Self::DaemonSettingsOld, Self::CacheUnlisted].contains(&self)
+    }
+
+    /// Returns whether something went wrong where it stands. It did not where somebody said what becomes of a run or
+    /// host, nor where a host went along with others of its run.
+    pub fn is_fault(self) -> bool {
+        let by_others = [
+            Self::RunStopped,
+            Self::PlanNotConfirmed,
+            Self::HostLeftOut,
+            Self::RolloutHalted,
+            Self::RunRolledBack,
+        ];
+        !by_others.contains(&self)
     }
 
     /// Returns the code of a word; none when this nixdash does not know it.

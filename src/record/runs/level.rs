@@ -57,11 +57,11 @@ pub fn output_of(text: &str) -> Option<(&str, &str)> {
 
 /// Returns whether a line is the reason for which a phase failed, as nixdash logs it: with its code behind it,
 /// `somebody deploys to it; wait for that to end [lock-held]`. What is only worth knowing is no such reason:
-/// `the operator stopped the run [run-stopped]`.
+/// `the operator stopped the run [run-stopped]`, and neither is why a host goes back with its run.
 fn ends_a_phase(said: &str) -> bool {
     let code = said.strip_suffix(']').and_then(|said| said.rsplit_once(" ["));
     let code = code.and_then(|(_, code)| Code::of_word(code));
-    code.is_some_and(|code| code.severity() > Severity::Note)
+    code.is_some_and(|code| code.severity() > Severity::Note && code.is_fault())
 }
 
 /// Returns whether a word like "failed" means that something went wrong in this phase.
@@ -151,6 +151,7 @@ mod tests {
             (Phase::Preflight, "me@desk deploys to it; wait for that to end [lock-held]", Error),
             (Phase::Build, "the operator stopped the run [run-stopped]", Message),
             (Phase::Build, "the operator left it out [host-left-out]", Message),
+            (Phase::Settle, "the operator rolled it back [run-rolled-back]", Message),
             (Phase::Preflight, "it was not seen before [first-deploy]", Message),
             (Phase::Activate, "nixdash was ended while the run went on [run-ended]", Error),
             (Phase::Build, "firefox> wait for that to end [lock-held]", Output),

@@ -6,7 +6,7 @@ use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::words::without_name;
 use crate::fleet::{
     Fetched, Finding, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes,
-    duration,
+    duration, ended_by_order, first_fault,
 };
 use crate::remote::quote;
 use std::collections::BTreeMap;
@@ -179,7 +179,11 @@ fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64, findings: &[Find
     let time = duration(Duration::from_millis(duration_ms));
     let mut text = took(&counts.join(", "), &time);
     // The first one is why; the others may follow from it. What is about one host stands whole at its end.
-    if let (Some(first), true) = (findings.first(), outcomes.values().sum::<u64>() > 1) {
+    let has_several = outcomes.values().sum::<u64>() > 1;
+    if let (Some(order), true) = (ended_by_order(findings), has_several) {
+        let _ = write!(text, "\n{order}");
+    }
+    if let (Some(first), true) = (first_fault(findings), has_several) {
         let _ = match first.subject.host_name() {
             Some(host) => write!(text, "\nfirst error: {host} [{}]", first.code),
             None => write!(text, "\nfirst error: {} [{}]", first.cause, first.code),
@@ -236,6 +240,36 @@ mod tests {
         let gate = Finding::new(of_run, Code::GateFailed, "gate quorum failed", "");
         let text = summary(&outcomes, 1000, &[gate]);
         assert!(text.ends_with("first error: gate quorum failed [gate-failed]"), "{text}");
+    }
+
+    #[test]
+    fn an_order_of_the_operator_is_no_error_and_leaves_nothing_to_do() {
+        let outcomes = BTreeMap::from([(Outcome::RolledBack, 2)]);
+        let of_run = Subject::Run { run: "7".to_owned(), host: None };
+        let back = |subject| {
+            Finding::new(
+                subject,
+                Code::RunRolledBack,
+                "the operator rolled it back",
+                "deploy again",
+            )
+        };
+        let ordered = [back(of_run), back(Subject::host("razer"))];
+        let text = summary(&outcomes, 1000, &ordered);
+        assert_eq!(text, "2 rolled back in 1.0 s\nrolled back by the operator");
+        let stopped = failed(Code::RunStopped, "the operator stopped the run").findings;
+        assert!(summary(&outcomes, 1000, &stopped).ends_with("\nstopped by the operator"));
+        // What went wrong before is told all the same.
+        let failed_first = [&failed(Code::CheckFailed, "a check failed").findings[..], &ordered];
+        let text = summary(&outcomes, 1000, &failed_first.concat());
+        assert!(text.ends_with("in 1.0 s\nfirst error: razer [check-failed]"), "{text}");
+        for (code, cause) in [
+            (Code::RunRolledBack, "the operator rolled it back"),
+            (Code::RunStopped, "the operator stopped the run"),
+        ] {
+            let host = HostResult { outcome: Outcome::RolledBack, ..failed(code, cause) };
+            assert!(!outcome("razer", &host, 7, Goal::Switch).contains("to do"));
+        }
     }
 
     #[test]

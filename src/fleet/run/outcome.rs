@@ -216,9 +216,10 @@ impl HostResult {
     }
 
     /// Returns what to do about it, where something went wrong and the error does not say it: neither in these
-    /// words, nor by naming the same program.
+    /// words, nor by naming the same program. Where the operator stopped it or took it back, there is nothing to mend.
     pub fn to_do(&self) -> Option<&str> {
-        let fix = self.findings.first().map(|finding| finding.fix.as_str());
+        let first = self.findings.first().filter(|finding| finding.code.is_fault());
+        let fix = first.map(|finding| finding.fix.as_str());
         let fix = fix.filter(|fix| self.outcome.is_trouble() && !fix.is_empty())?;
         let error = self.error.as_deref().unwrap_or_default();
         let is_named = |program: &str| error.contains(&format!("`{program}"));

@@ -23,7 +23,7 @@ use crate::dash::words::{some_of, summary_mark};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, age};
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::words::time_left;
-use crate::fleet::{Outcome, RolloutNews, duration};
+use crate::fleet::{Finding, Outcome, RolloutNews, duration, ended_by_order, first_fault};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -192,7 +192,7 @@ fn stands(paint: &Paint<'_>, run: &RunView) -> Option<(Role, String)> {
         return Some((Role::Error, format!("▲ nobody watches this run: {why}")));
     }
     if !run.is_active() {
-        return headline(run).map(|text| (Role::Error, text));
+        return headline(run);
     }
     let text = if run.stopping {
         match &run.news {
@@ -225,7 +225,7 @@ fn stands(paint: &Paint<'_>, run: &RunView) -> Option<(Role, String)> {
     } else {
         let is_fresh = |at: &Timestamp| age(paint.now, *at) < MOMENT;
         let said = run.said.as_ref().filter(|(at, _)| is_fresh(at));
-        return headline(run).map(|text| (Role::Error, text)).or_else(|| {
+        return headline(run).or_else(|| {
             let (_, news) = said.or(run.news.as_ref())?;
             Some((Role::Text, news.sentence(paint.now)))
         });
@@ -243,14 +243,23 @@ fn sums(run: &RunView) -> Option<String> {
 
 /// Returns whose error was the first where several hosts went wrong, since the others may follow from it, or
 /// why no other host begins. That of a host stands with it.
-fn headline(run: &RunView) -> Option<String> {
+fn headline(run: &RunView) -> Option<(Role, String)> {
+    let whole = |finding: &Finding| format!("✗ {} [{}]", finding.cause, finding.code);
     if let Some(halted) = &run.halted {
-        return Some(format!("✗ {} [{}]", halted.cause, halted.code));
+        let order = ended_by_order(std::slice::from_ref(halted));
+        return Some(match order {
+            Some(order) => (Role::Warn, format!("▲ {order}")),
+            None => (Role::Error, whole(halted)),
+        });
     }
-    let several = run.summary.as_ref().filter(|summary| summary.counts().wrong() > 1);
-    let first = several.and_then(|summary| summary.findings.first())?;
-    match first.subject.host_name().filter(|host| run.host(host).is_some()) {
-        Some(host) => Some(format!("✗ {host} went wrong first [{}]", first.code)),
-        None => Some(format!("✗ {} [{}]", first.cause, first.code)),
+    let findings = &run.summary.as_ref().filter(|summary| summary.counts().wrong() > 1)?.findings;
+    if let Some(order) = ended_by_order(findings) {
+        return Some((Role::Warn, format!("▲ {order}")));
     }
+    let first = first_fault(findings)?;
+    let text = match first.subject.host_name().filter(|host| run.host(host).is_some()) {
+        Some(host) => format!("✗ {host} went wrong first [{}]", first.code),
+        None => whole(first),
+    };
+    Some((Role::Error, text))
 }

@@ -25,7 +25,53 @@ pub(super) fn obstacle(model: &Model, entry: &CommandEntry) -> Option<String> {
     if model.world.fleet.read_only && entry.command.changes_something() {
         return Some("nixdash was started with --read-only".to_owned());
     }
-    (!panes::can(model, entry.command)).then(|| reason(model, entry.command).to_owned())
+    if panes::can(model, entry.command) {
+        return None;
+    }
+    let of_run = of_run(model, entry.command);
+    Some(of_run.unwrap_or_else(|| reason(model, entry.command).to_owned()))
+}
+
+/// Returns why something cannot be said to the run that is shown, where that is for how the run stands: it has ended
+/// while another one goes on, or it hears nothing at the moment.
+fn of_run(model: &Model, command: Command) -> Option<String> {
+    let to_run_that_goes_on = [
+        Command::Cancel,
+        Command::PauseRun,
+        Command::AcceptCheck,
+        Command::SkipHost,
+        Command::TryHost,
+        Command::TakeWaveBack,
+        Command::TakeRunBack,
+    ];
+    let tries_again = [Command::Retry, Command::TryHost].contains(&command);
+    let run = model.shown_run()?;
+    let press = |name: &str| model.keymap.press(name);
+    let is_record = model.world.is_record;
+    if is_record || !tries_again && !to_run_that_goes_on.contains(&command) {
+        None
+    } else if run.is_active() {
+        // No one says it of a run that asks for nothing.
+        let has_question = command == Command::AcceptCheck || tries_again;
+        if run.stopping && !has_question {
+            Some("the run is being stopped".to_owned())
+        } else if run.waits && !has_question {
+            Some(format!("the plan waits for an answer: {} shows it", press("plan")))
+        } else {
+            None
+        }
+    } else if command == Command::TryHost && run.can_be_tried_again() {
+        Some(format!("run #{} has ended; {} tries its hosts again", run.id, press("retry")))
+    } else if command != Command::Retry {
+        let going_on = model.world.active_runs().next_back()?;
+        let (shown, other) = (&run.id, &going_on.id);
+        let key = press("run");
+        Some(format!(
+            "run #{shown}, which is shown, has ended; {key} shows run #{other}, which goes on"
+        ))
+    } else {
+        None
+    }
 }
 
 /// Returns what a command lacks that cannot be given in its own view.

@@ -276,6 +276,31 @@ fn a_key_that_has_nothing_to_act_on_says_why() {
     assert!(model.toast.is_none(), "the end of a list explains itself");
 }
 
+#[test]
+fn a_key_for_the_run_that_goes_on_says_which_key_shows_it_where_another_is_shown() {
+    let mut model = model(demo::well(), 110, 30);
+    let begin = || RunWhat::begin(vec!["razer".to_owned()], "switch via-cache".to_owned());
+    demo::happen(&mut model, run_event("51", 60, begin()));
+    let (outcomes, findings) = ([(Outcome::Switched, 1)].into(), Vec::new());
+    demo::happen(&mut model, run_event("51", 50, result("razer", Outcome::Switched, None)));
+    let end = RunWhat::Summary { outcomes, duration_ms: 9_000, findings };
+    demo::happen(&mut model, run_event("51", 49, end));
+    demo::happen(&mut model, run_event("52", 40, begin()));
+    press(&mut model, "5");
+    let ended = model.world.runs.iter().position(|run| run.id == id("51")).unwrap();
+    model.select_run(ended, None);
+    model.show(crate::dash::model::Screen::Deploy);
+    for key in ["W", "R"] {
+        model.toast = None;
+        assert_eq!(press(&mut model, key), []);
+        let said = model.toast.as_ref().map(|toast| toast.text.clone());
+        let why = "run #51, which is shown, has ended; 3 shows run #52, which goes on";
+        assert_eq!(said.as_deref(), Some(format!("{key} does nothing now: {why}").as_str()));
+    }
+    press(&mut model, "3");
+    assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("52")));
+}
+
 /// Returns History with a run that failed, one that nobody watches, and one that went well.
 fn history(columns: u16, rows: u16) -> crate::dash::Model {
     let why = demo::failures();

@@ -9,7 +9,7 @@
 //! | hosts of a run | name, `@tag`s, how it ended, its phase or that it waits or gets no answer, codes of findings |
 
 use crate::dash::world::{HostModel, HostRun, RunView, TierView};
-use crate::fleet::words::{NO_ANSWER, WAITING, spoken};
+use crate::fleet::words::{WAITING, spoken};
 use crate::fleet::{Finding, Host, OverTimeOf, PastEvent, PastWhat, Tier};
 
 /// Returns the texts of a host.
@@ -48,11 +48,11 @@ pub(in crate::dash) fn run(run: &RunView) -> Vec<String> {
 /// Returns the texts of a host of a run, which has these tags.
 pub(in crate::dash) fn host_run(host: &HostRun, tags: &[String]) -> Vec<String> {
     let mut texts = named(&host.host, tags);
-    texts.push(match (&host.result, host.current()) {
-        (Some(result), _) => result.outcome.spoken(),
-        (None, _) if host.is_silent() => NO_ANSWER.to_owned(),
-        (None, Some((phase, _))) if host.waiting.is_none() => phase.word().to_owned(),
-        (None, _) => WAITING.to_owned(),
+    texts.push(match (&host.result, host.alert(), host.current()) {
+        (Some(result), ..) => result.outcome.spoken(),
+        (None, Some(alert), _) => alert.to_owned(),
+        (None, None, Some((phase, _))) if host.waiting.is_none() => phase.word().to_owned(),
+        (None, None, _) => WAITING.to_owned(),
     });
     texts.extend(host.result.iter().flat_map(|result| codes(&result.findings)));
     texts

@@ -32,6 +32,12 @@ pub const WAITING: &str = "waiting";
 /// How a host of a run is that waits for somebody who does not answer any more.
 pub const NO_ANSWER: &str = "no answer";
 
+/// What is said of a host that waits for its cache to answer again.
+pub const CACHE_DOWN: &str = "cache down";
+
+/// What is said of a host about which somebody has to decide.
+pub const TO_DECIDE: &str = "to decide";
+
 impl HostState {
     /// Every state, the best first.
     pub const ALL: [Self; 6] =

@@ -13,8 +13,8 @@ use crate::dash::widgets::text::width;
 use crate::dash::world::Summary;
 use crate::dash::world::{HostModel, shown_age};
 pub(in crate::dash) use crate::fleet::bytes_of;
+use crate::fleet::words::WAITING;
 pub(in crate::dash) use crate::fleet::words::changes::system_words;
-use crate::fleet::words::{NO_ANSWER, WAITING};
 use crate::fleet::{
     Code, Finding, HostFacts, HostState, Outcome, Severity, number_of, troubles, worst,
 };
@@ -155,8 +155,8 @@ pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     if host.is_going_back() {
         return Some(Mark::new('◐', "going back", Role::Warn));
     }
-    if host.is_silent() {
-        return Some(Mark::new('▲', NO_ANSWER, Role::Warn));
+    if let Some(alert) = host.alert() {
+        return Some(Mark::new('▲', alert, Role::Warn));
     }
     if host.waiting.is_some() {
         return Some(Mark::new('○', WAITING, Role::Busy));

@@ -10,7 +10,7 @@ use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since, syste
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::deploys::behind;
 pub(in crate::dash) use crate::fleet::words::deploys::revision_words;
-use crate::fleet::words::{NO_ANSWER, WAITING, time_left, without_name};
+use crate::fleet::words::{WAITING, time_left, without_name};
 use crate::fleet::{
     Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, Wait, ago, bytes, duration, percent,
 };
@@ -31,14 +31,14 @@ pub(in crate::dash) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &Ho
     if host.is_going_back() {
         return Mark { sign: spinner(paint.now), word: "going back".to_owned(), role: Role::Warn };
     }
-    if host.is_silent() {
+    if let Some(alert) = host.alert() {
         let time = match &host.waiting {
             Some(Wait::Answer { since, .. } | Wait::Cache { since, .. }) => {
                 format!("  {}", clock(age(paint.now, *since)))
             }
             Some(_) | None => String::new(),
         };
-        return Mark { sign: '▲', word: format!("{NO_ANSWER}{time}"), role: Role::Warn };
+        return Mark { sign: '▲', word: format!("{alert}{time}"), role: Role::Warn };
     }
     if host.waiting.is_some() {
         return Mark { sign: '○', word: WAITING.to_owned(), role: Role::Text };

@@ -2,7 +2,7 @@
 
 use crate::dash::world::HostRun;
 use crate::fleet::Outcome;
-use crate::fleet::words::{NO_ANSWER, WAITING};
+use crate::fleet::words::WAITING;
 use std::collections::BTreeMap;
 
 /// How many hosts of a run stand how.
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 pub struct HostCounts {
     /// Those that ended, by how they did.
     pub outcomes: BTreeMap<Outcome, u64>,
-    /// Those that wait for somebody who does not answer any more.
-    pub silent: u64,
+    /// Those that wait for somebody to decide, or for somebody who does not answer any more, by what is the matter.
+    pub alerts: BTreeMap<&'static str, u64>,
     /// Those that are at work.
     pub running: u64,
     /// Those that wait for something else, or have not begun.
@@ -23,11 +23,11 @@ impl HostCounts {
     pub(in crate::dash) fn of<'a>(hosts: impl IntoIterator<Item = &'a HostRun>) -> Self {
         let mut counts = Self::default();
         for host in hosts {
-            match &host.result {
-                Some(result) => *counts.outcomes.entry(result.outcome).or_default() += 1,
-                None if host.is_silent() => counts.silent += 1,
-                None if host.is_at_work() => counts.running += 1,
-                None => counts.waiting += 1,
+            match (&host.result, host.alert()) {
+                (Some(result), _) => *counts.outcomes.entry(result.outcome).or_default() += 1,
+                (None, Some(alert)) => *counts.alerts.entry(alert).or_default() += 1,
+                (None, None) if host.is_at_work() => counts.running += 1,
+                (None, None) => counts.waiting += 1,
             }
         }
         counts
@@ -35,7 +35,12 @@ impl HostCounts {
 
     /// Returns how many there are.
     pub fn all(&self) -> u64 {
-        self.outcomes.values().sum::<u64>() + self.silent + self.running + self.waiting
+        self.outcomes.values().sum::<u64>() + self.alerted() + self.running + self.waiting
+    }
+
+    /// Returns of how many something is the matter that has not ended them.
+    fn alerted(&self) -> u64 {
+        self.alerts.values().sum()
     }
 
     /// Returns how many ended with what was asked for.
@@ -67,8 +72,9 @@ impl HostCounts {
         ended.sort_by_key(|(outcome, _)| rank(*outcome));
         let ended =
             ended.into_iter().map(|(outcome, count)| (Some(outcome), count, outcome.spoken()));
-        let rest = [(NO_ANSWER, self.silent), ("running", self.running), (WAITING, self.waiting)];
-        let rest = rest.into_iter().map(|(word, count)| (None, count, word.to_owned()));
+        let alerts = self.alerts.iter().map(|(word, count)| (*word, *count));
+        let rest = alerts.chain([("running", self.running), (WAITING, self.waiting)]);
+        let rest = rest.map(|(word, count)| (None, count, word.to_owned()));
         let all = ended.chain(rest).filter(|(_, count, _)| *count > 0);
         all.map(|(outcome, count, word)| (outcome, format!("{count} {word}"))).collect()
     }
@@ -81,18 +87,20 @@ impl HostCounts {
 
     /// Returns the counts in fewer words: `1 went wrong · 4 left out · 2 of 6 done`.
     pub(in crate::dash) fn brief(&self) -> String {
-        let apart =
-            [(self.wrong(), "went wrong"), (self.silent, NO_ANSWER), (self.left_out(), "left out")];
-        let apart = apart.into_iter().filter(|(count, _)| *count > 0);
+        let alerts = self.alerts.iter().map(|(word, count)| (*count, *word));
+        let wrong = std::iter::once((self.wrong(), "went wrong"));
+        let apart = wrong.chain(alerts).chain([(self.left_out(), "left out")]);
+        let apart = apart.filter(|(count, _)| *count > 0);
         let apart = apart.map(|(count, word)| format!("{count} {word}"));
         let well = format!("{} of {} done", self.well(), self.all());
         apart.chain([well]).collect::<Vec<_>>().join(" · ")
     }
 
-    /// Returns the counts where words have no room: how many went wrong, do not answer and were left out, where
+    /// Returns the counts where words have no room: how many went wrong, need a look and were left out, where
     /// any did, then how many of all ended well: `1✗ 1▲ 1○ 2/6`.
     pub fn signs(&self) -> String {
-        let apart = [(self.wrong(), '✗'), (self.silent, '▲'), (self.left_out(), '○')].into_iter();
+        let apart =
+            [(self.wrong(), '✗'), (self.alerted(), '▲'), (self.left_out(), '○')].into_iter();
         let apart = apart.filter(|(count, _)| *count > 0);
         let apart = apart.map(|(count, sign)| format!("{count}{sign}"));
         let well = format!("{}/{}", self.well(), self.all());
@@ -148,11 +156,15 @@ mod tests {
         let cache = at_work(Some(Wait::Cache { tier, since, until }));
         let alone = at_work(Some(Wait::Back { until, goes_back: false }));
         let waits = at_work(Some(Wait::Paused));
-        let counts = HostCounts::of([&cut_off, &cache, &alone, &waits, &at_work(None)]);
-        assert_eq!(counts.words(), "3 no answer · 1 running · 1 waiting");
-        assert_eq!((counts.signs().as_str(), counts.all()), ("3▲ 0/5", 5));
+        let stuck = at_work(Some(Wait::Way { why: "the cache is down".to_owned(), until: None }));
+        let counts = HostCounts::of([&cut_off, &cache, &alone, &stuck, &waits, &at_work(None)]);
+        let words = "1 cache down · 2 no answer · 1 to decide · 1 running · 1 waiting";
+        assert_eq!(counts.words(), words);
+        assert_eq!((counts.signs().as_str(), counts.all()), ("4▲ 0/6", 6));
         assert!(cut_off.urgency(false) < waits.urgency(false));
-        assert!([&cache, &alone].iter().all(|it| it.urgency(false) == cut_off.urgency(false)));
+        assert!(
+            [&cache, &alone, &stuck].iter().all(|it| it.urgency(false) == cut_off.urgency(false))
+        );
         // How it ended counts, whatever it waited for.
         let mut ended = cut_off;
         ended.result = Some(HostResult::ended(Outcome::Switched));

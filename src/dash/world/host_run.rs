@@ -1,6 +1,7 @@
 //! What a run does to one host, as the screen knows it: folded from events and from how far it is.
 
 use crate::dash::world::{LogRing, age};
+use crate::fleet::words::{CACHE_DOWN, NO_ANSWER, TO_DECIDE};
 use crate::fleet::{
     Bytes, HostResult, LiveHost, LiveProgress, LogLine, Outcome, Phase, PhaseState, Progress,
     RemoteCommand, Share, UsualTimes, Wait,
@@ -107,17 +108,22 @@ impl HostRun {
     pub(in crate::dash) fn urgency(&self, is_over: bool) -> u8 {
         match (&self.result, &self.waiting) {
             (Some(result), _) if result.outcome.is_trouble() => 0,
-            _ if self.is_silent() => 1,
-            (None, Some(Wait::Decision { .. } | Wait::Way { .. })) => 1,
+            _ if self.alert().is_some() => 1,
+            (None, Some(Wait::Decision { .. })) => 1,
             (None, Some(wait)) if wait.is_way_back() => 1,
             (Some(result), _) if is_over && !result.outcome.is_good() => 2,
             _ => 3,
         }
     }
 
-    /// Returns whether it waits for somebody who does not answer any more.
-    pub(in crate::dash) fn is_silent(&self) -> bool {
-        self.result.is_none() && self.waiting.as_ref().is_some_and(Wait::is_for_silent)
+    /// Returns what is the matter where it waits for somebody to decide, or for somebody who does not answer any more:
+    /// that need not be the host itself.
+    pub(in crate::dash) fn alert(&self) -> Option<&'static str> {
+        match self.waiting.as_ref().filter(|_| self.result.is_none())? {
+            Wait::Way { .. } => Some(TO_DECIDE),
+            Wait::Cache { .. } => Some(CACHE_DOWN),
+            wait => wait.is_for_silent().then_some(NO_ANSWER),
+        }
     }
 
     /// Returns whether it goes back to what it ran before the run.

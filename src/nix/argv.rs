@@ -264,7 +264,7 @@ pub fn login_shell_prints(host: &str, said: &str) -> Option<String> {
         format!(
             "the login shell of {host} prints text when Nix connects, and Nix takes that text for \
              an answer; its start files (.bashrc, config.fish, …) must print nothing when the \
-             shell is not interactive: try `ssh {host} true`, which must print nothing"
+             shell is not interactive: try `nixdash shell {host} -- true`, which must print nothing"
         )
     })
 }

@@ -99,7 +99,8 @@ async fn ask(runner: &dyn ScriptRunner, host: &Host, way: Way) -> Result<HostFac
         }
         if facts.state == HostState::Unknown {
             let cause = format!("the probe broke off: {}", output.complaint());
-            let hint = "does `ssh HOST /bin/sh -c true` work by hand?".to_owned();
+            let hint =
+                format!("does `nixdash shell {} -- /bin/sh -c true` work by hand?", host.name);
             return Err(RemoteError {
                 hint,
                 ..RemoteError::new(&host.name, Trouble::Lost, &cause)

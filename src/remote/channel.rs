@@ -194,7 +194,7 @@ impl CollectedOutput {
             None => "its login runs something else than the command it was given".to_owned(),
         };
         let hint = "this user needs a POSIX or fish-like login shell and no forced command; try \
-                    `ssh HOST /bin/sh -c true` by hand";
+                    `ssh ADDRESS /bin/sh -c true` by hand, with the address that hosts.toml has";
         Err(RemoteError {
             hint: hint.to_owned(),
             ..RemoteError::new(host, Trouble::Denied, &cause)

@@ -205,7 +205,10 @@ fn host_key_hint(host: &str, why: KeyTrouble) -> String {
             "it was reinstalled, another machine has its address, or somebody intercepts the \
              connection; find out which, then `nixdash trust-host {host}` shows both keys"
         ),
-        KeyTrouble::Refused => format!("`ssh -v {host}` by hand shows more"),
+        KeyTrouble::Refused => {
+            "`ssh -v` to its address, with `-F` and the ssh_config that hosts.toml names, shows more"
+                .to_owned()
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl NotRoot {
             Self::NoProgram => {
                 "name root@ in its address, or install sudo, doas or run0 there and see `elevate` in hosts.toml"
             }
-            Self::Failed => return format!("try `ssh {host} sudo -n true` by hand"),
+            Self::Failed => return format!("try `nixdash shell {host} -- sudo -n true` by hand"),
         };
         text.to_owned()
     }

@@ -70,7 +70,7 @@ codes! {
     // Of hosts.
     HostUnreachable "host-unreachable" Warning "offline"
         "No address of the host answered."
-        "Switch the host on, or fix the network between; `ssh HOST` shows more.";
+        "Switch the host on, or fix the network between; `ssh` to its address, with `-F` and the ssh_config that hosts.toml names, shows more.";
     LoginRefused "login-refused" Error "denied"
         "The host answered, but ssh could not log in there."
         "Load the key with ssh-add, or name user and key in ~/.ssh/config.";
@@ -91,7 +91,7 @@ codes! {
         "Find out which, then accept the new key with `nixdash trust-host HOST`.";
     HostKeyRefused "host-key-refused" Error "host key"
         "ssh does not take the key of the host, for instance because it is marked as revoked."
-        "Run `ssh -v HOST` by hand to see why.";
+        "Run `ssh -v` to its address, with `-F` and the ssh_config that hosts.toml names, to see why.";
     DiskLocked "disk-locked" Warning "disk locked"
         "The host started and waits for its disk to be unlocked: what answers is its initrd."
         "Unlock the disk: log in to the initrd by hand, or at the keyboard of the host.";

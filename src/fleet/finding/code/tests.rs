@@ -38,3 +38,18 @@ fn every_code_says_in_whole_sentences_what_it_means_and_what_to_do() {
     }
     assert_eq!(Code::of_word("lock"), None);
 }
+
+#[test]
+fn no_advice_takes_the_name_of_a_host_for_an_alias_of_ssh() {
+    for code in Code::ALL {
+        let words: Vec<&str> = code.advice().split([' ', '`']).collect();
+        let ssh = words.iter().position(|word| *word == "ssh");
+        assert!(ssh.is_none_or(|at| !words[at..].contains(&"HOST")), "{code}: {}", code.advice());
+    }
+}
+
+#[test]
+fn a_lost_network_is_not_blamed_on_the_new_system_alone() {
+    let advice = Code::NetworkLost.advice();
+    assert!(advice.contains("the network between, or"), "{advice}");
+}

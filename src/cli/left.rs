@@ -7,6 +7,7 @@ use crate::cli::history;
 use crate::cli::reattach::left_sentence;
 use crate::deploy::engine::{self, LeftEnding, end_left};
 use crate::deploy::{JOURNAL_FORMAT, Replayed, RunEntry};
+use crate::fleet::words::without_name;
 use crate::fleet::{Event, Fleet, HostResult, Outcome, RunEvent, RunId, RunWhat};
 use crate::record::{LeftRun, Recorder, Runs};
 use crate::remote::{Remote, ScriptRunner};
@@ -173,7 +174,13 @@ pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs, ends: Ends
         return false;
     }
     if ended {
-        eprintln!("nixdash: a run was ended from outside; asking its hosts what became of them");
+        let what = match ends {
+            Ends::Only(run) => format!("ending run {run}: its hosts are asked what became of them"),
+            Ends::Old | Ends::Of(_) => {
+                "a run was ended from outside; asking its hosts what became of them".to_owned()
+            }
+        };
+        eprintln!("nixdash: {what}");
     }
     let remote = Remote::new(Arc::clone(fleet));
     let recorder = history::recorder(fleet, |line| eprintln!("nixdash: {line}"));
@@ -243,8 +250,7 @@ fn record(
             error: ending.error(),
             ..HostResult::ended(ending.outcome)
         };
-        let said = result.told().unwrap_or_else(|| host.clone());
-        lines.push(format!("run {}: {}: {said}", left.run, result.outcome));
+        lines.push(ended_sentence(&left.run, &host, &result));
         let what = RunWhat::Result { host, result };
         events.push(RunEvent { run: left.run.clone(), at: now, what });
     }
@@ -265,4 +271,29 @@ fn record(
         }
     }
     lines
+}
+
+/// Says how a host ended in a run: `run 8: razer rolled back: its nixdash was killed [run-ended]`.
+fn ended_sentence(run: &RunId, host: &str, result: &HostResult) -> String {
+    let why = result.told().map(|why| format!(": {}", without_name(host, &why)));
+    format!("run {run}: {host} {}{}", result.outcome.spoken(), why.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_host_ended_is_told_in_words_and_names_the_host_once() {
+        let run = RunId("8".to_owned());
+        let told = |error: Option<&str>| {
+            let error = error.map(str::to_owned);
+            let result = HostResult { error, ..HostResult::ended(Outcome::RolledBack) };
+            ended_sentence(&run, "razer", &result)
+        };
+        assert_eq!(told(None), "run 8: razer rolled back");
+        let why = "run 8: razer rolled back: nobody confirmed the system";
+        assert_eq!(told(Some("razer: nobody confirmed the system")), why);
+        assert_eq!(told(Some("nobody confirmed the system")), why);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! docs/reattach.md says what is done with each phase that ran.
 
-use crate::cli::carry_out::{CarriedOut, carry_out};
+use crate::cli::carry_out::{CarriedOut, carry_out, exit_code};
 use crate::cli::deploy::{FaceArgs, leave_terminal};
 use crate::cli::follow_run::{FollowedProcess, follow};
 use crate::cli::left::{self, Ends};
@@ -10,7 +10,9 @@ use crate::cli::show::Face;
 use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
-use crate::fleet::{Fleet, RolloutNews, RunId, RunOrder, RunWhat, SecretSource, SudoPassword};
+use crate::fleet::{
+    Fleet, RolloutNews, RunEvent, RunId, RunOrder, RunWhat, SecretSource, SudoPassword,
+};
 use crate::record::{
     EndingLock, Journal, JournalError, JournalWriter, RunStands, Runs, Word, share_of_logs,
     state_home,
@@ -18,6 +20,7 @@ use crate::record::{
 use crate::remote::{Remote, SecretError, resolve};
 use clap::Args;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -155,10 +158,26 @@ pub(super) async fn run(fleet: Fleet, args: ReattachArgs) -> Result<ExitCode, Cl
         }
         RunStands::Left if args.end => {
             let is_open = left::end_runs_and_say(&Arc::new(fleet), &runs, Ends::Only(&run)).await;
-            Ok(if is_open { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
+            Ok(if is_open {
+                ExitCode::from(EXIT_FAILED)
+            } else {
+                code_of_ended(&runs.outline(&run))
+            })
         }
         RunStands::Left => go_on(fleet, runs, run, &args).await,
     }
+}
+
+/// Returns the exit code of a run that was ended, as of one that was gone on with.
+fn code_of_ended(events: &[RunEvent]) -> ExitCode {
+    // Of a host that ended more than once the last end counts.
+    let mut outcomes = BTreeMap::new();
+    for event in events {
+        if let RunWhat::Result { host, result } = &event.what {
+            outcomes.insert(host.clone(), result.outcome);
+        }
+    }
+    exit_code(&outcomes.into_iter().collect::<Vec<_>>(), &[], false)
 }
 
 /// Returns the run that is meant.
@@ -310,7 +329,7 @@ pub(super) fn left_sentence(run: &RunId, left_at: Timestamp, now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::RollbackScope;
+    use crate::fleet::{HostResult, Outcome, RollbackScope};
 
     #[test]
     fn an_order_that_no_process_took_is_given_to_the_one_that_goes_on() {
@@ -342,5 +361,24 @@ mod tests {
         let (host, error) = unreadable("razer").await.unwrap();
         assert_eq!(host, "razer");
         assert!(error.to_string().contains("NIXDASH_TEST_IS_NOT_SET is not set"), "{error}");
+    }
+
+    #[test]
+    fn a_run_that_was_ended_has_the_exit_code_of_how_its_hosts_ended() {
+        let code = |ends: &[(&str, Outcome)]| {
+            let events: Vec<RunEvent> = ends
+                .iter()
+                .map(|(host, outcome)| {
+                    let result = HostResult::ended(*outcome);
+                    let what = RunWhat::Result { host: (*host).to_owned(), result };
+                    RunEvent { run: RunId("8".to_owned()), at: Timestamp::UNIX_EPOCH, what }
+                })
+                .collect();
+            code_of_ended(&events)
+        };
+        let (switched, back) = (Outcome::Switched, Outcome::RolledBack);
+        assert_eq!(code(&[("p620", switched)]), ExitCode::SUCCESS);
+        assert_eq!(code(&[("p620", switched), ("razer", back)]), ExitCode::from(EXIT_FAILED));
+        assert_eq!(code(&[("razer", back), ("razer", switched)]), ExitCode::SUCCESS);
     }
 }

@@ -66,7 +66,7 @@ pub fn where_time_went<'a>(
         .map(|(phase, ms)| format!("{phase} {}", duration(Duration::from_millis(**ms))))
         .collect();
     let whose =
-        if results.len() > 1 { format!(" of {host}, the slowest host") } else { String::new() };
+        if results.len() > 1 { format!(" of {host}, which worked longest") } else { String::new() };
     Some(format!("time{whose}: {}", named.join(", ")))
 }
 
@@ -133,7 +133,7 @@ mod tests {
         let both = [("razer", &fast), ("samsung", &slow)];
         assert_eq!(
             where_time_went(both).as_deref(),
-            Some("time of samsung, the slowest host: build 6.0 s, settle 3.0 s")
+            Some("time of samsung, which worked longest: build 6.0 s, settle 3.0 s")
         );
         assert_eq!(where_time_went([("razer", &fast)]).as_deref(), Some("time: fetch 0.9 s"));
         assert_eq!(
@@ -157,7 +157,7 @@ mod tests {
         for order in [["node06", "p620", "idle"], ["p620", "node06", "idle"]] {
             let of = |host| if host == "idle" { &idle } else { &paused };
             let told = where_time_went(order.map(|host| (host, of(host))));
-            assert_eq!(told.as_deref(), Some("time of node06, the slowest host: fetch 0.9 s"));
+            assert_eq!(told.as_deref(), Some("time of node06, which worked longest: fetch 0.9 s"));
         }
         let nothing = result(10, &[(Phase::Compare, 20)], &[]);
         assert_eq!(where_time_went([("razer", &nothing)]), None);

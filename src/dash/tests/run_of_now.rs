@@ -147,6 +147,16 @@ fn the_rows_of_a_run_say_the_wave_of_each_host() {
     update(&mut model, Msg::Resize(200, 50), now());
     let screen = text(&draw(&model, &look(false)));
     assert!(screen.contains("R roll back") && screen.contains("W roll wave back"), "{screen}");
+    let (outcomes, findings) = ([(Outcome::Switched, 3)].into(), Vec::new());
+    let ends = [
+        run_event("41", 5, result("razer", Outcome::Switched, None)),
+        run_event("41", 5, result("samsung", Outcome::Switched, None)),
+        run_event("41", 4, RunWhat::Summary { outcomes, duration_ms: 9_000, findings }),
+    ];
+    fold(&mut model, ends);
+    update(&mut model, Msg::Resize(80, 24), now());
+    let screen = text(&draw(&model, &look(false)));
+    assert!(screen.contains("p620    w1") && screen.contains("samsung w2"), "{screen}");
 }
 
 #[test]

@@ -150,7 +150,12 @@ impl RunView {
 
     /// Returns whether it goes on, in several waves.
     pub(in crate::dash) fn has_waves(&self) -> bool {
-        self.is_active() && self.all_waves.is_some_and(|count| count > 1)
+        self.is_active() && self.several_waves().is_some()
+    }
+
+    /// Returns how many waves it has or had, where those are several.
+    pub(in crate::dash) fn several_waves(&self) -> Option<usize> {
+        self.all_waves.filter(|count| *count > 1)
     }
 
     /// Returns the results so far, each with its host.

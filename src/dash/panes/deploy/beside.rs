@@ -86,7 +86,7 @@ fn panel_title(
 ) {
     let mark = host_run_mark(paint, run, host);
     let cursor = if selected && run.hosts.len() > 1 { " › " } else { "   " };
-    let wave = run.wave_of(&host.host).filter(|_| run.has_waves());
+    let wave = run.wave_of(&host.host).filter(|_| run.several_waves().is_some());
     let wave = wave.map(|wave| format!(" w{wave}")).unwrap_or_default();
     let title = vec![
         paint.span(Role::Accent, cursor),

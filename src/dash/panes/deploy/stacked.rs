@@ -171,7 +171,7 @@ const WITH_WAVES: u16 = 70;
 
 /// Returns the columns of the wave of each host, behind its name: none where there are not several.
 fn wave_columns(run: &RunView, columns: u16) -> usize {
-    let waves = run.all_waves.filter(|_| run.has_waves() && columns >= WITH_WAVES);
+    let waves = run.several_waves().filter(|_| columns >= WITH_WAVES);
     waves.map_or(0, |count| format!(" w{count}").len())
 }
 

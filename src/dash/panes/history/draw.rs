@@ -40,6 +40,9 @@ const WITH_BEHIND: u16 = 120;
 /// Columns of that: `1234 ▲`, and the gap behind it.
 const BEHIND: usize = 8;
 
+/// Columns of how long a run took at most, and the gap behind it.
+const MOST_TOOK: usize = 14;
+
 /// Columns that stay free behind how a run ended.
 const GAP: usize = 2;
 
@@ -65,7 +68,8 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let area = filtered::note(paint, buffer, area, ("run", "runs"));
     let visible = paint.model.visible_runs();
     let wide = area.width >= WIDE;
-    let head = table::headings(&headings(area), TABLE_LEFT, &paint.model.history.sorting);
+    let columns = HistoryColumns::of(paint.model, area);
+    let head = table::headings(&headings(area, columns), TABLE_LEFT, &paint.model.history.sorting);
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let has_room = area.height >= 12;
     let fitting = (visible.len() as u16 + 1).min(area.height / 2) + 1;
@@ -90,12 +94,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         ];
         if wide {
             spans.push(Span::raw(left(&paint.clock(run.began_at, false), 8)));
-            let took = if run.is_active() || run.gone.is_some() {
-                "–".to_owned()
-            } else {
-                duration(run.elapsed(paint.now))
-            };
-            spans.push(Span::raw(left(&took, 14)));
+            spans.push(Span::raw(left(&took(run), columns.took)));
         }
         if area.width >= WITH_REVISION {
             spans.push(revision(paint, run));
@@ -103,12 +102,10 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         if area.width >= WITH_BEHIND {
             spans.push(behind(paint, run));
         }
-        let columns = ended_width(area);
-        let (role, text) = ended(paint, run, columns - GAP);
-        spans.push(paint.span(role, left(&cut(&text, columns - GAP), columns)));
+        let (role, text) = ended(paint.model, run, columns.ended - GAP);
+        spans.push(paint.span(role, left(&cut(&text, columns.ended - GAP), columns.ended)));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
-        let hosts: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
-        spans.push(Span::raw(cut(&format!("{}: {}", run.title, hosts.join(" ")), room)));
+        spans.push(Span::raw(cut(&what(run), room)));
         paint.places.add_row(list, row as u16, index, window.from);
         put(buffer, list, row as u16, &Line::from(spans));
         if selected {
@@ -117,16 +114,61 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     }
 }
 
+/// How wide the columns are whose texts differ much: what they do not need is room for what a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct HistoryColumns {
+    took: usize,
+    ended: usize,
+}
+
+impl HistoryColumns {
+    /// The columns of a body whose runs say the most that these columns take.
+    fn widest(area: Rect) -> Self {
+        let ended = (usize::from(area.width) / 3).clamp("HOW IT ENDED".len() + GAP, 40);
+        Self { took: MOST_TOOK, ended }
+    }
+
+    /// Returns the columns that the runs need which the list has. How they ended may take what their times leave.
+    fn of(model: &Model, area: Rect) -> Self {
+        let most = Self::widest(area);
+        let runs = model.visible_runs();
+        let runs = || runs.iter().filter_map(|index| model.world.runs.get(*index));
+        let took = runs().map(|run| width(&took(run)) + GAP).max().unwrap_or_default();
+        let took = took.clamp("TOOK".len() + 2 * GAP, most.took);
+        let left = most.took - took;
+        let what = runs().map(|run| width(&what(run)) + GAP).max().unwrap_or_default();
+        let before = headings(area, Self { took, ..most });
+        let before = before.iter().find(|it| it.by == Some(RunSort::Ended)).map_or(0, |it| it.at);
+        let beside = usize::from(area.width).saturating_sub(TABLE_LEFT + before + what);
+        let most_ended = beside.max(most.ended + if area.width >= WIDE { left } else { 0 });
+        let ended = runs().map(|run| width(&ended(model, run, most_ended - GAP).1) + GAP).max();
+        let ended = ended.unwrap_or_default().clamp("HOW IT ENDED".len() + GAP, most_ended);
+        Self { took, ended }
+    }
+}
+
+/// Returns what a run does, and for which hosts.
+fn what(run: &RunView) -> String {
+    let hosts: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
+    format!("{}: {}", run.title, hosts.join(" "))
+}
+
+/// Returns how long a run took that has ended.
+fn took(run: &RunView) -> String {
+    let took = run.summary.as_ref().map(|summary| duration(summary.duration));
+    took.unwrap_or_else(|| "–".to_owned())
+}
+
 /// Returns the headings of the columns that fit.
-fn headings(area: Rect) -> Vec<Heading<RunSort>> {
+fn headings(area: Rect, columns: HistoryColumns) -> Vec<Heading<RunSort>> {
     let (wide, revision) = (area.width >= WIDE, area.width >= WITH_REVISION);
     let all = [
         (true, "RUN", 6, None),
         (wide, "BEGAN", 8, Some(RunSort::Began)),
-        (wide, "TOOK", 14, Some(RunSort::Took)),
+        (wide, "TOOK", columns.took, Some(RunSort::Took)),
         (revision, "REVISION", REVISION, None),
         (area.width >= WITH_BEHIND, "BEHIND", BEHIND, None),
-        (true, "HOW IT ENDED", ended_width(area), Some(RunSort::Ended)),
+        (true, "HOW IT ENDED", columns.ended, Some(RunSort::Ended)),
         (true, "WHAT", 4, None),
     ];
     let mut at = 0;
@@ -140,7 +182,8 @@ fn headings(area: Rect) -> Vec<Heading<RunSort>> {
 
 /// Returns by what runs can be sorted in a body: by when they began, then by what it has a column for.
 pub(in crate::dash) fn sorts(body: Rect) -> Vec<RunSort> {
-    let shown = headings(body).into_iter().filter_map(|heading| heading.by);
+    let shown =
+        headings(body, HistoryColumns::widest(body)).into_iter().filter_map(|heading| heading.by);
     let others = shown.filter(|by| *by != RunSort::default());
     std::iter::once(RunSort::default()).chain(others).collect()
 }
@@ -150,7 +193,7 @@ pub(super) fn sort_at(model: &mut Model, list: Rect, column: usize) -> bool {
     if model.zoom {
         return false;
     }
-    let by = headings::at(&headings(list), TABLE_LEFT, column);
+    let by = headings::at(&headings(list, HistoryColumns::of(model, list)), TABLE_LEFT, column);
     headings::sort(&mut model.history.sorting, by)
 }
 
@@ -170,20 +213,15 @@ fn behind(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
     paint.span(role, left(&text, BEHIND))
 }
 
-/// Returns the columns of how a run ended, with the gap behind it; the heading has room in them.
-fn ended_width(area: Rect) -> usize {
-    (usize::from(area.width) / 3).clamp("HOW IT ENDED".len() + GAP, 40)
-}
-
 /// Returns how a run ended; the key that goes on with it, where that has room.
-fn ended(paint: &Paint<'_>, run: &RunView, room: usize) -> (Role, String) {
+fn ended(model: &Model, run: &RunView, room: usize) -> (Role, String) {
     match (&run.summary, &run.gone) {
         (Some(summary), _) => {
             let (sign, role) = summary_mark(summary);
             (role, format!("{sign} {}", summary.words()))
         }
         (None, Some(_)) if run.can_go_on => {
-            let key = paint.model.keymap.press("reattach");
+            let key = model.keymap.press("reattach");
             let long = format!("▲ nobody watches it: {key} goes on");
             let fits = width(&long) <= room;
             (Role::Warn, if fits { long } else { "▲ nobody watches it".to_owned() })

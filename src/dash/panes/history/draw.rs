@@ -135,12 +135,12 @@ impl HistoryColumns {
         let runs = || runs.iter().filter_map(|index| model.world.runs.get(*index));
         let took = runs().map(|run| width(&took(run)) + GAP).max().unwrap_or_default();
         let took = took.clamp("TOOK".len() + 2 * GAP, most.took);
-        let left = most.took - took;
+        let spare = most.took - took;
         let what = runs().map(|run| width(&what(run)) + GAP).max().unwrap_or_default();
         let before = headings(area, Self { took, ..most });
         let before = before.iter().find(|it| it.by == Some(RunSort::Ended)).map_or(0, |it| it.at);
         let beside = usize::from(area.width).saturating_sub(TABLE_LEFT + before + what);
-        let most_ended = beside.max(most.ended + if area.width >= WIDE { left } else { 0 });
+        let most_ended = beside.max(most.ended + if area.width >= WIDE { spare } else { 0 });
         let ended = runs().map(|run| width(&ended(model, run, most_ended - GAP).1) + GAP).max();
         let ended = ended.unwrap_or_default().clamp("HOW IT ENDED".len() + GAP, most_ended);
         Self { took, ended }

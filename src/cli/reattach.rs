@@ -11,7 +11,7 @@ use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
 use crate::fleet::{
-    Fleet, RolloutNews, RunEvent, RunId, RunOrder, RunWhat, SecretSource, SudoPassword,
+    Fleet, Outcome, RolloutNews, RunEvent, RunId, RunOrder, RunWhat, SecretSource, SudoPassword,
 };
 use crate::record::{
     EndingLock, Journal, JournalError, JournalWriter, RunStands, Runs, Word, share_of_logs,
@@ -168,7 +168,8 @@ pub(super) async fn run(fleet: Fleet, args: ReattachArgs) -> Result<ExitCode, Cl
     }
 }
 
-/// Returns the exit code of a run that was ended, as of one that was gone on with.
+/// Returns the exit code of a run that was ended, as of one that was gone on with. Hosts on which nothing was activated
+/// are what was asked for.
 fn code_of_ended(events: &[RunEvent]) -> ExitCode {
     // Of a host that ended more than once the last end counts.
     let mut outcomes = BTreeMap::new();
@@ -177,6 +178,7 @@ fn code_of_ended(events: &[RunEvent]) -> ExitCode {
             outcomes.insert(host.clone(), result.outcome);
         }
     }
+    outcomes.retain(|_, outcome| *outcome != Outcome::Interrupted);
     exit_code(&outcomes.into_iter().collect::<Vec<_>>(), &[], false)
 }
 
@@ -329,7 +331,7 @@ pub(super) fn left_sentence(run: &RunId, left_at: Timestamp, now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{HostResult, Outcome, RollbackScope};
+    use crate::fleet::{HostResult, RollbackScope};
 
     #[test]
     fn an_order_that_no_process_took_is_given_to_the_one_that_goes_on() {
@@ -377,6 +379,9 @@ mod tests {
             code_of_ended(&events)
         };
         let (switched, back) = (Outcome::Switched, Outcome::RolledBack);
+        let stopped = ("samsung", Outcome::Interrupted);
+        assert_eq!(code(&[("p620", switched), stopped]), ExitCode::SUCCESS);
+        assert_eq!(code(&[("razer", back), stopped]), ExitCode::from(EXIT_FAILED));
         assert_eq!(code(&[("p620", switched)]), ExitCode::SUCCESS);
         assert_eq!(code(&[("p620", switched), ("razer", back)]), ExitCode::from(EXIT_FAILED));
         assert_eq!(code(&[("razer", back), ("razer", switched)]), ExitCode::SUCCESS);

@@ -21,12 +21,13 @@ fn a_network_that_dies_one_or_two_seconds_after_the_activation_is_gone_back_from
 
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
-fn a_network_that_dies_after_five_seconds_is_told_as_kept_and_then_as_not_reachable() {
+fn a_network_that_dies_when_all_is_over_is_told_as_kept_and_then_as_not_reachable() {
     let fleet = fresh("samsung");
-    let deployed = deploy_broken(&fleet, &["network-later", "5"]);
+    // On a machine with much to do the deploy takes more than a few seconds to its end.
+    let deployed = deploy_broken(&fleet, &["network-later", "20"]);
     let result = deployed.assert_outcome("samsung", "switched");
     let toplevel = result["toplevel"].as_str().unwrap().to_owned();
-    wait_for("the network to die", Duration::from_secs(20), || {
+    wait_for("the network to die", Duration::from_secs(40), || {
         on("samsung", "ip -br link show dev host0").contains("DOWN")
     });
     let host = fleet.host("samsung");

@@ -203,8 +203,8 @@ say "tests on the practice fleets: deploys are attacked on two, and everything e
 # They wait for networks and restarts most of the time, so all are tried at once.
 # The fixed part of the fault matrix has hosts of its own on the second, and runs beside the rest.
 attack "$first" lab::attack_activation lab::attack_cut lab::attack_user lab::flood
-attack "$second" lab::matrix::fixed lab::attack_full lab::attack_killed lab::attack_network
-attack "$third" lab::reattach::one_process lab::reattach::a_run_that_was_left lab::generations lab::rollout lab::root lab::strategies
+attack "$second" lab::matrix::fixed lab::attack_full lab::attack_killed
+attack "$third" lab::attack_network lab::reattach::one_process lab::reattach::a_run_that_was_left lab::generations lab::rollout lab::root lab::strategies
 failed=
 NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack --skip lab::matrix --skip lab::reattach --skip lab::flood \
 	--skip lab::generations --skip lab::rollout --skip lab::root --skip lab::strategies || failed=yes

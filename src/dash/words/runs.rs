@@ -266,6 +266,13 @@ pub(in crate::dash) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) ->
     (role, format!("#{} {} in {time}{ended}{comes}", run.id, mark.word))
 }
 
+/// Says that there is no run, and with which keys one begins.
+pub(in crate::dash) fn no_run_yet(paint: &Paint<'_>) -> String {
+    let [fleet, deploy, build] =
+        ["fleet", "deploy", "build"].map(|name| paint.model.keymap.press(name));
+    format!("No run yet. Press {fleet} for the fleet, then {deploy} to deploy or {build} to build.")
+}
+
 /// Returns a run as it is named above what is shown of it: one that is not the run of now with its date.
 pub(in crate::dash) fn run_name(paint: &Paint<'_>, run: &RunView) -> String {
     if paint.model.is_run_of_now(run, paint.now) {

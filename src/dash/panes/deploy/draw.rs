@@ -18,7 +18,7 @@ use crate::dash::widgets::filtered;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::{Paint, below, put_all, put_spread, put_wrapped, top};
 use crate::dash::widgets::text::{line_width, width, wrap, wrap_to};
-use crate::dash::words::runs::{clock, revision_words, run_name};
+use crate::dash::words::runs::{clock, no_run_yet, revision_words, run_name};
 use crate::dash::words::{some_of, summary_mark};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, age};
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
@@ -43,12 +43,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     let Some(run) = paint.model.shown_run() else {
-        let [fleet, deploy, build] =
-            ["fleet", "deploy", "build"].map(|name| paint.model.keymap.press(name));
-        let text = format!(
-            "No run yet. Press {fleet} for the fleet, then {deploy} to deploy or {build} to build."
-        );
-        put_wrapped(paint, buffer, area, Role::Dim, &text);
+        put_wrapped(paint, buffer, area, Role::Dim, &no_run_yet(paint));
         return;
     };
     head(paint, buffer, top(area, 1), run);

@@ -17,7 +17,7 @@ use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, put_wrapped, top};
 use crate::dash::widgets::table::{self, Heading, Window};
 use crate::dash::widgets::text::{cut, left, line_width, width};
-use crate::dash::words::runs::{behind_figure, revision_words};
+use crate::dash::words::runs::{behind_figure, no_run_yet, revision_words};
 use crate::dash::words::summary_mark;
 use crate::dash::world::RunView;
 use crate::fleet::duration;
@@ -53,12 +53,7 @@ const REVISION: usize = 17;
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let runs = &paint.model.world.runs;
     if runs.is_empty() {
-        let [fleet, deploy, build] =
-            ["fleet", "deploy", "build"].map(|name| paint.model.keymap.press(name));
-        let text = format!(
-            "No run yet. Press {fleet} for the fleet, then {deploy} to deploy or {build} to build."
-        );
-        put_wrapped(paint, buffer, area, Role::Dim, &text);
+        put_wrapped(paint, buffer, area, Role::Dim, &no_run_yet(paint));
         return;
     }
     if paint.model.zoom && paint.model.shown_run().is_some() {

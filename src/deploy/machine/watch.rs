@@ -334,8 +334,11 @@ mod tests {
             self.is_news(gate, answer, now);
         }
 
-        /// Answers the newest question; returns whether that is news.
+        /// Answers the newest question, which is open; returns whether that is news.
         fn is_news(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) -> bool {
+            let asked = Some(self.askings);
+            let is_open = |one: &GateProgress| one.gate.name == gate && one.asked == asked;
+            assert!(self.watch.gates.iter().any(is_open));
             self.watch.answered(gate, self.askings, answer, now)
         }
     }

@@ -152,16 +152,19 @@ async fn a_host_that_has_begun_to_change_keeps_its_places_whoever_has_them_meanw
     assert_eq!(*asked.lock().unwrap(), [once, once].concat());
 }
 
+/// Runs the script on claims in a folder, and returns the first word that it says.
+fn word_of_script(claims: &std::path::Path, who: &str, mode: &str) -> String {
+    let body = BUDGET.replace("/run/nixdash", &claims.display().to_string());
+    let mut script = std::process::Command::new("/bin/sh");
+    script.args(["-c", &body, "sh", mode, who, "who=me@desk run=7", "etcd"]);
+    let output = String::from_utf8(script.output().unwrap().stdout).unwrap();
+    output.split('\t').next().unwrap_or_default().to_owned()
+}
+
 #[test]
 fn the_script_renews_what_is_held_and_a_claim_takes_nothing_from_that() {
     let folder = tempfile::tempdir().unwrap();
-    let body = BUDGET.replace("/run/nixdash", &folder.path().display().to_string());
-    let run = |who: &str, mode: &str| {
-        let mut script = std::process::Command::new("/bin/sh");
-        script.args(["-c", &body, "sh", mode, who, "who=me@desk run=7", "etcd"]);
-        let output = String::from_utf8(script.output().unwrap().stdout).unwrap();
-        output.split('\t').next().unwrap_or_default().to_owned()
-    };
+    let run = |who: &str, mode: &str| word_of_script(folder.path(), who, mode);
     for (who, mode, says) in [
         ("a", "renew", "lost"),
         ("a", "claim", "mine"),
@@ -184,13 +187,7 @@ fn the_script_renews_what_is_held_and_a_claim_takes_nothing_from_that() {
 #[test]
 fn a_claim_is_forgotten_when_it_is_old_and_when_the_clock_was_set_back_since() {
     let folder = tempfile::tempdir().unwrap();
-    let body = BUDGET.replace("/run/nixdash", &folder.path().display().to_string());
-    let run = |who: &str, mode: &str| {
-        let mut script = std::process::Command::new("/bin/sh");
-        script.args(["-c", &body, "sh", mode, who, "who=me@desk run=7", "etcd"]);
-        let output = String::from_utf8(script.output().unwrap().stdout).unwrap();
-        output.split('\t').next().unwrap_or_default().to_owned()
-    };
+    let run = |who: &str, mode: &str| word_of_script(folder.path(), who, mode);
     for (written, says) in [(-30, "taken"), (30, "taken"), (-300, "free"), (7200, "free")] {
         assert_eq!(run("a", "claim"), "mine", "{written}");
         let claim = std::fs::File::options().append(true).open(folder.path().join("budget-etcd"));

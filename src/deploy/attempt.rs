@@ -41,6 +41,15 @@ impl HostEnding {
     }
 }
 
+/// Returns the ending with what was found wrong with the new system: a host that keeps it is degraded.
+pub(super) fn with_what_was_found(wrong: Option<Reason>, ending: Ending) -> Ending {
+    let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
+    match wrong.filter(|_| stays) {
+        Some(wrong) => Ending { outcome: Outcome::Degraded, reason: Some(wrong) },
+        None => ending,
+    }
+}
+
 /// Returns how a host ends for its run whose last attempt ended so.
 pub(super) fn counted(before: HadBefore, ending: Ending) -> HostEnding {
     let Ending { outcome, reason } = ending;

@@ -23,6 +23,17 @@ pub struct Reason {
     pub fix: Option<String>,
 }
 
+/// By what it is seen later whether something that was wrong with a host is wrong no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SeenBy {
+    /// A look at its units and checks.
+    Look,
+    /// What it was started with.
+    Start,
+    /// Nothing that can be looked at: it counts as wrong still.
+    Nothing,
+}
+
 impl Reason {
     /// Makes a reason.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
@@ -50,6 +61,15 @@ impl Reason {
     /// Returns whether it says what is wrong with the system that a host was to run, and runs.
     pub fn is_of_what_runs(&self) -> bool {
         matches!(self.code, Code::UnitsFailed | Code::UserUnitsFailed | Code::CheckFailed)
+    }
+
+    /// Returns by what it is seen later whether this is wrong no more.
+    pub(super) fn seen_by(&self) -> SeenBy {
+        match self.code {
+            Code::CheckFailed | Code::UnitsFailed | Code::SystemDegraded => SeenBy::Look,
+            Code::NotRestarted | Code::OtherSystemStarted => SeenBy::Start,
+            _ => SeenBy::Nothing,
+        }
     }
 
     /// Returns the finding about a host that it is.

@@ -7,7 +7,7 @@ use super::account::{Account, of_a_newer_nixdash, parse};
 use super::context::job_name;
 use super::resumed::unwatched;
 use super::scripts::{ACCOUNT, RECOVER};
-use crate::deploy::attempt::{HadBefore, counted};
+use crate::deploy::attempt::{HadBefore, counted, with_what_was_found};
 use crate::deploy::words::systems;
 use crate::deploy::{Ending, HostEnding, Reason};
 use crate::fleet::{Code, Goal, Outcome, Phase, StorePath};
@@ -74,12 +74,13 @@ async fn end_host(
     if let Some(ending) = of_a_newer_nixdash(name, &found) {
         return LeftEnding::Ended(counted(before(host), ending));
     }
+    let wrong = host.wrong.as_ref().map(Reason::of_finding);
     // What the supervisor decided before a restart does not say what the restart came to.
     let restarts = host.phase == Some(Phase::Reboot);
     if let Some(decision) = found.outcome.as_ref().filter(|_| !restarts) {
         let ending = decision.ending(name, goes_back);
         let ending = unwatched(name, ending, "no nixdash worked on this run any more");
-        let ending = with_what_was_found(host, ending);
+        let ending = with_what_was_found(wrong, ending);
         return LeftEnding::Ended(counted(before(host), ending));
     }
     if found.is_busy {
@@ -88,19 +89,8 @@ async fn end_host(
             "{name}: its supervisor is still at work; unless it was told to keep {the_new}, it leaves that by itself"
         ));
     }
-    let ending = with_what_was_found(host, judge(name, &found, host, goal));
+    let ending = with_what_was_found(wrong, judge(name, &found, host, goal));
     LeftEnding::Ended(seen(before(host), ending))
-}
-
-/// Returns how a host ends on its new system whose checks had found something wrong with that.
-fn with_what_was_found(host: &LeftHost, ending: Ending) -> Ending {
-    let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
-    match host.wrong.as_ref().filter(|_| stays) {
-        Some(wrong) => {
-            Ending { outcome: Outcome::Degraded, reason: Some(Reason::of_finding(wrong)) }
-        }
-        None => ending,
-    }
 }
 
 /// Returns what a host had from the run when its last attempt began.

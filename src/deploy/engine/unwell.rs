@@ -8,6 +8,7 @@ use super::check;
 use super::reboot::unfinished_start;
 use super::scripts::WELL;
 use super::step::Step;
+use crate::deploy::report::SeenBy;
 use crate::deploy::words::FAILED_UNITS_UNREAD;
 use crate::deploy::{Failure, LeftWrong, Preflight, Reason};
 use crate::fleet::{Code, Goal, StorePath, printable_line};
@@ -38,7 +39,7 @@ pub(super) async fn look(step: &Step, found: &Preflight) -> Result<Option<Reason
         let boots = host.goal == Goal::Boot && found.profile.as_ref() == Some(toplevel);
         return Ok(boots.then(|| left.why.clone()));
     }
-    if !is_seen(left.why.code, found, toplevel) {
+    if !is_seen(&left.why, found, toplevel) {
         return Ok(Some(left.why.clone()));
     }
     let commands = &step.config()?.check;
@@ -67,13 +68,11 @@ fn leave_those_before(failed: &mut BTreeSet<String>, left: &LeftWrong) {
 }
 
 /// Returns whether it can be seen now that this is wrong no more.
-fn is_seen(code: Code, found: &Preflight, toplevel: &StorePath) -> bool {
-    match code {
-        Code::CheckFailed | Code::UnitsFailed | Code::SystemDegraded => true,
-        Code::NotRestarted | Code::OtherSystemStarted => {
-            found.booted.is_some() && !found.started_another(toplevel)
-        }
-        _ => false,
+fn is_seen(why: &Reason, found: &Preflight, toplevel: &StorePath) -> bool {
+    match why.seen_by() {
+        SeenBy::Look => true,
+        SeenBy::Start => found.booted.is_some() && !found.started_another(toplevel),
+        SeenBy::Nothing => false,
     }
 }
 
@@ -236,10 +235,12 @@ mod tests {
             (Code::HostRestarted, false, false),
             (Code::SystemUnexpected, false, false),
         ] {
-            assert_eq!(is_seen(code, &started(OTHER), &system), seen, "{code}");
-            assert_eq!(is_seen(code, &started(SYSTEM), &system), seen_after_a_start, "{code}");
+            let why = Reason::new(code, "it was wrong");
+            assert_eq!(is_seen(&why, &started(OTHER), &system), seen, "{code}");
+            assert_eq!(is_seen(&why, &started(SYSTEM), &system), seen_after_a_start, "{code}");
         }
         let nothing_known = Preflight { running: path(SYSTEM), ..Preflight::default() };
-        assert!(!is_seen(Code::OtherSystemStarted, &nothing_known, &system));
+        let why = Reason::new(Code::OtherSystemStarted, "it was wrong");
+        assert!(!is_seen(&why, &nothing_known, &system));
     }
 }

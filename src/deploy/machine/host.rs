@@ -2,7 +2,7 @@
 
 use super::left_degraded::LeftDegraded;
 use super::watch::later;
-use crate::deploy::attempt::counted;
+use crate::deploy::attempt::{counted, with_what_was_found};
 use crate::deploy::{
     Activation, Ending, GatedHost, GivenPlace, HostSetup, Reason, Report, RunFacts,
 };
@@ -385,15 +385,13 @@ impl HostProgress {
     /// Returns the ending with what the checks found: a system that stays with failed units is
     /// degraded.
     fn judge(&self, ending: Ending) -> Ending {
-        let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
-        match &self.known.blemish {
-            Some(blemish) if stays && self.setup.goal.activates() => {
-                Ending { outcome: Outcome::Degraded, reason: Some(blemish.clone()) }
-            }
-            Some(_) | None if stays && ending.reason.is_none() => {
+        let blemish = self.known.blemish.clone().filter(|_| self.setup.goal.activates());
+        let ending = with_what_was_found(blemish, ending);
+        match ending.outcome {
+            Outcome::Switched | Outcome::Tested if ending.reason.is_none() => {
                 Ending { reason: self.known.remarks.note(), ..ending }
             }
-            Some(_) | None => ending,
+            _ => ending,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::host::HostProgress;
 use crate::deploy::attempt::HadBefore;
+use crate::deploy::report::SeenBy;
 use crate::deploy::{Ending, LeftWrong, Preflight, Reason};
 use crate::fleet::{Code, Goal, Outcome, StorePath};
 
@@ -81,13 +82,10 @@ impl HostProgress {
     pub(super) fn after_restart(&self, ending: Ending) -> Ending {
         let is_well = ending.outcome == Outcome::Switched && self.known.only_restarts;
         let looks_at_checks = self.setup.activation.magic_rollback();
-        let is_shown = |why: &&Reason| match why.code {
-            Code::UnitsFailed
-            | Code::SystemDegraded
-            | Code::NotRestarted
-            | Code::OtherSystemStarted => true,
-            Code::CheckFailed => looks_at_checks,
-            _ => false,
+        let is_shown = |why: &&Reason| match why.seen_by() {
+            SeenBy::Look => why.code != Code::CheckFailed || looks_at_checks,
+            SeenBy::Start => true,
+            SeenBy::Nothing => false,
         };
         match self.known.preflight.unwell.as_ref().filter(|why| is_well && !is_shown(why)) {
             Some(why) => Ending { outcome: Outcome::Degraded, reason: Some(why.clone()) },

@@ -1,6 +1,6 @@
 //! Carrying a run out: the engine at work, with everybody who hears of it and whoever may say something.
 
-use crate::cli::hearing::{RunHearing, stopped, words};
+use crate::cli::hearing::{Leaving, RunHearing, words};
 use crate::cli::newest::newest_confirmed;
 use crate::cli::show::{Display, Face, Notices, RunDisplay, told};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
@@ -101,26 +101,29 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         package_times,
     };
     let Ended { outcomes, findings, tidying } = deploy.run(said, hears).await;
+    // Whoever stops this process from now on does not stop the run, and need not wait for this machine.
+    let leaving = Leaving::hear();
+    let was_stopped = stopped.load(Ordering::Acquire);
+    hearing.abort();
     // All was told: what is left to do here and on the hosts is done at once.
     let on_hosts = async {
         runs.note_untidy(&run, &tidying.await);
-        hearing.abort();
         remote.close().await;
     };
     let here = async {
         let record = written.end().await;
         tell_gaps(&record, &notices);
-        let unwritten = shown.end().await;
+        let unwritten = shown.end(leaving.asked()).await;
         if let Some(recorder) = recorder {
             recorder.flush().await;
         }
         if matches!(record, RunRecord::Written(_)) {
-            tidy(runs.clone(), run.clone(), &tidied).await;
+            tidy(runs.clone(), run.clone(), &tidied, &leaving).await;
         }
         unwritten
     };
     let ((), unwritten) = tokio::join!(on_hosts, here);
-    let code = exit_code(&outcomes, &findings, stopped.load(Ordering::Acquire));
+    let code = exit_code(&outcomes, &findings, was_stopped);
     let code = told(unwritten, &run, code, &notices);
     notices.written().await;
     Ok(code)
@@ -128,7 +131,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
 
 /// Tidies the folders of runs, when everything was told. Whoever stops this process now waits for nothing:
 /// a file that is not compressed whole stays as it was, and what was not done is done after a later run.
-async fn tidy(runs: Runs, run: RunId, fleet: &Fleet) {
+async fn tidy(runs: Runs, run: RunId, fleet: &Fleet, leaving: &Leaving) {
     let (file, retention) = (fleet.file.clone(), fleet.retention.clone());
     let tidied = tokio::task::spawn_blocking(move || {
         runs.tidy(Some(&run), file.as_deref(), &retention, Timestamp::now())
@@ -139,7 +142,7 @@ async fn tidy(runs: Runs, run: RunId, fleet: &Fleet) {
                 tracing::warn!("{error}");
             }
         }
-        () = stopped() => {}
+        () = leaving.asked() => {}
     }
 }
 

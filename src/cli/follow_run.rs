@@ -361,7 +361,7 @@ pub(super) async fn follow(
             () = tokio::time::sleep(if is_all { LOOK_EVERY } else { ROOM_EVERY }) => {}
         }
     };
-    let unwritten = shown.end().await;
+    let unwritten = shown.end(next(&mut interrupt)).await;
     let code = told(unwritten, run, code, &notices);
     notices.written().await;
     Ok(code)

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// How often the run's folder is asked for words.
 const WORDS_EVERY: Duration = Duration::from_millis(200);
@@ -99,13 +101,41 @@ impl RunHearing {
     }
 }
 
-/// Waits until somebody stops this process: ctrl-c, or a signal to end.
-pub(super) async fn stopped() {
-    let mut interrupt = signal(SignalKind::interrupt()).ok();
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    tokio::select! {
-        () = next(&mut interrupt) => {}
-        () = next(&mut terminate) => {}
+/// Hears, from the moment it is made, who wants a process to leave whose run is over.
+pub(super) struct Leaving {
+    asked: CancellationToken,
+    hearing: JoinHandle<()>,
+}
+
+impl Leaving {
+    /// Begins to hear: a signal that comes before anybody waits for it counts. Whoever asks twice by ctrl-c
+    /// waits for nothing any more.
+    pub(super) fn hear() -> Self {
+        let mut interrupt = signal(SignalKind::interrupt()).ok();
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        let asked = CancellationToken::new();
+        let leave = asked.clone();
+        let hearing = tokio::spawn(async move {
+            tokio::select! {
+                () = next(&mut interrupt) => {}
+                () = next(&mut terminate) => {}
+            }
+            leave.cancel();
+            next(&mut interrupt).await;
+            std::process::exit(i32::from(EXIT_INTERRUPTED));
+        });
+        Self { asked, hearing }
+    }
+
+    /// Waits until somebody wants this process to leave.
+    pub(super) async fn asked(&self) {
+        self.asked.cancelled().await;
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.hearing.abort();
     }
 }
 

@@ -17,7 +17,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::io::AsyncBufReadExt;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 /// Log lines that may wait for whoever reads the output.
@@ -181,17 +180,14 @@ impl Display {
 }
 
 impl RunDisplay {
-    /// Waits until everything is written, the reader is gone, or somebody presses ctrl-c. Returns why the
+    /// Waits until everything is written, the reader is gone, or somebody wants to leave. Returns why the
     /// output could not be written, where that is not because nobody reads it any more.
-    pub(super) async fn end(self) -> Option<io::Error> {
+    pub(super) async fn end(self, leaves: impl Future<Output = ()>) -> Option<io::Error> {
         let events = self.events?;
         events.close();
-        let mut interrupt = signal(SignalKind::interrupt()).ok();
-        let mut terminate = signal(SignalKind::terminate()).ok();
         let shown = tokio::select! {
             shown = self.done => shown.unwrap_or(Ok(())),
-            () = super::hearing::next(&mut interrupt) => Ok(()),
-            () = super::hearing::next(&mut terminate) => Ok(()),
+            () = leaves => Ok(()),
         };
         shown.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
@@ -464,7 +460,7 @@ mod tests {
             let (tell_done, done) = oneshot::channel();
             tell_done.send(Err(kind.into())).unwrap();
             let (sender, _receiver) = event_queue(LINES, DropReason::SlowReader);
-            RunDisplay { events: Some(sender), done }.end()
+            RunDisplay { events: Some(sender), done }.end(std::future::pending())
         };
         assert!(ended(io::ErrorKind::BrokenPipe).await.is_none(), "nobody wants to read it");
         let full = ended(io::ErrorKind::StorageFull).await;

@@ -140,13 +140,14 @@ fn whoever_stops_a_run_that_compresses_logs_waits_for_nothing_and_loses_nothing(
         (stream.with_extension("stream.zst-new"), stream.with_extension("stream.zst"));
     let file = fs::File::create(&stream).unwrap();
     file.set_len(LONG).unwrap();
-    for signal in [Signal::INT, Signal::TERM] {
+    // As soon as it begins, and again: a stop is heard also where nobody waits for one yet.
+    for signal in [Signal::INT, Signal::TERM].repeat(4) {
         let mut nixdash = command(dir.path(), "here", &build);
         let mut run = nixdash.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         while !fresh.exists() {
             assert!(Instant::now() < deadline, "nothing is compressed");
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_micros(100));
         }
         kill_process(Pid::from_child(&run), signal).unwrap();
         let code = run.wait().unwrap().code();

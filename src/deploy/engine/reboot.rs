@@ -3,8 +3,9 @@
 //! answers over another fresh connection when it has settled. What was not measured is not claimed.
 
 use super::check;
+use super::owner::Owner;
 use super::resumed::RESTART;
-use super::scripts::{REBOOT, RESTARTED};
+use super::scripts::{MARK, REBOOT, RESTARTED};
 use super::settle::addresses_lost;
 use super::step::Step;
 use super::supervised::clock;
@@ -18,6 +19,9 @@ use tokio::time::Instant;
 
 /// How long the units of a fresh start may take, in seconds.
 const UNITS_LIMIT_S: u64 = 120;
+
+/// How long the host may take to write down how its new system does.
+const MARK_LIMIT: Duration = Duration::from_secs(20);
 
 /// Restarts the host and says how it is afterwards.
 pub(super) async fn reboot(step: &Step) -> Result<Report, Failure> {
@@ -209,10 +213,33 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
         unfinished: unfinished_start(&state),
     };
     let ending = judge(name, step.toplevel()?.as_str(), &found);
+    remember(step, &ending).await?;
     if ending.outcome == Outcome::Switched {
         step.log("it runs the new system after its restart").await;
     }
     Ok(ending)
+}
+
+/// Lets the host remember how its new system does after the restart, as it does after an activation: a rollback
+/// to the generation before passes a system over that failed here.
+async fn remember(step: &Step, ending: &Ending) -> Result<(), Failure> {
+    let withdraws = step.host.way_back.as_ref().and_then(|back| back.withdraws.as_ref());
+    let starts_another =
+        ending.reason.as_ref().is_some_and(|reason| reason.code == Code::OtherSystemStarted);
+    if withdraws.is_some() || starts_another {
+        return Ok(());
+    }
+    let how = if ending.outcome == Outcome::Switched { "well" } else { "failed" };
+    let owner = Owner::of_this_process(&step.shared.run).to_text();
+    let script = Script::new(MARK).root().limit(MARK_LIMIT);
+    let script = script.arg(step.toplevel()?.as_str()).arg(how).arg(owner);
+    let why = match step.runner.run(&step.host.name, &script).await {
+        Ok(output) if output.is_ok() => return Ok(()),
+        Ok(output) => output.complaint(),
+        Err(error) => error.cause,
+    };
+    step.log(&format!("how it does could not be written down on the host: {why}")).await;
+    Ok(())
 }
 
 /// Waits until all that starts with the machine has started, and returns what it says then; fails with the

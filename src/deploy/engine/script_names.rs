@@ -12,7 +12,7 @@ const OF_PHASES: &[(&str, &str)] = &named![
     "../scripts/":
     "account.sh", "acknowledge.sh", "budget.sh", "build-log.sh", "build.sh", "built-from.sh", "check.sh",
     "closure-size.sh", "compare.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "failed-units.sh", "fetch.sh", "gate.sh",
-    "hold.sh", "holds.sh", "hook.sh", "is-system.sh", "keep.sh", "limited.sh", "listing.sh", "preflight.sh", "push-target.sh", "push-way.sh",
+    "hold.sh", "holds.sh", "hook.sh", "is-system.sh", "keep.sh", "limited.sh", "listing.sh", "mark.sh", "preflight.sh", "push-target.sh", "push-way.sh",
     "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "room.sh", "root-ahead.sh", "root.sh",
     "sign-paths.sh", "sign.sh", "signatures.sh", "stuck.sh", "supervise-back.sh", "supervise-lock.sh", "supervise-persist.sh", "supervise-remember.sh", "supervise-superseded.sh",
     "supervise-switch.sh", "supervise.sh", "systems.sh", "tidy.sh", "unpack.sh", "unroot.sh",

@@ -78,6 +78,8 @@ pub(super) const PREFLIGHT: &str = script!(
 pub(super) const RECOVER: &str = script!("../../probe/scripts/specialisations.sh", "recover.sh");
 /// Restarts a machine.
 pub(super) const REBOOT: &str = script!("../../remote/scripts/units.sh", "reboot.sh");
+/// Remembers how a system does that a restart started.
+pub(super) const MARK: &str = script!("supervise-remember.sh", "mark.sh");
 /// Looks at a machine that was restarted.
 pub(super) const RESTARTED: &str = script!("failed-units.sh", "restarted.sh");
 /// Roots a system that is built already.

@@ -249,7 +249,8 @@ persist_and_end() {
 	case $1 in
 	degraded) mark_new failed ;;
 	switched) mark_as_found ;;
-	*) mark_new '' ;;
+	# What starts later has not shown yet that it does well now.
+	*) has_failed || mark_new '' ;;
 	esac
 	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
 	end "$1" "$2" "$3"

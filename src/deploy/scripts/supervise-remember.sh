@@ -13,7 +13,8 @@ remember_revision() {
 }
 
 # Remembers of a system that a run took it back, or that it failed here: a rollback to "the generation before"
-# passes it over. $1 the system, $2 withdrawn or failed; nothing where it does well now.
+# passes it over. $1 the system, $2 withdrawn or failed; nothing where it does well now, or is wanted
+# once more after a run took it back.
 mark_system() {
 	[ -n "$2" ] || [ -e "$intents/marked" ] || return 0
 	{
@@ -25,6 +26,11 @@ mark_system() {
 # Marks the new system; what a run takes the host back to was there before, and is left as it is. $1 as above.
 mark_new() {
 	[ -n "$withdraws" ] || mark_system "$toplevel" "$1"
+}
+
+# Tells whether the new system is marked as one that failed here.
+has_failed() {
+	grep -qF "$toplevel	failed	" "$intents/marked" 2>/dev/null
 }
 
 # Prints the newest lines of a file that are about other systems. $1 what the file is called, $2 the system.

@@ -12,6 +12,12 @@ fn target(goal: Goal) -> Target {
     Target { decides, ..Target::default() }
 }
 
+/// Returns what the host was told to remember of systems.
+fn remembered(story: &Story) -> Vec<[&str; 2]> {
+    let marks = story.scripts("mark").into_iter();
+    marks.map(|script| [script.args[0].as_str(), script.args[1].as_str()]).collect()
+}
+
 /// Deploys samsung with a check, and restarts it.
 async fn restart(goal: Goal, target: Target) -> Story {
     let fleet = fleet("check = [\"true\"]");
@@ -28,6 +34,7 @@ async fn a_restart_is_followed_by_the_checks_and_a_second_fresh_connection() {
         assert_eq!(story.result.outcome, Outcome::Switched, "{goal}: {}", story.error());
         assert_eq!(story.scripts("check").len(), checks, "{goal}");
         assert_eq!(story.scripts("presence").len(), 2, "{goal}");
+        assert_eq!(remembered(&story), [[NEW, "well"]], "{goal}");
         let said = story.logged(Phase::Reboot).join("\n");
         assert!(said.contains("must stay reachable for 15 s more"), "{said}");
     }
@@ -51,6 +58,7 @@ async fn a_check_that_fails_after_the_restart_leaves_the_host_degraded() {
     let story = restart(Goal::Boot, target).await;
     assert_eq!(story.result.outcome, Outcome::Degraded);
     assert_eq!(story.code(), Some(Code::CheckFailed));
+    assert_eq!(remembered(&story), [[NEW, "failed"]], "a rollback passes it over");
     assert!(story.error().contains("true (exit code 1: no route)"), "{}", story.error());
 }
 

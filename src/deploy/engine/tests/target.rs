@@ -30,6 +30,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::EVALUATOR, "evaluator"),
         (job::scripts::FOLLOW, "follow"),
         (scripts::KEEP, "keep"),
+        (scripts::MARK, "mark"),
         (scripts::HOLDS, "holds"),
         (scripts::PREFLIGHT, "preflight"),
         (scripts::PUSH_TARGET, "push-target"),

@@ -1,7 +1,7 @@
 //! Making a system permanent: what is written when, and what is put back when it fails.
 
 use super::host::{BOOT, FolderHost, WELL};
-use crate::deploy::engine::scripts::RECOVER;
+use crate::deploy::engine::scripts::{MARK, RECOVER};
 use crate::fleet::Code;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -89,6 +89,32 @@ fn a_system_that_is_kept_with_units_that_failed_is_marked_until_it_does_well() {
     assert_eq!(mark_after_another_deploy(&host), "failed in run 41", "nobody knows it better");
     std::fs::remove_file(host.path("systemd-is-silent")).unwrap();
     assert_eq!(mark_after_another_deploy(&host), "");
+}
+
+#[test]
+fn a_system_that_failed_stays_marked_until_a_restart_has_shown_that_it_does_well() {
+    let mut host = FolderHost::new();
+    let new = host.path("nix/store/new");
+    host.option("action=boot");
+    let mark = |host: &FolderHost, word: &str| {
+        let script = MARK.replace("\troot=''\n", "");
+        host.run_as_is(&script, &[new.to_str().unwrap(), word, "who=eve@p620 run=9 process=1"]);
+        std::fs::read_to_string(host.path("nix/var/nixdash/marked")).unwrap_or_default()
+    };
+    assert_eq!(mark(&host, "well"), "", "there is nothing to remember");
+    let marked = mark(&host, "failed");
+    assert!(marked.starts_with(&format!("{}\tfailed\t9\teve@p620\t", new.display())), "{marked}");
+    let boots = |host: &FolderHost| {
+        for result in ["outcome", "activated", "facts"] {
+            host.write(&super::host::job(result), "");
+        }
+        assert_eq!(host.supervise().outcome().0, "booted", "{}", host.log());
+        std::fs::read_to_string(host.path("nix/var/nixdash/marked")).unwrap()
+    };
+    assert_eq!(boots(&host), marked, "it has not started yet");
+    assert_eq!(mark(&host, "well"), "");
+    host.write("nix/var/nixdash/marked", &marked.replace("\tfailed\t", "\twithdrawn\t"));
+    assert_eq!(boots(&host), "", "somebody wants it once more");
 }
 
 #[test]

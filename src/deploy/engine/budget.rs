@@ -134,7 +134,7 @@ impl HostClaim {
         let is_free = claimed.is_ok() && taken(&self.host, &claimed).is_none();
         if has_begun || is_free && self.look().await.is_none() {
             let held = self.own("hold").await?;
-            return Ok(keeps_places(&held));
+            return Ok(self.holds_all(&held));
         }
         drop(self.own("release").await);
         Ok(false)
@@ -166,7 +166,10 @@ impl HostClaim {
             };
             let Some(InTheWay { waits, keeps, never }) = waits else {
                 match self.own("hold").await {
-                    Ok(output) if keeps_places(&output) => return ClaimAnswer::Held,
+                    Ok(output) if self.holds_all(&output) => return ClaimAnswer::Held,
+                    Ok(output) if !output.is_ok() => {
+                        return ClaimAnswer::Failed(refused(&self.host, &output));
+                    }
                     Ok(_) | Err(_) => {
                         tokio::time::sleep(AGAIN).await;
                         continue;
@@ -210,13 +213,13 @@ impl HostClaim {
         None
     }
 
-    /// Returns whether the host says that it has held its places all the time: a process of this run that ended
-    /// got them, and nobody else could take them since.
+    /// Returns whether the host says that it holds its places. Of a claim that means that it has held them all the
+    /// time: a process of this run that ended got them, and nobody else could take them since.
     fn holds_all(&self, output: &Output) -> bool {
         let is_held = |budget: &Budget| {
             lines(output).any(|(key, name, _)| key == "held" && name == budget.name)
         };
-        self.budgets.iter().all(is_held)
+        output.is_ok() && self.budgets.iter().all(is_held)
     }
 
     /// Does something with the claims on the host itself.
@@ -247,7 +250,7 @@ pub(super) async fn is_lost(step: &Step, names: &[String]) -> Option<Failure> {
     let begun = step.shared.begun.cell(step.host.name.as_str());
     let mut begun = begun.lock().await;
     let has = match claim.own("renew").await {
-        Ok(output) if keeps_places(&output) => Ok(true),
+        Ok(output) if claim.holds_all(&output) => Ok(true),
         Ok(_) => claim.take_again(*begun).await,
         Err(error) => Err(error),
     };
@@ -281,11 +284,6 @@ fn lines(output: &Output) -> impl Iterator<Item = (&str, &str, &str)> {
 /// Returns whether the script says something of a budget.
 fn says(output: &Output, what: &str) -> bool {
     lines(output).any(|(key, ..)| key == what)
-}
-
-/// Returns whether a script that holds or renews places has them: one that failed knows nothing of them.
-fn keeps_places(output: &Output) -> bool {
-    output.is_ok() && !says(output, "lost")
 }
 
 /// Returns the value of a word `key=value` in a claim.

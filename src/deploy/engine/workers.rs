@@ -174,7 +174,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_claims_again_when_its_places_were_given_back_and_answers_name_the_claim() {
-        let (shared, asked) = sharing_a_place(|_, _| "free\tetcd\t\n");
+        let (shared, asked) = sharing_a_place(|_, mode| match mode {
+            "hold" => "held\tetcd\t\n",
+            _ => "free\tetcd\t\n",
+        });
         let (done, mut heard) = mpsc::channel(8);
         let mut workers = Workers::new(Arc::clone(&shared), done);
         let (host, budgets) = ("a".to_owned(), ["etcd".to_owned()]);

@@ -6,7 +6,7 @@
 # budgets. claim: writes the claims, and leaves those that are held as they are. hold: marks them as held.
 # renew: says that the operator of held ones still lives. release: removes them. look: only prints. Prints
 # key<TAB>budget<TAB>text lines: `mine` (claimed), `held` (by the same), `taken` (by another), `free` or
-# `lost`; and `busy` when a system is being activated here.
+# `lost`; and `busy` when a system is being activated here. Fails where a claim could not be written.
 
 # A claim that was not renewed for so long has nobody any more, in seconds.
 forgotten=60
@@ -64,11 +64,13 @@ main() {
 	mkdir -p "$folder" && chmod 700 "$folder" || return 1
 	exec 8>>"$folder/budget.lock"
 	flock -w 10 8 || return 1
-	for budget; do one "$budget"; done
+	failed=no
+	for budget; do one "$budget" || failed=yes; done
 	unit=$(unit_of "$(cat "$folder/owner" 2>/dev/null)")
 	if [ -n "$unit" ] && is_there "$unit"; then
 		printf 'busy\t\t%s\n' "$(head -n 1 "$folder/owner")"
 	fi
+	[ "$failed" = no ]
 }
 
 main "$@"

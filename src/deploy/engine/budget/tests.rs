@@ -153,12 +153,32 @@ async fn a_host_that_has_begun_to_change_keeps_its_places_whoever_has_them_meanw
 }
 
 /// Runs the script on claims in a folder, and returns the first word that it says.
-fn word_of_script(claims: &std::path::Path, who: &str, mode: &str) -> String {
+fn word_of_script(claims: &Path, who: &str, mode: &str) -> String {
+    let output = String::from_utf8(run_script(claims, who, mode).stdout).unwrap();
+    output.split('\t').next().unwrap_or_default().to_owned()
+}
+
+/// Runs the script on claims in a folder.
+fn run_script(claims: &Path, who: &str, mode: &str) -> std::process::Output {
     let body = BUDGET.replace("/run/nixdash", &claims.display().to_string());
     let mut script = std::process::Command::new("/bin/sh");
     script.args(["-c", &body, "sh", mode, who, "who=me@desk run=7", "etcd"]);
-    let output = String::from_utf8(script.output().unwrap().stdout).unwrap();
-    output.split('\t').next().unwrap_or_default().to_owned()
+    script.output().unwrap()
+}
+
+#[test]
+fn a_claim_that_cannot_be_written_is_no_claim() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("budget-etcd.new")).unwrap();
+    let output = run_script(folder.path(), "a", "claim");
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(!output.stderr.is_empty(), "the reason is told");
+    // What had been claimed when there was room is held no more than that.
+    std::fs::remove_file(folder.path().join("budget-etcd.new")).unwrap();
+    assert_eq!(word_of_script(folder.path(), "a", "claim"), "mine");
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("budget-etcd.new")).unwrap();
+    assert!(!run_script(folder.path(), "a", "hold").status.success());
+    assert_eq!(word_of_script(folder.path(), "b", "look"), "taken");
 }
 
 #[test]

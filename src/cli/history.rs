@@ -157,10 +157,20 @@ pub(super) fn read<T>(
     }
 }
 
-pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, CliError> {
+/// Shows them. With `only_looks` no host is asked what became of a run that was left, since that puts right what
+/// is found there.
+pub(super) async fn run(
+    fleet: Fleet,
+    args: &HistoryArgs,
+    only_looks: bool,
+) -> Result<ExitCode, CliError> {
     let fleet = Arc::new(fleet);
     let folders = Runs::open(&state_home())?;
-    left::end_runs_and_say(&fleet, &folders, Ends::Old).await;
+    if only_looks {
+        left::say_what_is_left(&folders, &fleet);
+    } else {
+        left::end_runs_and_say(&fleet, &folders, Ends::Old).await;
+    }
     let fleet = fleet.as_ref();
     let hosts = if args.selectors.is_empty() {
         vec![]

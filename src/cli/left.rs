@@ -195,6 +195,20 @@ pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs, ends: Ends
     done.is_open
 }
 
+/// Says which runs were left for good, and ends none: that would put right what an activation left on their hosts.
+pub(super) fn say_what_is_left(runs: &Runs, fleet: &Fleet) {
+    let now = Timestamp::now();
+    for left in Ends::Old.among(runs, fleet) {
+        if Ends::Old.ends(&left, can_go_on(runs, &left.run), now) {
+            eprintln!(
+                "nixdash: run {0} was ended from outside; its hosts are not asked what became of them, since that \
+                 may change them (--read-only): `nixdash history` without that asks them",
+                left.run
+            );
+        }
+    }
+}
+
 /// Ends them beside the dashboard, again and again while a host is still away.
 pub(super) async fn keep_ending(
     fleet: Arc<Fleet>,

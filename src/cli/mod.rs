@@ -271,8 +271,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Retry(args)) => retry::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Build(args)) => deploy::build(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Reattach(args)) => reattach::run(load::load_trusted(hosts)?, args).await,
-        Some(CliCommand::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
-        Some(CliCommand::Runs(args)) => runs::run(hosts, args).await,
+        Some(CliCommand::History(args)) => {
+            history::run(load::load_saying(hosts)?, &args, cli.read_only).await
+        }
+        Some(CliCommand::Runs(args)) => runs::run(hosts, args, cli.read_only).await,
         Some(CliCommand::Logs(args)) => logs::run(&args),
         Some(CliCommand::Generations(args)) => {
             generations::run(load::load_trusted(hosts)?, args).await

@@ -133,13 +133,17 @@ impl FleetNames {
     }
 }
 
-/// Runs `nixdash runs`.
-pub(super) async fn run(hosts: Option<&Path>, args: RunsArgs) -> Result<ExitCode, CliError> {
+/// Runs `nixdash runs`. With `only_looks` no host is asked what became of a run that was left.
+pub(super) async fn run(
+    hosts: Option<&Path>,
+    args: RunsArgs,
+    only_looks: bool,
+) -> Result<ExitCode, CliError> {
     match args.command {
         None => {
             let fleet = load::load_saying(hosts)?;
             args.list.refuse_a_command(&fleet)?;
-            history::run(fleet, &args.list).await
+            history::run(fleet, &args.list, only_looks).await
         }
         Some(RunsCommand::Export(args)) => export(load::load_saying(hosts)?, &args).await,
         Some(RunsCommand::View(args)) => view(hosts, &args).await,

@@ -63,6 +63,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         Arc::new(move |host: &str| newest_confirmed(&runs, &own, file.as_deref(), host))
     };
     let (control, said) = mpsc::channel(says.len().max(8));
+    let was_stopped = says.contains(&Control::Cancel) || is_stopped(&begin);
     let stopped = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(Notify::new());
     let hearing = RunHearing {
@@ -103,7 +104,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     let Ended { outcomes, findings, tidying } = deploy.run(said, hears).await;
     // Whoever stops this process from now on does not stop the run, and need not wait for this machine.
     let leaving = Leaving::hear();
-    let was_stopped = stopped.load(Ordering::Acquire);
+    let was_stopped = was_stopped || stopped.load(Ordering::Acquire);
     hearing.abort();
     // All was told: what is left to do here and on the hosts is done at once.
     let on_hosts = async {
@@ -165,6 +166,14 @@ fn waiting_plan(begin: &RunBegin) -> Option<&Plan> {
     match begin {
         RunBegin::GoOn { replayed, .. } => replayed.waiting_plan.as_ref(),
         RunBegin::Fresh { .. } => None,
+    }
+}
+
+/// Returns whether somebody stopped the run already when this process begins.
+fn is_stopped(begin: &RunBegin) -> bool {
+    match begin {
+        RunBegin::GoOn { replayed, .. } => replayed.machine.is_stopped(),
+        RunBegin::Fresh { .. } => false,
     }
 }
 

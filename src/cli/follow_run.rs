@@ -526,10 +526,10 @@ mod tests {
         let run = runs.begin(None).unwrap().run().clone();
         let told = answered_or_waiting(&runs, &run, false).unwrap();
         assert!(told.contains("`nixdash say 1 yes` confirms it"), "{told}");
-        assert!(runs.said(&run).is_empty());
+        assert!(runs.said(&run).unwrap().is_empty());
         let told = answered_or_waiting(&runs, &run, true).unwrap();
         assert!(told.contains("--yes said yes"), "{told}");
-        assert_eq!(runs.said(&run), [Word::Yes]);
+        assert_eq!(runs.said(&run).unwrap(), [Word::Yes]);
     }
 
     #[test]

@@ -23,12 +23,12 @@ pub(super) fn words(runs: Runs, run: RunId, mut heard: usize) -> mpsc::Receiver<
     let (sender, words) = mpsc::channel(8);
     let read = move || {
         while !sender.is_closed() {
-            let said = runs.said(&run);
-            for word in said.iter().skip(heard) {
+            // What cannot be read now is read the next time; nothing of it was heard yet.
+            for word in runs.said(&run).into_iter().flatten().skip(heard) {
                 // Nobody listens any more: the run is over.
-                let _over = sender.blocking_send(word.clone());
+                let _over = sender.blocking_send(word);
+                heard += 1;
             }
-            heard = said.len();
             std::thread::sleep(WORDS_EVERY);
         }
     };

@@ -158,7 +158,8 @@ pub(super) async fn run(fleet: Fleet, args: ReattachArgs) -> Result<ExitCode, Cl
         }
         RunStands::Left if args.end => {
             let is_open = left::end_runs_and_say(&Arc::new(fleet), &runs, Ends::Only(&run)).await;
-            Ok(if is_open {
+            // On a full disk its end may not be written, and it stays open.
+            Ok(if is_open || !runs.has_ended(&run) {
                 ExitCode::from(EXIT_FAILED)
             } else {
                 code_of_ended(&runs.outline(&run))
@@ -263,7 +264,7 @@ async fn go_on(
         says.push(Control::Answer(true));
     }
     // Somebody may have said it when nobody listened any more.
-    let said = runs.said(&run);
+    let said = runs.said(&run)?;
     if said.contains(&Word::Cancel) {
         says.push(Control::Cancel);
     }

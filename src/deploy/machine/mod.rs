@@ -241,6 +241,11 @@ impl Machine {
         }
     }
 
+    /// Returns whether somebody stopped the run.
+    pub fn is_stopped(&self) -> bool {
+        self.cancelled
+    }
+
     /// Goes on wherever nothing stands in the way any more, and ends the run when all is over.
     fn advance(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         self.ask(now, out);

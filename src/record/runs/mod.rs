@@ -216,17 +216,24 @@ impl Runs {
         writeln!(file, "{}", word.text()).map_err(doing("write", &path))
     }
 
-    /// Returns what was said to a run so far.
-    pub fn said(&self, run: &RunId) -> Vec<Word> {
-        let text = fs::read_to_string(self.folder(run).join(WORDS)).unwrap_or_default();
-        text.lines()
+    /// Returns what was said to a run so far; fails where that cannot be read, which is not the same as nothing.
+    pub fn said(&self, run: &RunId) -> Result<Vec<Word>, RecordError> {
+        let path = self.folder(run).join(WORDS);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(doing("read", &path)(error)),
+        };
+        let words = text
+            .lines()
             .filter_map(|line| match line.trim() {
                 "yes" => Some(Word::Yes),
                 "no" => Some(Word::No),
                 "cancel" => Some(Word::Cancel),
                 text => RunOrder::parse(text).map(Word::Order),
             })
-            .collect()
+            .collect();
+        Ok(words)
     }
 }
 
@@ -314,11 +321,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
         let run = runs.begin(None).unwrap().run().clone();
-        assert_eq!(runs.said(&run), []);
+        assert_eq!(runs.said(&run).unwrap(), []);
         let skip = Word::Order(RunOrder::Skip { host: "razer".to_owned() });
         for word in [Word::Yes, skip.clone(), Word::Cancel] {
             runs.say(&run, &word).unwrap();
         }
-        assert_eq!(runs.said(&run), [Word::Yes, skip, Word::Cancel]);
+        assert_eq!(runs.said(&run).unwrap(), [Word::Yes, skip, Word::Cancel]);
+        // Whoever cannot read them must not take it for a run to which nothing was said.
+        fs::remove_file(runs.folder(&run).join(WORDS)).unwrap();
+        fs::create_dir(runs.folder(&run).join(WORDS)).unwrap();
+        assert!(runs.said(&run).unwrap_err().to_string().contains("could not read"));
     }
 }

@@ -46,6 +46,13 @@ impl Reason {
         Self { fix, ..Self::new(Code::UnitsFailed, text) }
     }
 
+    /// Tells all that is wrong in one reason: what is to be done is what the first says. Nothing where nothing is.
+    pub fn of_all(begin: &str, all: Vec<Self>, between: &str) -> Option<Self> {
+        let told: Vec<&str> = all.iter().map(|reason| reason.text.as_str()).collect();
+        let text = format!("{begin}{}", told.join(between));
+        all.into_iter().next().map(|first| Self { text, ..first })
+    }
+
     /// Returns what was wrong with a host that ended so, the worst first; nothing where the result does not say it.
     pub fn of_result(result: &HostResult) -> Option<Self> {
         // An older nixdash wrote no findings.
@@ -477,6 +484,19 @@ pub struct RunFacts {
     pub blemish: Option<Reason>,
     /// Why the supervisor shall go back instead of keeping the system.
     pub abort: Option<Reason>,
+}
+
+impl RunFacts {
+    /// Returns what was wrong with a host that is only restarted, where its restart does not show whether that is so
+    /// still. `runs_checks` says whether its checks are run after the restart.
+    pub(in crate::deploy) fn wrong_after_any_restart(&self, runs_checks: bool) -> Option<&Reason> {
+        let is_shown = |why: &&Reason| match why.seen_by() {
+            SeenBy::Look => why.code != Code::CheckFailed || runs_checks,
+            SeenBy::Start => true,
+            SeenBy::Nothing => false,
+        };
+        self.preflight.unwell.as_ref().filter(|why| self.only_restarts && !is_shown(why))
+    }
 }
 
 #[cfg(test)]

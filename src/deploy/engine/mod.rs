@@ -28,6 +28,7 @@ mod hooks;
 mod journaling;
 mod left;
 mod lost;
+mod marks;
 mod once;
 mod owner;
 mod persist;

@@ -41,7 +41,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     // They say what it takes from a cache, and of which system it is.
     let may_travel = step.host.route.travels() || step.host.asked == Strategy::Auto;
     let asks_settings = if may_travel { "settings" } else { "" };
-    let script = Script::new(PREFLIGHT).root().arg(asks_settings).limit(Duration::from_secs(25));
+    let script = Script::new(PREFLIGHT).root().arg(asks_settings).limit(Duration::from_secs(40));
     let began = Timestamp::now();
     let asked = step.run(&step.host.name, &script);
     let answering = step.runner.answering(&step.host.name);
@@ -173,7 +173,7 @@ fn read(
 ) -> Result<Preflight, Failure> {
     let mut found = Preflight::default();
     let mut power = Power::default();
-    let (mut os, mut marked) = (String::new(), false);
+    let (mut os, mut marked, mut were_units_read) = (String::new(), false, false);
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         let value = value.trim();
         match key {
@@ -191,6 +191,7 @@ fn read(
             "failed" => {
                 found.failed_units.insert(printable_line(value));
             }
+            "units" => were_units_read = true,
             "mains" | "battery" | "battery_status" => power.take(key, value),
             "built_on" => found.built_on = Some(printable_line(value)),
             "locked" => return Err(locked(host, value)),
@@ -208,6 +209,8 @@ fn read(
     found.notes.extend(others.map(|finding| Reason::new(finding.code, finding.cause)));
     if found.running.is_none() {
         found.notes.insert(0, without_system(host, &os, marked, first)?);
+    } else if !were_units_read {
+        return Err(systemd_silent(host));
     }
     Ok(found)
 }
@@ -263,6 +266,16 @@ fn locked(host: &str, value: &str) -> Failure {
     Failure::failed(Code::LockHeld, format!("{host}: {who}; wait for that to end"))
 }
 
+/// Says that systemd does not answer: nothing could be activated there, and units that had failed before would be taken
+/// for new ones.
+fn systemd_silent(host: &str) -> Failure {
+    let text = format!(
+        "{host}: systemd did not say within 10 s, asked twice, which units have failed, so nothing can be \
+         activated there now; see with `systemctl is-system-running` whether it answers, and deploy again"
+    );
+    Failure::failed(Code::SystemdSilent, text)
+}
+
 /// Says that nothing can be written where a deploy writes. `place` is what is mounted read-only.
 fn read_only(host: &str, place: &str) -> Failure {
     let text = format!(
@@ -313,7 +326,9 @@ mod tests {
 
     fn read_of(host: &str, text: &str, first: bool) -> Result<Preflight, Failure> {
         let now = Timestamp::from_second(1_000_000).unwrap();
-        super::read(host, text, &Limits::default(), first, (now, now))
+        // A host says so unless its systemd is silent.
+        let text = format!("{text}\nunits\tread\n");
+        super::read(host, &text, &Limits::default(), first, (now, now))
     }
 
     #[test]
@@ -324,6 +339,19 @@ mod tests {
         assert_eq!(found.running.unwrap().as_str(), SYSTEM);
         assert!(found.failed_units.contains("a.service"));
         assert!(found.notes.is_empty());
+    }
+
+    #[test]
+    fn a_systemd_that_does_not_answer_stops_the_host() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let text = format!("running\t{SYSTEM}\nboot_id\tabc\n");
+        let limits = Limits::default();
+        let why = super::read("samsung", &text, &limits, false, (now, now)).unwrap_err().reason;
+        assert_eq!(why.code, Code::SystemdSilent);
+        assert!(why.text.contains("did not say within 10 s, asked twice"), "{why}");
+        // A machine that becomes NixOS may have none.
+        let text = "os\tAlpine\nmarked\tyes\nboot_id\tabc\n";
+        assert!(super::read("samsung", text, &limits, true, (now, now)).is_ok());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! answers over another fresh connection when it has settled. What was not measured is not claimed.
 
 use super::check;
-use super::owner::Owner;
+use super::marks::{self, Does};
 use super::resumed::RESTART;
-use super::scripts::{MARK, REBOOT, RESTARTED};
+use super::scripts::{REBOOT, RESTARTED};
 use super::settle::addresses_lost;
 use super::step::Step;
 use super::supervised::clock;
@@ -19,9 +19,6 @@ use tokio::time::Instant;
 
 /// How long the units of a fresh start may take, in seconds.
 const UNITS_LIMIT_S: u64 = 120;
-
-/// How long the host may take to write down how its new system does.
-const MARK_LIMIT: Duration = Duration::from_secs(20);
 
 /// Restarts the host and says how it is afterwards.
 pub(super) async fn reboot(step: &Step) -> Result<Report, Failure> {
@@ -220,26 +217,22 @@ async fn look(step: &Step, before: Option<&str>, back: &Started) -> Result<Endin
     Ok(ending)
 }
 
-/// Lets the host remember how its new system does after the restart, as it does after an activation: a rollback
-/// to the generation before passes a system over that failed here.
+/// Lets the host remember how its new system does, as after an activation.
 async fn remember(step: &Step, ending: &Ending) -> Result<(), Failure> {
-    let withdraws = step.host.way_back.as_ref().and_then(|back| back.withdraws.as_ref());
-    let starts_another =
-        ending.reason.as_ref().is_some_and(|reason| reason.code == Code::OtherSystemStarted);
-    if withdraws.is_some() || starts_another {
-        return Ok(());
-    }
-    let how = if ending.outcome == Outcome::Switched { "well" } else { "failed" };
-    let owner = Owner::of_this_process(&step.shared.run).to_text();
-    let script = Script::new(MARK).root().limit(MARK_LIMIT);
-    let script = script.arg(step.toplevel()?.as_str()).arg(how).arg(owner);
-    let why = match step.runner.run(&step.host.name, &script).await {
-        Ok(output) if output.is_ok() => return Ok(()),
-        Ok(output) => output.complaint(),
-        Err(error) => error.cause,
+    let does = match &ending.reason {
+        // It is not the system that started.
+        Some(reason) if reason.code == Code::OtherSystemStarted => return Ok(()),
+        Some(_) => Does::Badly,
+        None => {
+            // A restart does not show everything.
+            let runs_checks = step.host.activation.magic_rollback();
+            if step.known.wrong_after_any_restart(runs_checks).is_some() {
+                return Ok(());
+            }
+            Does::Well
+        }
     };
-    step.log(&format!("how it does could not be written down on the host: {why}")).await;
-    Ok(())
+    marks::remember(step, does).await
 }
 
 /// Waits until all that starts with the machine has started, and returns what it says then; fails with the
@@ -247,7 +240,7 @@ async fn remember(step: &Step, ending: &Ending) -> Result<(), Failure> {
 async fn units(step: &Step) -> Result<FreshStart, String> {
     let script = Script::new(RESTARTED)
         .root()
-        .limit(Duration::from_secs(UNITS_LIMIT_S + 20))
+        .limit(Duration::from_secs(UNITS_LIMIT_S + 30))
         .arg(UNITS_LIMIT_S.to_string());
     let name = &step.host.name;
     let mut output = step.runner.run(name, &script).await;
@@ -354,34 +347,36 @@ fn wrong(name: &str, toplevel: &str, found: &AfterRestart) -> Option<Reason> {
         );
         return Some(Reason::new(Code::HostRestarted, text));
     }
-    if !broken.is_empty() {
-        let text = format!(
-            "{name}: a check failed after its restart: {}. Its new system stays; the boot menu still has \
-             the previous generation",
-            broken.join("; ")
-        );
-        return Some(Reason::new(Code::CheckFailed, text));
-    }
+    // What a later look may not see comes first: it looks at checks whatever was wrong, and at units that are named.
+    let mut all = Vec::new();
     if !lost.is_empty() {
         let text = format!(
-            "{name}: {} answered before the deploy and does not any more after its restart",
+            "{} answered before the deploy and does not any more after its restart",
             lost.join(", ")
         );
-        return Some(Reason::new(Code::AddressLost, text));
+        all.push(Reason::new(Code::AddressLost, text));
+    }
+    if let Some(why) = unfinished {
+        let text = format!(
+            "it was restarted with its new system, and {why}; see `systemctl list-jobs` there"
+        );
+        all.push(Reason::new(Code::SystemDegraded, text));
     }
     if let Some(first) = failed.first() {
         let units: Vec<String> = failed.iter().map(ToString::to_string).collect();
-        let text = format!(
-            "{name}: {} failed after its restart; see `systemctl status` there",
-            units.join(", ")
-        );
-        return Some(Reason::units_failed(text, &first.name));
+        let text =
+            format!("{} failed after its restart; see `systemctl status` there", units.join(", "));
+        all.push(Reason::units_failed(text, &first.name));
     }
-    let why = unfinished.as_ref()?;
-    let text = format!(
-        "{name} was restarted with its new system, and {why}; see `systemctl list-jobs` there"
-    );
-    Some(Reason::new(Code::SystemDegraded, text))
+    if !broken.is_empty() {
+        let text = format!(
+            "a check failed after its restart: {}. Its new system stays; the boot menu still has the previous \
+             generation",
+            broken.join("; ")
+        );
+        all.push(Reason::new(Code::CheckFailed, text));
+    }
+    Reason::of_all(&format!("{name}: "), all, ". Besides, ")
 }
 
 #[cfg(test)]
@@ -419,6 +414,32 @@ mod tests {
             Outcome::Degraded,
             "what is not known is not well"
         );
+    }
+
+    #[test]
+    fn all_that_is_wrong_after_a_restart_is_told_and_first_what_a_later_look_needs_to_know() {
+        let unit = FailedUnit { name: "backup.service".to_owned(), said: String::new() };
+        let mut found = AfterRestart {
+            failed: vec![unit],
+            broken: vec!["curl -f localhost".to_owned()],
+            ..running(NEW)
+        };
+        let said = judged(&found).reason.unwrap();
+        assert_eq!(said.code, Code::UnitsFailed);
+        assert!(
+            said.text.starts_with("samsung: backup.service failed after its restart")
+                && said
+                    .text
+                    .contains(". Besides, a check failed after its restart: curl -f localhost"),
+            "{said}"
+        );
+        found.unfinished = unfinished_start("starting");
+        found.lost = vec!["samsung.lan".to_owned()];
+        let said = judged(&found).reason.unwrap();
+        assert_eq!(said.code, Code::AddressLost, "no later look shows that");
+        for part in ["samsung.lan answered", "systemd calls it starting", "backup.service failed"] {
+            assert!(said.text.contains(part), "{part}: {said}");
+        }
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub(super) const PREFLIGHT: &str = script!(
     "../../probe/scripts/deploys.sh",
     "../../probe/scripts/parts.sh",
     "../../probe/scripts/power.sh",
+    "failed-units.sh",
     "preflight.sh"
 );
 /// Puts right what a power cut left.

@@ -5,6 +5,7 @@
 //! can see, such as a pinned boot default, is wrong still.
 
 use super::check;
+use super::marks::{self, Does};
 use super::reboot::unfinished_start;
 use super::scripts::WELL;
 use super::step::Step;
@@ -30,6 +31,9 @@ const KINDS: [&str; 11] = [
     ".scope",
 ];
 
+/// What stands between that which is wrong and why nobody could look at it again.
+const NOT_LOOKED_AT: &str = ". It could not be looked at again: ";
+
 /// Looks again at a host that was left degraded, where it has what it is to get. Returns what is still wrong.
 pub(super) async fn look(step: &Step, found: &Preflight) -> Result<Option<Reason>, Failure> {
     let (host, toplevel) = (&step.host, step.known.toplevel.as_ref());
@@ -47,10 +51,13 @@ pub(super) async fn look(step: &Step, found: &Preflight) -> Result<Option<Reason
     script.args.extend(commands.iter().cloned());
     let output = step.run(&host.name, &script).await?;
     if !output.is_ok() {
-        let text = format!("{} could not be looked at again: {}", host.name, output.complaint());
-        return Ok(Some(Reason::new(Code::CheckFailed, text)));
+        return Ok(Some(not_looked_at(left, &output.complaint())));
     }
-    Ok(still_wrong(&host.name, left, commands, &output.stdout))
+    let wrong = still_wrong(&host.name, left, commands, &output.stdout);
+    if wrong.is_none() {
+        marks::remember(step, Does::Well).await?;
+    }
+    Ok(wrong)
 }
 
 /// Leaves of the units that have failed those that had failed before an earlier run or attempt changed the host to this
@@ -88,33 +95,38 @@ fn still_wrong(host: &str, left: &LeftWrong, commands: &[String], text: &str) ->
     units.retain(|unit| is_of_the_deploy(unit, left));
     let broken: Vec<String> =
         said("broken").iter().map(|number| check::command(commands, number)).collect();
-    if !broken.is_empty() {
-        let text =
-            format!("{host} runs this system, and a check still fails: {}", broken.join("; "));
-        return Some(Reason::new(Code::CheckFailed, text));
-    }
-    if let Some(first) = units.first() {
-        let text = format!(
-            "{host} runs this system, and {} still failed; see `systemctl status` there",
-            units.join(", ")
-        );
-        return Some(Reason::units_failed(text, first));
-    }
-    if said("units").is_empty() {
-        let text = format!("{host} could not be looked at again: {FAILED_UNITS_UNREAD}");
-        return Some(Reason::new(Code::CheckFailed, text));
-    }
-    if left.why.code != Code::SystemDegraded {
-        return None;
-    }
     let state = said("state").pop().unwrap_or_default();
-    unfinished_start(&state).is_some().then(|| {
+    let is_unfinished = left.why.code == Code::SystemDegraded && unfinished_start(&state).is_some();
+    // As after a restart: what the next look may not see comes first.
+    let mut all = Vec::new();
+    if is_unfinished {
         let text = format!(
-            "{host} runs this system, and systemd calls it {}; see `systemctl list-jobs` there",
+            "systemd calls it {}; see `systemctl list-jobs` there",
             if state.is_empty() { "nothing" } else { &state }
         );
-        Reason::new(Code::SystemDegraded, text)
-    })
+        all.push(Reason::new(Code::SystemDegraded, text));
+    }
+    if let Some(first) = units.first() {
+        let text = format!("{} still failed; see `systemctl status` there", units.join(", "));
+        all.push(Reason::units_failed(text, first));
+    }
+    if !broken.is_empty() {
+        let text = format!("a check still fails: {}", broken.join("; "));
+        all.push(Reason::new(Code::CheckFailed, text));
+    }
+    let wrong = Reason::of_all(&format!("{host} runs this system, and "), all, "; and ");
+    if said("units").is_empty() {
+        let wrong = wrong.map_or_else(String::new, |wrong| format!("; {}", wrong.text));
+        return Some(not_looked_at(left, &format!("{FAILED_UNITS_UNREAD}{wrong}")));
+    }
+    wrong
+}
+
+/// Returns what is wrong with a host at which nobody could look again: the same as before, with its code, so that
+/// the next look knows what to look for.
+fn not_looked_at(left: &LeftWrong, why: &str) -> Reason {
+    let known = left.why.text.split(NOT_LOOKED_AT).next().unwrap_or_default();
+    Reason { text: format!("{known}{NOT_LOOKED_AT}{why}"), ..left.why.clone() }
 }
 
 /// Returns whether a unit that failed is none that had failed before the host was changed. Where that is not known, it
@@ -159,11 +171,12 @@ mod tests {
         let checks = ["curl -f localhost".to_owned()];
         let look = |text: &str| still_wrong("razer", &before, &checks, text);
         let units =
-            look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\n").unwrap();
+            look("running\t/x\nfailed\told.service\nfailed\tfleet-migrate.service\nunits\tread\n")
+                .unwrap();
         assert_eq!(units.code, Code::UnitsFailed);
         assert!(units.text.contains("fleet-migrate.service still failed"), "{units}");
         assert!(!units.text.contains("old.service"), "it had failed before that run: {units}");
-        let check = look("broken\t0\n").unwrap();
+        let check = look("broken\t0\nunits\tread\n").unwrap();
         assert_eq!(check.code, Code::CheckFailed);
         assert!(check.text.ends_with("a check still fails: curl -f localhost"), "{check}");
         assert_eq!(look("running\t/x\nfailed\told.service\nunits\tread\n"), None);
@@ -171,6 +184,32 @@ mod tests {
         assert_eq!(other, None, "its name only ends so");
         let silent = look("running\t/x\n").unwrap();
         assert!(silent.text.ends_with("systemd did not say which units failed"), "{silent}");
+        assert_eq!(silent.code, Code::UnitsFailed, "what was wrong may be so still");
+    }
+
+    #[test]
+    fn nothing_that_was_wrong_is_forgotten_by_a_look_that_sees_only_a_part_of_it() {
+        let checks = ["curl -f localhost".to_owned()];
+        let look = |before: &LeftWrong, text: &str| still_wrong("razer", before, &checks, text);
+        let all = "state\tstarting\nfailed\tweb.service\nbroken\t0\nunits\tread\n";
+        let before = left(
+            Code::SystemDegraded,
+            "razer: its start has not ended within 2 min. Besides, web.service failed after its restart",
+        );
+        let first = look(&before, all).unwrap();
+        assert_eq!(first.code, Code::SystemDegraded);
+        for part in ["calls it starting", "web.service still failed", "fails: curl -f localhost"] {
+            assert!(first.text.contains(part), "{part}: {first}");
+        }
+        // Nobody could look, and then one thing after the other is well again.
+        let silent = look(&first.clone().into(), "broken\t0\n").unwrap();
+        assert_eq!(silent.code, Code::SystemDegraded);
+        let silent = look(&silent.into(), "running\t/x\n").unwrap();
+        assert_eq!(silent.text.matches("could not be looked at again").count(), 1, "{silent}");
+        let units =
+            look(&silent.into(), "state\tdegraded\nfailed\tweb.service\nunits\tread\n").unwrap();
+        assert_eq!(units.code, Code::UnitsFailed, "{units}");
+        assert_eq!(look(&units.into(), "state\trunning\nunits\tread\n"), None);
     }
 
     #[test]

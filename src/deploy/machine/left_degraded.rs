@@ -6,9 +6,8 @@
 
 use super::host::HostProgress;
 use crate::deploy::attempt::HadBefore;
-use crate::deploy::report::SeenBy;
 use crate::deploy::{Ending, LeftWrong, Preflight, Reason};
-use crate::fleet::{Code, Goal, Outcome, StorePath};
+use crate::fleet::{Goal, Outcome, StorePath};
 
 /// How an earlier attempt of the run left a host.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,14 +79,8 @@ impl HostProgress {
     /// Returns how a restart ended. A host that was only restarted is not well where something had been wrong with it
     /// that a restart does not show.
     pub(super) fn after_restart(&self, ending: Ending) -> Ending {
-        let is_well = ending.outcome == Outcome::Switched && self.known.only_restarts;
-        let looks_at_checks = self.setup.activation.magic_rollback();
-        let is_shown = |why: &&Reason| match why.seen_by() {
-            SeenBy::Look => why.code != Code::CheckFailed || looks_at_checks,
-            SeenBy::Start => true,
-            SeenBy::Nothing => false,
-        };
-        match self.known.preflight.unwell.as_ref().filter(|why| is_well && !is_shown(why)) {
+        let wrong = self.known.wrong_after_any_restart(self.setup.activation.magic_rollback());
+        match wrong.filter(|_| ending.outcome == Outcome::Switched) {
             Some(why) => Ending { outcome: Outcome::Degraded, reason: Some(why.clone()) },
             None => ending,
         }

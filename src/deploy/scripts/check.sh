@@ -36,9 +36,9 @@ main() {
 	fi
 }
 
-# Says which units failed. A systemd that is executed again may not answer for a moment, so it is asked twice.
+# Says which units failed.
 say_units() {
-	failed=$(failed_units) || { sleep 2 && failed=$(failed_units); } || return
+	failed=$(asked_failed_units) || return
 	[ -z "$failed" ] || printf '%s\n' "$failed" | while read -r unit; do
 		printf 'failed\t%s\t%s\n' "$unit" "$(last_words "$unit")"
 	done

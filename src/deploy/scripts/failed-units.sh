@@ -7,10 +7,15 @@ failed_units() {
 	printf '%s\n' "$failed_listing" | while read -r name _; do [ -z "$name" ] || printf '%s\n' "$name"; done
 }
 
+# Prints the failed units as before. A systemd that is executed again may not answer for a moment, so it is asked twice.
+asked_failed_units() {
+	failed_units || { sleep 2 && failed_units; }
+}
+
 # Prints a line `failed` with each failed unit and, behind those, the line `units<TAB>read`; nothing where systemd
-# does not say which units failed, which is not the same as none.
+# does not say which units failed, which is not the same as none. $1 how they are asked for: once, where it is not said.
 say_failed_units() {
-	failed_now=$(failed_units) || return 0
+	failed_now=$("${1:-failed_units}") || return 0
 	[ -z "$failed_now" ] || printf '%s\n' "$failed_now" | while read -r name; do printf 'failed\t%s\n' "$name"; done
 	printf 'units\tread\n'
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Looks at a target before anything is done to it, as root. Prints key<TAB>value lines. Changes
-# nothing but removing roots of a supervisor that is gone. `units.sh`, `specialisations.sh`, `deploys.sh`, `parts.sh`
-# and `power.sh` are put before it when nixdash is compiled. $1 settings, to print the effective settings
+# nothing but removing roots of a supervisor that is gone. `units.sh`, `specialisations.sh`, `deploys.sh`, `parts.sh`,
+# `power.sh` and `failed-units.sh` are put before it when nixdash is compiled. $1 settings, to print the effective settings
 # of its Nix too, between two marks.
 say() { printf '%s\t%s\n' "$1" "$2"; }
 
@@ -94,8 +94,7 @@ look() {
 	if [ -d /nix/store ]; then names="$names nix" && set -- "$@" /nix/store; fi
 	if mountpoint -q /boot 2>/dev/null; then names="$names boot" && set -- "$@" /boot; fi
 	say_free "$names" "$@"
-	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
-		while read -r unit _; do say failed "$unit"; done
+	say_failed_units asked_failed_units
 	say_power
 	if [ -r /nix/var/nixdash/built-on ]; then say built_on "$(cat /nix/var/nixdash/built-on)"; fi
 	look_at_the_lock

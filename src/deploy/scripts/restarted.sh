@@ -6,7 +6,7 @@ main() {
 	timeout "$1" systemctl is-system-running --wait >/dev/null 2>&1
 	printf 'state\t%s\n' "$(systemctl is-system-running 2>/dev/null)"
 	printf 'running\t%s\n' "$(readlink -f /run/current-system)"
-	say_failed_units
+	say_failed_units asked_failed_units
 	printf 'end\tok\n'
 }
 

@@ -46,7 +46,7 @@ async fn deploy_built(
     request.given.insert("samsung".into(), given);
     let remembered = format!("{built}\t/home/me/fleet\tme@desk\t1\n");
     let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n\
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n\
          built_from\t{runs}\t/home/me/fleet\tme@desk\t1\n"
     );
     // What a host ran before it remembers itself.
@@ -109,7 +109,7 @@ async fn a_host_with_a_flake_of_its_own_is_deployed_as_the_revision_of_that() {
         FLEET.replace("[hosts.samsung]\n", &format!("[hosts.samsung]\nflake = \"{own}\"\n"));
     std::fs::write(own_dir.path().join("flake.nix"), "{ outputs = _: { }; } # changed").unwrap();
     let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nbuilt_from\t{first}\n"
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nbuilt_from\t{first}\n"
     );
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),
@@ -132,7 +132,7 @@ async fn a_host_with_a_flake_of_its_own_is_deployed_as_the_revision_of_that() {
 /// Deploys what a flake says to a host that runs a revision.
 async fn deploy_flake(flake: &str, runs: &str) -> WaysStory {
     let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nbuilt_from\t{runs}\n"
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nbuilt_from\t{runs}\n"
     );
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),

@@ -1,8 +1,8 @@
 //! Hosts that are restarted when their new system is permanent, and what is measured of them afterwards.
 
-use super::target::{NEW, Story, Target, carry_out, fleet, switch};
-use crate::deploy::{RunBegin, RunJournal};
-use crate::fleet::{Code, Goal, Outcome, Phase};
+use super::target::{NEW, OLD, Story, Target, carry_out, fleet, switch};
+use crate::deploy::{GivenPlace, GivenSystem, Reason, RunBegin, RunJournal};
+use crate::fleet::{Code, Goal, Outcome, Phase, StorePath};
 use crate::remote::Trouble;
 use std::time::Duration;
 
@@ -49,6 +49,35 @@ async fn a_host_that_was_restarted_before_its_activation_is_restarted_after_it()
         let asked: Vec<_> = story.scripts("reboot").iter().map(|script| &script.args[..]).collect();
         let look = ["look", "run-7-x-activate-samsung", "long-ago"];
         assert_eq!(asked, [look, ["order", NEW, "1"]], "{goal}");
+    }
+}
+
+/// Deploys samsung again, which an earlier run left degraded on the new system.
+async fn again(why: Reason, reboot: bool) -> Story {
+    let fleet = fleet("");
+    let mut setup = switch(&fleet, Goal::Switch);
+    setup.hosts[0].degraded = Some(why.into());
+    let system = StorePath::parse(NEW).unwrap();
+    setup.hosts[0].given = Some(GivenSystem::new(system, GivenPlace::Host));
+    setup.hosts[0].reboot = reboot.then_some(Duration::from_secs(600));
+    let begin = RunBegin::Fresh { setup: Box::new(setup), hosts_file: None };
+    // It was started with the system before.
+    let preflight = format!("running\t{NEW}\nprofile\t{NEW}\nbooted\t{OLD}\n");
+    let target = Target { preflight: preflight.leak(), built: true, ..Target::default() };
+    carry_out(fleet, target, begin, RunJournal::none(), None).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_found_well_again_remembers_that_and_what_no_look_shows_stays() {
+    let units = Reason::new(Code::UnitsFailed, "web.service failed");
+    let story = again(units, false).await;
+    assert_eq!(story.result.outcome, Outcome::Unchanged, "{}", story.error());
+    assert_eq!(remembered(&story), [[NEW, "well"]], "a rollback may go to it again");
+    for reboot in [false, true] {
+        let of_users = Reason::new(Code::UserUnitsFailed, "units of me failed");
+        let story = again(of_users, reboot).await;
+        assert_eq!(story.result.outcome, Outcome::Degraded, "{reboot}: {}", story.error());
+        assert_eq!(remembered(&story), [[""; 2]; 0], "{reboot}: it stays as it was marked");
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::UNPACK, "unpack"),
         (scripts::VERIFY, "verify"),
         (scripts::UNROOT, "unroot"),
+        (scripts::WELL, "well"),
         (scripts::WORD, "word"),
         (scripts::LAST_WORD, "word"),
     ] {
@@ -184,7 +185,7 @@ impl Target {
     fn run(&mut self, name: &str, args: &[String]) -> String {
         match name {
             "preflight" => format!(
-                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t{}\nnix_free\t90000000000\n{}",
+                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t{}\nnix_free\t90000000000\nunits\tread\n{}",
                 self.boot_before.unwrap_or(self.boot),
                 self.preflight
             ),
@@ -226,6 +227,7 @@ impl Target {
             }
             "presence" => format!("boot_id\tafter-the-restart\nrunning\t{NEW}\n"),
             "restarted" => format!("running\t{NEW}\n{}{}", self.units, self.started),
+            "well" => format!("running\t{NEW}\nstate\trunning\n{}", self.units),
             "build-log" => self.build_log.clone(),
             "derivations" => self.derivations.clone(),
             _ => String::new(),

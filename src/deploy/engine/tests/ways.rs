@@ -394,7 +394,7 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
             Some(Err(RemoteError::new("p620", Trouble::Unreachable, "No route to host")))
         }
         (_, "preflight") => prints(&format!(
-            "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nmains\t0\nbattery\t41\n"
+            "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nmains\t0\nbattery\t41\n"
         )),
         _ => None,
     };
@@ -423,7 +423,7 @@ async fn of_which_system_a_host_is_is_known_from_its_own_nix_where_hosts_toml_do
             ("samsung", "preflight") => {
                 assert_eq!(script.args, ["settings"]);
                 prints(&format!(
-                    "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n\
+                    "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n\
                      \n--- settings\nsystem = {system}\nsubstituters = http://p620.lan:5000\n\
                      trusted-public-keys = {KEY}\n"
                 ))
@@ -688,7 +688,7 @@ async fn auto_takes_no_cache_that_the_host_does_not_trust_or_ask() {
         let told = format!("trusted-public-keys = {keys}\nsubstituters = {asks}\n");
         let answers = move |_: &str, name: &str, script: &Script| match name {
             "preflight" if script.args == ["settings"] => prints(&format!(
-                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n\n--- settings\n{told}"
+                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n\n--- settings\n{told}"
             )),
             "verify" => prints("\n--- narinfo\n\n--- status 404 \n"),
             _ => None,

@@ -11,8 +11,8 @@ use super::owner::Owner;
 use super::scripts::BUDGET;
 use super::step::Step;
 use crate::deploy::{ClaimAnswer, Failure, Reason};
-use crate::fleet::{Budget, Code, printable_line};
-use crate::remote::{NotRoot, Output, RemoteError, Script, Trouble};
+use crate::fleet::{Budget, Code, Phase, printable_line};
+use crate::remote::{NotRoot, Output, RemoteError, Script, ScriptRunner as _, Trouble};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,7 +198,8 @@ impl HostClaim {
                 .collect();
             let looks = others.iter().map(|host| async move {
                 let script = self.script("look", &[budget]);
-                rival(host, &budget.name, self.shared.runner.run(host, &script).await)
+                let runner = self.shared.beside(&self.host, Phase::Activate);
+                rival(host, &budget.name, runner.run(host, &script).await)
             });
             let rivals: Vec<Rival> = join_all(looks).await.into_iter().flatten().collect();
             if rivals.len() < budget.in_flight {
@@ -226,7 +227,8 @@ impl HostClaim {
     async fn own(&self, mode: &str) -> Result<Output, RemoteError> {
         let budgets: Vec<&Budget> = self.budgets.iter().collect();
         let script = self.script(mode, &budgets);
-        self.shared.runner.run(&self.host, &script).await
+        let runner = self.shared.beside(&self.host, Phase::Activate);
+        runner.run(&self.host, &script).await
     }
 
     fn script(&self, mode: &str, budgets: &[&Budget]) -> Script {

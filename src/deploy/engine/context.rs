@@ -16,11 +16,11 @@ use super::step::Step;
 use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::systems::UnknownSystems;
-use super::telling::{Teller, ToldScripts};
+use super::telling::{Teller, TellingRunner, ToldScripts};
 use super::wake::LastWake;
 use super::{Newest, PackageTimes};
 use crate::deploy::{HostSetup, Reason, RunEntry, Setup};
-use crate::fleet::{DeployedFrom, FlakeSource, Fleet, RunId, StorePath, UsualBuilds};
+use crate::fleet::{DeployedFrom, FlakeSource, Fleet, Phase, RunId, StorePath, UsualBuilds};
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
@@ -44,6 +44,8 @@ pub(super) struct RunContext {
     pub(super) runner: Arc<dyn ScriptRunner>,
     pub(super) run: RunId,
     pub(super) teller: Teller,
+    /// Which scripts were told that run beside the phases of hosts: of gates, budgets, and orders to go back.
+    told_beside: Arc<ToldScripts>,
     /// What evaluates on hosts, by host; on this machine by an empty name.
     pub(super) evaluating: OnceEach<String, Arc<Evaluating>>,
     /// The commit that each flake is, by flake.
@@ -211,7 +213,14 @@ impl RunContext {
     pub(super) async fn abort(&self, host: &str, why: &Reason) -> Result<Output, RemoteError> {
         let job = self.job_name("activate", host);
         let script = Script::new(WORD).root().arg(job).arg(why.abort_word());
-        self.runner.run(host, &script).await
+        self.beside(host, Phase::Persist).run(host, &script).await
+    }
+
+    /// Returns what runs scripts on a host beside its phases, and tells each of them once. They are shown with the
+    /// phase that they belong to.
+    pub(super) fn beside(&self, host: &str, phase: Phase) -> TellingRunner {
+        let runner = TellingRunner::new(Arc::clone(&self.runner), self.teller.clone(), host, phase);
+        runner.noting(Arc::clone(&self.told_beside))
     }
 
     /// Notes how far the log of a job was read, now and then and with some delay: whoever goes on with
@@ -246,6 +255,7 @@ impl RunContext {
             run,
             newest: Arc::new(|_| None),
             teller,
+            told_beside: Arc::default(),
             evaluating: OnceEach::default(),
             commits: OnceEach::default(),
             whole_locks: OnceEach::default(),

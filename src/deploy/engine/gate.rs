@@ -6,8 +6,8 @@ use super::scripts::{GATE, WELL};
 use super::unwell::names_unit;
 use crate::deploy::words::FAILED_UNITS_UNREAD;
 use crate::deploy::{GateAnswer, GatedHost};
-use crate::fleet::{Gate, GateQuestion, StorePath, printable_line, public_url};
-use crate::remote::{Output, RemoteError, Script};
+use crate::fleet::{Gate, GateQuestion, Phase, StorePath, printable_line, public_url};
+use crate::remote::{Output, RemoteError, Script, ScriptRunner as _};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::error::Error;
@@ -27,7 +27,8 @@ pub(super) async fn ask(shared: &RunContext, gate: &Gate, hosts: &[GatedHost]) -
             script.args.extend(command.iter().cloned());
             let script = &script;
             join(join_all(hosts.iter().map(|GatedHost { name, .. }| async move {
-                judge_command(name, gate.limit, shared.runner.run(name, script).await)
+                let runner = shared.beside(name, Phase::Check);
+                judge_command(name, gate.limit, runner.run(name, script).await)
             })))
             .await
         }
@@ -39,7 +40,8 @@ pub(super) async fn ask(shared: &RunContext, gate: &Gate, hosts: &[GatedHost]) -
                 let toplevel = host.known.toplevel.as_ref().map_or("", StorePath::as_str);
                 let mut script = Script::new(WELL).root().limit(limit).arg(toplevel);
                 script.args.extend(commands.iter().cloned());
-                judge_well(host, &commands, shared.runner.run(&host.name, &script).await)
+                let runner = shared.beside(&host.name, Phase::Check);
+                judge_well(host, &commands, runner.run(&host.name, &script).await)
             })))
             .await
         }

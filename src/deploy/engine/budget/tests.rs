@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::deploy::engine::telling::Teller;
-use crate::deploy::{Request, RunFacts, setup};
-use crate::fleet::{Goal, Phase, RunId, RunOptions};
+use crate::deploy::{GatedHost, Listener, Request, RunFacts, setup};
+use crate::fleet::{Gate, GateQuestion, Goal, RunId, RunOptions, RunWhat};
 use crate::remote::{FakeRunner, KeyTrouble};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,6 +51,14 @@ fn request() -> Request {
 pub(in crate::deploy::engine) fn sharing_a_place(
     answers: impl Fn(&str, &str) -> &'static str + Send + Sync + 'static,
 ) -> (Arc<RunContext>, Arc<Mutex<Vec<String>>>) {
+    sharing_and_telling(answers, Arc::new(drop))
+}
+
+/// Returns the same, and what the run tells is heard.
+fn sharing_and_telling(
+    answers: impl Fn(&str, &str) -> &'static str + Send + Sync + 'static,
+    listener: Listener,
+) -> (Arc<RunContext>, Arc<Mutex<Vec<String>>>) {
     let text = "[fleet]\nflake = \"github:me/nixos\"\nevaluate = \"builder\"\nstrategy = \"direct\"\n\
                 [hosts.a]\naddresses = [\"root@a.lan\"]\ntags = [\"etcd\"]\n\
                 [hosts.b]\naddresses = [\"root@b.lan\"]\ntags = [\"etcd\"]\n";
@@ -65,7 +73,7 @@ pub(in crate::deploy::engine) fn sharing_a_place(
         said(answers(host, mode))
     });
     let run = RunId("7".to_owned());
-    let teller = Teller::new(run.clone(), Arc::new(drop));
+    let teller = Teller::new(run.clone(), listener);
     let setup = setup(&fleet, &request()).unwrap();
     let (fleet, runner) = (Arc::new(fleet), Arc::new(runner));
     let shared = RunContext::new(fleet, runner, run, "run-7-x".to_owned(), &setup, teller);
@@ -164,6 +172,45 @@ fn run_script(claims: &Path, who: &str, mode: &str) -> std::process::Output {
     let mut script = std::process::Command::new("/bin/sh");
     script.args(["-c", &body, "sh", mode, who, "who=me@desk run=7", "etcd"]);
     script.output().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_run_beside_the_phases_is_told_once_on_each_host() {
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&told);
+    let listener: Listener = Arc::new(move |event| {
+        if let RunWhat::Command { host, command, .. } = event.what {
+            let words = [&command.on, &command.script, &command.args[0]];
+            heard.lock().unwrap().push(format!("{host}: {}", words.map(String::as_str).join(" ")));
+        }
+    });
+    let answers = |_: &str, mode: &str| if mode == "hold" { "held\tetcd\t\n" } else { FREE };
+    let (shared, _) = sharing_and_telling(answers, listener);
+    let (tell, mut answers) = mpsc::channel(8);
+    for _ in 0..2 {
+        let claim = claim_of(&shared);
+        let stop = CancellationToken::new();
+        let work = tokio::spawn(claim.work(stop.clone(), tell.clone()));
+        assert_eq!(answers.recv().await, Some(ClaimAnswer::Held));
+        stop.cancel();
+        work.await.unwrap();
+    }
+    let asks = GateQuestion::Command(vec!["true".to_owned()]);
+    let (name, limit) = ("up".to_owned(), Duration::from_secs(60));
+    let (delay, interval) = (Duration::ZERO, Duration::from_secs(1));
+    let gate = Gate { name, asks, delay, interval, successes_in_a_row: 1, failures: 0, limit };
+    let known = RunFacts::default();
+    let host = GatedHost {
+        name: "a".to_owned(),
+        known,
+        may_run_before: false,
+        boot_id: None,
+        ended_at: None,
+    };
+    crate::deploy::engine::gate::ask(&shared, &gate, &[host]).await;
+    let expected =
+        ["a: a budget.sh claim", "a: b budget.sh look", "a: a budget.sh hold", "a: a gate.sh 60"];
+    assert_eq!(*told.lock().unwrap(), expected);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::cli::given::GivenSystems;
 use crate::cli::left::{self, Ends};
 use crate::cli::show::Face;
 use crate::cli::sudo::{self, SudoArgs};
-use crate::cli::{CliError, complete, given, selectors, trust, wait};
+use crate::cli::{CliError, complete, given, read_only, selectors, trust, wait};
 use crate::deploy::{JOURNAL_FORMAT, Request, RunBegin, setup};
 use crate::fleet::{Fleet, Goal, RunId, RunOptions, Strategy, select};
 use crate::record::{JournalError, Runs, share_of_logs, state_home};
@@ -233,24 +233,28 @@ impl From<ActionArg> for Goal {
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.consent.allow_protected)?;
     let goal = args.action.map_or(Goal::Switch, Goal::from);
-    let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
+    let typed = selectors::read(&args.selectors)?;
+    let hosts = select(&fleet, &typed)?;
+    let left_alone = read_only::left_alone(&fleet, &hosts, &typed);
+    let others = read_only::others(&hosts, &left_alone);
     let goals = if args.action.is_none() { own_actions(&fleet, &hosts) } else { BTreeMap::new() };
     let (fleet, asks) = (Arc::new(fleet), !args.consent.yes && goal.changes());
     let reboot = args.reboot.limit()?;
     let remote = Remote::new(Arc::clone(&fleet));
     let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
-    let GivenSystems { given, set_aside } = match &args.to {
+    let GivenSystems { given, mut set_aside } = match &args.to {
         Some(path) => {
-            let looked = given::named(&fleet, &awake, &hosts, path);
+            let looked = given::named(&fleet, &awake, &others, path);
             let given = wait::saying("looking where the system is …", looked).await?;
             GivenSystems { given, ..GivenSystems::default() }
         }
         None if args.built => {
-            let looked = given::built(&fleet, &awake, &hosts);
+            let looked = given::built(&fleet, &awake, &others);
             wait::saying("waiting for builders to list what they built …", looked).await?
         }
         None => GivenSystems::default(),
     };
+    set_aside.extend(left_alone);
     let request = Request {
         set_aside,
         degraded: BTreeMap::new(),

@@ -144,7 +144,7 @@ impl<'a> EarlierEvents<'a> {
     /// Returns a host of a run for this goal, where it did not end well.
     fn failed(&self, name: &str, goal: Goal) -> Option<FailedHost> {
         let result = self.results.get(name);
-        if result.is_some_and(|result| result.outcome.is_good()) {
+        if result.is_some_and(|result| result.is_as_asked()) {
             return None;
         }
         let planned = self.plan.and_then(|plan| plan.hosts.iter().find(|one| one.host == name));

@@ -224,6 +224,8 @@ impl<'a> FollowedRun<'a> {
 
     fn take_event(&mut self, mut event: RunEvent) {
         match &mut event.what {
+            // It is as it was to be.
+            RunWhat::Result { result, .. } if result.is_of_read_only() => {}
             RunWhat::Result { host, result } => {
                 note_outcome(&mut self.outcomes, host, result.outcome);
             }

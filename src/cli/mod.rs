@@ -44,6 +44,7 @@ mod notes;
 mod over_time;
 mod practice;
 mod print;
+mod read_only;
 mod reattach;
 mod retry;
 mod rollback;

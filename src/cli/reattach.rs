@@ -170,12 +170,14 @@ pub(super) async fn run(fleet: Fleet, args: ReattachArgs) -> Result<ExitCode, Cl
 }
 
 /// Returns the exit code of a run that was ended, as of one that was gone on with. Hosts on which nothing was activated
-/// are what was asked for.
+/// are what was asked for, and so are those that are read-only.
 fn code_of_ended(events: &[RunEvent]) -> ExitCode {
     // Of a host that ended more than once the last end counts.
     let mut outcomes = BTreeMap::new();
     for event in events {
-        if let RunWhat::Result { host, result } = &event.what {
+        if let RunWhat::Result { host, result } = &event.what
+            && !result.is_of_read_only()
+        {
             outcomes.insert(host.clone(), result.outcome);
         }
     }

@@ -9,7 +9,7 @@ use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as c
 use crate::cli::earlier_run::{EarlierRun, FailedHost};
 use crate::cli::given::GivenSystems;
 use crate::cli::rollback::{RollbackTargets, given as back_to, targets};
-use crate::cli::{CliError, complete, selectors, wait};
+use crate::cli::{CliError, complete, read_only, selectors, wait};
 use crate::deploy::engine::{lost, place_again};
 use crate::deploy::{Failure, GivenPlace, GivenSystem, HostSetup, Reason, Request, Setup, setup};
 use crate::fleet::{Fleet, Goal, RunId, in_a_list, select};
@@ -113,9 +113,14 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
         let gone: Vec<String> = gone.into_iter().map(|host| host.name).collect();
         return Err(RetryError::HostsGone { run, hosts: in_a_list(&gone) }.into());
     }
-    earlier.failed = chosen_of(&fleet, earlier.failed, &run, &selectors::read(&args.selectors)?)?;
+    let typed = selectors::read(&args.selectors)?;
+    earlier.failed = chosen_of(&fleet, earlier.failed, &run, &typed)?;
     let fleet = Arc::new(fleet);
     let mut request = request(&fleet, &earlier, args.consent, args.options, args.reboot)?;
+    if request.goal.deploys() {
+        request.set_aside = read_only::left_alone(&fleet, &request.hosts, &typed);
+        earlier.failed.retain(|host| !request.set_aside.contains_key(&host.name));
+    }
     let nobody_asked = |error| selectors::after_reading(error, &args.selectors);
     args.face.check(request.asks).map_err(nobody_asked)?;
     let remote = Remote::new(Arc::clone(&fleet));
@@ -194,16 +199,16 @@ async fn choose(
         return Ok(Vec::new());
     }
     let planned = setup(fleet, &Request { given: provisional(earlier), ..request.clone() })?;
-    GivenSystems { given: request.given, set_aside: request.set_aside } =
-        given(runner, &planned, earlier, run).await;
+    let GivenSystems { given, set_aside } = given(runner, &planned, earlier, run).await;
+    let why = set_aside.values().next().map(|failure| failure.reason.text.clone());
+    request.given = given;
+    request.set_aside.extend(set_aside);
     let is_open = |host: &&String| {
         !request.given.contains_key(*host) && !request.set_aside.contains_key(*host)
     };
     let open: Vec<&String> = request.hosts.iter().filter(is_open).collect();
-    if let (true, true, Some(why)) =
-        (open.is_empty(), request.given.is_empty(), request.set_aside.values().next())
-    {
-        return Err(CliError::NotAsked(why.reason.text.clone()));
+    if let (true, true, Some(why)) = (open.is_empty(), request.given.is_empty(), why) {
+        return Err(CliError::NotAsked(why));
     }
     let had_a_system = |host: &&String| {
         let mut failed = earlier.failed.iter();
@@ -245,12 +250,14 @@ async fn go_back(
         Some((host.name.clone(), given))
     };
     request.given = earlier.failed.iter().filter_map(kept).collect();
-    let open = request.hosts.iter().filter(|host| !request.given.contains_key(*host));
-    let open: Vec<String> = open.cloned().collect();
+    let is_open = |host: &&String| {
+        !request.given.contains_key(*host) && !request.set_aside.contains_key(*host)
+    };
+    let open: Vec<String> = request.hosts.iter().filter(is_open).cloned().collect();
     let without = request.options.without_specialisation;
     let RollbackTargets { goes, set_aside, first_error } =
         targets(runner, &open, None, without).await;
-    request.set_aside = set_aside;
+    request.set_aside.extend(set_aside);
     request.given.extend(goes.into_iter().map(|(host, target)| (host, back_to(target))));
     match first_error {
         Some(error) if request.given.is_empty() => Err(error),

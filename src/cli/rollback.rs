@@ -4,7 +4,7 @@
 
 use crate::cli::awake::AwakeRunner;
 use crate::cli::deploy::{ConsentArgs, FaceArgs, RebootArgs, run as carry_out};
-use crate::cli::{CliError, complete, selectors, wait};
+use crate::cli::{CliError, complete, read_only, selectors, wait};
 use crate::deploy::engine::lost;
 use crate::deploy::{Failure, GivenPlace, GivenSystem, Request, setup};
 use crate::fleet::{
@@ -41,7 +41,10 @@ pub(super) struct RollbackArgs {
 
 pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.consent.allow_protected)?;
-    let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
+    let typed = selectors::read(&args.selectors)?;
+    let hosts = select(&fleet, &typed)?;
+    let left_alone = read_only::left_alone(&fleet, &hosts, &typed);
+    let others = read_only::others(&hosts, &left_alone);
     check_generation(args.to, &hosts)?;
     let fleet = Arc::new(fleet);
     let mut request = Request {
@@ -63,12 +66,13 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     args.face.check(request.asks).map_err(nobody_asked)?;
     let remote = Remote::new(Arc::clone(&fleet));
     let awake = AwakeRunner::new(&fleet, &remote, args.face.is_detached());
-    let looked = targets(&awake, &request.hosts, args.to, args.without_specialisation);
-    let what = format!("waiting for {} to list generations …", in_a_list(&request.hosts));
-    let RollbackTargets { goes, set_aside, first_error } = wait::saying(&what, looked).await;
+    let looked = targets(&awake, &others, args.to, args.without_specialisation);
+    let what = format!("waiting for {} to list generations …", in_a_list(&others));
+    let RollbackTargets { goes, mut set_aside, first_error } = wait::saying(&what, looked).await;
     if let (true, Some(error)) = (goes.is_empty(), first_error) {
         return Err(error);
     }
+    set_aside.extend(left_alone);
     request.set_aside = set_aside;
     for (host, target) in goes.iter().filter(|_| !args.face.is_detached()) {
         // Standard error may be gone; the plan says it too.

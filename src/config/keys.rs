@@ -330,8 +330,8 @@ const HOSTS: &[KnownKey] = &[
         "read_only",
         "`true` or `false`",
         "`false`",
-        "`true`: nothing is changed there. It is looked at, and every deploy to it is refused: for a host \
-         that another tool deploys.",
+        "`true`: nothing is changed there, for a host that another tool deploys. It is looked at. A run that changes \
+         hosts and names it is refused; one that selects it with others (`all`, a glob, a tag) sets it aside.",
     ),
     key(
         "magic_rollback",

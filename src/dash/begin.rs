@@ -3,19 +3,43 @@
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
+use crate::dash::words::some_of;
 use crate::dash::world::Starting;
 use crate::fleet::{Goal, RootHosts, RunId, Secret, SudoQuestion};
 use jiff::Timestamp;
 
-/// Asks what to start on hosts.
-pub(in crate::dash) fn ask(model: &mut Model, hosts: Vec<String>, goal: Goal) {
+/// Asks what to start on hosts. Those that are read-only are left out of a deploy; where no other is left, it is said why
+/// there is nothing to start.
+pub(in crate::dash) fn ask(model: &mut Model, hosts: Vec<String>, goal: Goal, now: Timestamp) {
+    let Some((hosts, read_only)) = changeable(model, hosts, goal, now) else { return };
     let has_action =
         |name: &String| model.world.fleet.host(name).is_some_and(|host| host.action.is_some());
     let own_actions = goal.deploys() && hosts.iter().any(has_action);
-    if !hosts.is_empty() {
-        let form = StartForm { own_actions, ..StartForm::new(hosts, goal, StartFrom::Flake) };
-        model.open(Overlay::Start(form));
+    let form = StartForm::new(hosts, goal, StartFrom::Flake);
+    model.open(Overlay::Start(StartForm { own_actions, read_only, ..form }));
+}
+
+/// Returns the hosts on which something may be started, and those that are read-only and left out; nothing where none
+/// is left, which is said.
+fn changeable(
+    model: &mut Model,
+    hosts: Vec<String>,
+    goal: Goal,
+    now: Timestamp,
+) -> Option<(Vec<String>, Vec<String>)> {
+    let is_left = |name: &String| goal.deploys() && model.world.is_read_only(name);
+    let (left, others): (Vec<String>, Vec<String>) = hosts.into_iter().partition(is_left);
+    if others.is_empty() {
+        if !left.is_empty() {
+            let hosts = some_of(&left);
+            let text = format!(
+                "nothing was done: hosts.toml says read_only = true for {hosts}, so nothing is changed there"
+            );
+            model.say(text, false, now);
+        }
+        return None;
     }
+    Some((others, left))
 }
 
 /// Starts, or has the name of a protected host typed first.
@@ -34,9 +58,12 @@ pub(in crate::dash) fn roll_back(
     generation: u64,
     now: Timestamp,
 ) -> Vec<Effect> {
+    let Some((hosts, _)) = changeable(model, vec![host], Goal::Rollback, now) else {
+        return Vec::new();
+    };
     model.overlays.clear();
     let from = StartFrom::Generation(generation);
-    begin(model, StartForm::new(vec![host], Goal::Rollback, from), now)
+    begin(model, StartForm::new(hosts, Goal::Rollback, from), now)
 }
 
 /// Tries the hosts of the shown run again that did not end well.
@@ -45,8 +72,9 @@ pub(in crate::dash) fn retry(model: &mut Model, now: Timestamp) -> Vec<Effect> {
         return Vec::new();
     };
     let goal = run.plan.as_ref().map_or(Goal::Build, |plan| plan.goal);
-    let form = StartForm::new(run.not_well(), goal, StartFrom::Run(run.id.clone()));
-    begin(model, form, now)
+    let (hosts, from) = (run.not_well(), StartFrom::Run(run.id.clone()));
+    let Some((hosts, read_only)) = changeable(model, hosts, goal, now) else { return Vec::new() };
+    begin(model, StartForm { read_only, ..StartForm::new(hosts, goal, from) }, now)
 }
 
 /// Goes on with a run that was left, or asks first for a password that sudo wants on one of its hosts.

@@ -233,7 +233,7 @@ pub fn ascii(text: &str) -> String {
 }
 
 /// ASCII characters, each with those that it stands in for.
-const STAND_INS: [(char, &str); 21] = [
+const STAND_INS: [(char, &str); 22] = [
     ('*', "●▇"),
     ('o', "○"),
     ('!', "▲"),
@@ -241,6 +241,7 @@ const STAND_INS: [(char, &str); 21] = [
     ('+', "✓▆┌┐└┘├┤┬┴┼╭╮╰╯"),
     ('#', "◆█▉▊"),
     ('P', "⚷"),
+    ('R', "⊘"),
     ('>', "›→▸≥"),
     ('<', "←≤"),
     ('^', "↑▴"),

@@ -15,6 +15,8 @@ use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
 pub struct StartForm {
     /// The hosts, in the fleet's order.
     pub hosts: Vec<String>,
+    /// Hosts that were chosen with them and are left out, since hosts.toml says that nothing is changed there.
+    pub read_only: Vec<String>,
     /// What it is for.
     pub goal: Goal,
     /// Whether hosts with an action of their own in hosts.toml get that one.
@@ -70,6 +72,7 @@ impl StartForm {
     pub(super) fn new(hosts: Vec<String>, goal: Goal, from: StartFrom) -> Self {
         Self {
             hosts,
+            read_only: Vec::new(),
             goal,
             own_actions: false,
             strategy: None,

@@ -141,7 +141,9 @@ fn host_to_deploy(model: &Model) -> Option<(&str, bool)> {
     let is_behind = |host: &Host, view: &HostModel| {
         world.ancestry(host, view).is_some_and(|ancestry| ancestry.behind > 0)
     };
-    let may = |host: &Host| !host.protected && world.fleet.builder.as_deref() != Some(&host.name);
+    let may = |host: &Host| {
+        !host.protected && !host.read_only && world.fleet.builder.as_deref() != Some(&host.name)
+    };
     let hosts = || world.fleet.hosts.iter().zip(&world.hosts).filter(|(host, _)| may(host));
     if let Some((host, _)) = hosts().rev().find(|(host, view)| is_behind(host, view)) {
         return Some((&host.name, true));

@@ -117,6 +117,17 @@ impl Failure {
         Self { outcome: Outcome::Failed, reason: Reason::new(code, text) }
     }
 
+    /// Says that a host is left alone, since hosts.toml says that nothing is changed there.
+    pub fn of_read_only(host: &str) -> Self {
+        let text = format!("{host}: hosts.toml says read_only = true, so nothing is changed there");
+        Self { outcome: Outcome::Skipped, reason: Reason::new(Code::HostReadOnly, text) }
+    }
+
+    /// Returns whether it says that.
+    pub fn is_of_read_only(&self) -> bool {
+        self.reason.code == Code::HostReadOnly
+    }
+
     /// Returns whether it says that the cache is at fault, so that another way may help.
     pub fn is_of_tier(&self) -> bool {
         self.outcome == Outcome::Failed

@@ -184,6 +184,11 @@ impl HostSetup {
         self.route.builder(&self.name)
     }
 
+    /// Returns whether it is left alone, since hosts.toml says that nothing is changed there.
+    pub fn is_read_only(&self) -> bool {
+        self.set_aside.as_ref().is_some_and(Failure::is_of_read_only)
+    }
+
     /// Returns whether it goes back to what it was before the run.
     pub fn goes_back(&self) -> bool {
         self.way_back.is_some()
@@ -228,9 +233,10 @@ impl Setup {
     pub fn root_hosts(&self, fleet: &Fleet) -> RootHosts {
         let changing = self.hosts.iter().filter(|host| host.goal.changes());
         let changing: Vec<String> = changing.map(|host| host.name.clone()).collect();
+        let taking_part = || self.hosts.iter().filter(|host| !host.is_read_only());
         RootHosts {
-            deployed: self.hosts.iter().map(|host| host.name.clone()).collect(),
-            builders: self.hosts.iter().map(|host| host.build_on().to_owned()).collect(),
+            deployed: taking_part().map(|host| host.name.clone()).collect(),
+            builders: taking_part().map(|host| host.build_on().to_owned()).collect(),
             asked: fleet.asked_for_budgets(&changing),
         }
     }
@@ -292,7 +298,7 @@ pub enum SetupError {
         /// The host.
         host: String,
     },
-    /// Nothing is to be changed on a selected host.
+    /// Nothing is to be changed on a host that was named itself, or on any that is selected.
     #[error(
         "nothing is changed on {host}: hosts.toml says read_only = true; remove that there, or leave the host out"
     )]
@@ -326,12 +332,14 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
                 SetupError::NoFile
             });
         }
-        if host.protected && request.goal.deploys() && !request.allow_protected.contains(&host.name)
-        {
-            return Err(SetupError::Protected { host: host.name.clone() });
-        }
-        if host.read_only && request.goal.deploys() {
-            return Err(SetupError::ReadOnly { host: host.name.clone() });
+        let is_left_alone = request.set_aside.get(&host.name).is_some_and(Failure::is_of_read_only);
+        if request.goal.deploys() && !is_left_alone {
+            if host.protected && !request.allow_protected.contains(&host.name) {
+                return Err(SetupError::Protected { host: host.name.clone() });
+            }
+            if host.read_only {
+                return Err(SetupError::ReadOnly { host: host.name.clone() });
+            }
         }
         hosts.push(host_setup(fleet, host, request)?);
     }
@@ -509,5 +517,29 @@ mod tests {
             assert_eq!(refused, SetupError::ReadOnly { host: "a".to_owned() });
             assert!(refused.to_string().contains("read_only = true"));
         }
+    }
+
+    #[test]
+    fn a_read_only_host_that_is_set_aside_needs_no_consent_no_builder_and_no_password() {
+        let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\n[hosts.b]\nread_only = true\n\
+                    protected = true\nstrategy = \"push\"\n";
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        let request = Request {
+            set_aside: [("b".to_owned(), Failure::of_read_only("b"))].into(),
+            degraded: BTreeMap::new(),
+            hosts: vec!["a".to_owned(), "b".to_owned()],
+            goal: Goal::Switch,
+            goals: BTreeMap::new(),
+            options: RunOptions::default(),
+            allow_protected: Vec::new(),
+            asks: false,
+            given: BTreeMap::new(),
+            reboot: None,
+        };
+        let planned = setup(&fleet, &request).unwrap();
+        let left: Vec<bool> = planned.hosts.iter().map(HostSetup::is_read_only).collect();
+        assert_eq!(left, [false, true]);
+        let root = planned.root_hosts(&fleet);
+        assert_eq!((root.deployed, root.builders), (vec!["a".to_owned()], vec!["a".to_owned()]));
     }
 }

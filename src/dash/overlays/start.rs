@@ -117,6 +117,23 @@ fn choice(
 /// Says what should be known of hosts before they take part, once for all of which it is true.
 fn warnings(model: &Model, form: &StartForm, say: &mut impl FnMut(Role, &str)) {
     let world = &model.world;
+    match &form.read_only[..] {
+        [] => {}
+        [host] => say(
+            Role::Text,
+            &format!(
+                "⊘ {host} is left out: hosts.toml says read_only = true, so nothing is changed there."
+            ),
+        ),
+        hosts => {
+            let (count, all) = (hosts.len(), hosts.len() + form.hosts.len());
+            let names = some_of(hosts);
+            let text = format!(
+                "⊘ {count} of {all} are left out, since hosts.toml says read_only = true for them: {names}"
+            );
+            say(Role::Text, &text);
+        }
+    }
     let mut warn = |is_so: &dyn Fn(&str) -> bool, sign: char, of_one: &str, of_several: &str| {
         let hosts: Vec<String> = form.hosts.iter().filter(|host| is_so(host)).cloned().collect();
         match &hosts[..] {

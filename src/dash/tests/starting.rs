@@ -3,7 +3,7 @@
 use crate::dash::demo::{self, model, now, run_event};
 use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
-use crate::dash::{Effect, Msg, Overlay, Screen, StartChoices, update};
+use crate::dash::{Effect, Model, Msg, Overlay, Screen, StartChoices, update};
 use crate::fleet::{BootChoice, Generation, Generations, Goal, RunWhat, Strategy};
 
 fn deploy(hosts: &[&str]) -> Effect {
@@ -251,4 +251,48 @@ fn a_dashboard_that_is_read_only_refuses_what_changes_something_and_says_so() {
     assert!(!shown.contains("d deploy") && !shown.contains("b build"), "{shown}");
     // Looking is allowed.
     assert!(press(&mut model, "r").iter().any(|effect| matches!(effect, Effect::Probe { .. })));
+}
+
+/// Returns a screen on a fleet in which nothing is to be changed on these hosts.
+fn with_read_only(names: &[&str]) -> Model {
+    let mut model = model(demo::well(), 80, 24);
+    let fleet = std::sync::Arc::make_mut(&mut model.world.fleet);
+    for host in &mut fleet.hosts {
+        host.read_only = names.contains(&host.name.as_str());
+    }
+    model
+}
+
+#[test]
+fn a_read_only_host_has_a_sign_and_is_left_out_when_all_are_deployed() {
+    let mut model = with_read_only(&["p510"]);
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("p510 ⊘") && !shown.contains('⚷'), "{shown}");
+    press(&mut model, "Ad");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("⊘ p510 is left out: hosts.toml says read_only = true"), "{shown}");
+    // Its name is not asked for, though it is protected too.
+    assert_eq!(press(&mut model, "\n"), [deploy(&["p620", "razer", "samsung"])]);
+    let mut two = with_read_only(&["p510", "razer"]);
+    press(&mut two, "Ad");
+    let shown = text(&draw(&two, &look(false)));
+    assert!(shown.contains("⊘ 2 of 4 are left out, since"), "{shown}");
+}
+
+#[test]
+fn nothing_is_started_on_a_host_that_is_read_only_but_a_build() {
+    let mut model = with_read_only(&["p510"]);
+    assert_eq!(press(&mut model, "Gd"), []);
+    assert_eq!(model.overlay(), None);
+    let said = model.toast.take().unwrap().text;
+    let why =
+        "nothing was done: hosts.toml says read_only = true for p510, so nothing is changed there";
+    assert_eq!(said, why);
+    assert!(matches!(&press(&mut model, "b\n")[..], [Effect::StartRun { goal: Goal::Build, .. }]));
+    let mut model = with_read_only(&["p510"]);
+    press(&mut model, "Ge");
+    let found = Ok(two_generations());
+    update(&mut model, Msg::Generations { host: "p510".to_owned(), found }, now());
+    assert_eq!(press(&mut model, "jR"), []);
+    assert_eq!(model.toast.take().unwrap().text, why);
 }

@@ -84,6 +84,12 @@ const SIGNS: &[Explained] = &[
     sign("?", Dim, "By how many commits the host is behind is not known.", &[Fleet, History]),
     sign("?", Warn, "It is not known how the phase ended.", &[Deploy]),
     sign("⚷", Text, "The host is protected: it is deployed only when its name is typed.", &[Fleet]),
+    sign(
+        "⊘",
+        Text,
+        "The host is read-only: hosts.toml says that nothing is changed there.",
+        &[Fleet],
+    ),
     sign("◆", Accent, "The host is marked.", &[Fleet]),
     sign("◆", Accent, "The line is marked.", &[Logs]),
     sign("›", Accent, "The row is selected.", &Screen::ALL),

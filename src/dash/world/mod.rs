@@ -195,6 +195,11 @@ impl ScreenWorld {
         self.fleet.host(name).is_some_and(|host| host.protected)
     }
 
+    /// Returns whether hosts.toml says that nothing is changed on a host.
+    pub fn is_read_only(&self, name: &str) -> bool {
+        self.fleet.host(name).is_some_and(|host| host.read_only)
+    }
+
     /// Returns whether a host was seen to run no system of NixOS, so that nothing can go back there.
     pub fn has_no_system(&self, name: &str) -> bool {
         let index = self.fleet.hosts.iter().position(|host| host.name == name);

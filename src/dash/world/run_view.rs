@@ -126,7 +126,7 @@ impl RunView {
     /// Returns the hosts that did not end well.
     pub fn not_well(&self) -> Vec<String> {
         let ended_well =
-            |host: &&HostRun| host.result.as_ref().is_some_and(|result| result.outcome.is_good());
+            |host: &&HostRun| host.result.as_ref().is_some_and(HostResult::is_as_asked);
         self.hosts.iter().filter(|host| !ended_well(host)).map(|host| host.host.clone()).collect()
     }
 

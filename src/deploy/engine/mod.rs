@@ -251,7 +251,8 @@ impl Deploy {
         workers.end().await;
         shared.beside.until_all_is_told().await;
         let tidying = async move { shared.clean_up().await }.boxed();
-        Ended { outcomes: machine.outcomes(), findings: machine.errors().to_vec(), tidying }
+        let (outcomes, findings) = (machine.outcomes_of_changeable(), machine.errors().to_vec());
+        Ended { outcomes, findings, tidying }
     }
 }
 

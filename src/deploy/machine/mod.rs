@@ -185,6 +185,14 @@ impl Machine {
             .collect()
     }
 
+    /// Returns the same of the hosts that may be changed: those that are read-only are as they were to be.
+    pub fn outcomes_of_changeable(&self) -> Vec<(String, Outcome)> {
+        let read_only = |name: &String| {
+            self.index_of(name).is_some_and(|index| self.hosts[index].setup.is_read_only())
+        };
+        self.outcomes().into_iter().filter(|(name, _)| !read_only(name)).collect()
+    }
+
     /// Returns what went wrong in the run, the first first.
     pub fn errors(&self) -> &[Finding] {
         &self.errors

@@ -13,7 +13,8 @@ impl Machine {
         self.ordered_after(index).into_iter().flat_map(|(hosts, _)| hosts).collect()
     }
 
-    /// Returns for each rule of the order that means a host whom it waits for, and why.
+    /// Returns for each rule of the order that means a host whom it waits for, and why. Nobody waits for a host that is
+    /// read-only: no run changes it.
     fn ordered_after(&self, index: usize) -> Vec<(Vec<usize>, &str)> {
         let setup = &self.hosts[index].setup;
         let rules = self.setup.rollout.order.iter();
@@ -21,7 +22,8 @@ impl Machine {
             .filter(|rule| rule.who.means(&setup.name, &setup.tags))
             .map(|rule| {
                 let others = self.hosts.iter().enumerate().filter(|(other, host)| {
-                    *other != index && rule.after.means(&host.setup.name, &host.setup.tags)
+                    let is_meant = rule.after.means(&host.setup.name, &host.setup.tags);
+                    is_meant && *other != index && !host.setup.is_read_only()
                 });
                 (others.map(|(other, _)| other).collect(), rule.reason.as_str())
             })

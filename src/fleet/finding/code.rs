@@ -569,9 +569,9 @@ codes! {
     HookFailed "hook-failed" Error "hook"
         "A hook of hosts.toml failed."
         "Run the hook by hand; what it printed is in the log of the run.";
-    HostReadOnly "host-read-only" Error "read-only"
-        "hosts.toml says that nothing is changed on the host."
-        "Remove `read_only = true` of the host from hosts.toml, or leave the host out.";
+    HostReadOnly "host-read-only" Note "read-only"
+        "hosts.toml says that nothing is changed on the host, so a deploy leaves it out."
+        "Nothing, where another tool deploys the host; else remove `read_only = true` of the host from hosts.toml.";
     SystemUnexpected "system-unexpected" Error "unexpected"
         "The host is neither as it was before the deploy nor as the deploy should leave it."
         "Look at the host: what it runs, its profile, /etc and its boot menu.";

@@ -1,6 +1,6 @@
 //! How a host's run ended.
 
-use crate::fleet::{Fetched, Finding, Phase, Share, StorePath, TakenRoute};
+use crate::fleet::{Code, Fetched, Finding, Phase, Share, StorePath, TakenRoute};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +36,7 @@ pub enum Outcome {
     Failed,
     /// Was not reachable; set aside.
     Offline,
-    /// Was not tried, since something else went wrong or nobody confirmed.
+    /// Was not tried, since something else went wrong, nobody confirmed, or hosts.toml says that nothing is changed there.
     Skipped,
     /// The operator stopped the run.
     Interrupted,
@@ -207,6 +207,17 @@ impl HostResult {
             error: None,
             findings: Vec::new(),
         }
+    }
+
+    /// Returns whether the host was left alone, since hosts.toml says that nothing is changed there.
+    pub fn is_of_read_only(&self) -> bool {
+        self.outcome == Outcome::Skipped
+            && self.findings.iter().any(|finding| finding.code == Code::HostReadOnly)
+    }
+
+    /// Returns whether the host is as it was to be: nothing of it is to be tried again.
+    pub fn is_as_asked(&self) -> bool {
+        self.outcome.is_good() || self.is_of_read_only()
     }
 
     /// Returns the error as people read it: with the codes of its findings behind it, `… [disk-low]`.

@@ -49,7 +49,7 @@ pub(super) fn update(
         Command::Units => return list_units(model),
         Command::Cancel => ask_to_stop(model),
         Command::Retry => return begin::retry(model, now),
-        Command::Deploy => begin::ask(model, targets(model), Goal::default()),
+        Command::Deploy => begin::ask(model, targets(model), Goal::default(), now),
         Command::Generations => return generations(model),
         Command::CopyReason => return copy_reason(model),
         Command::PauseRun

@@ -349,9 +349,13 @@ fn generation(words: &str, columns: usize) -> String {
     )
 }
 
-/// Returns a host's name with the sign of a protected one.
+/// Returns a host's name with the sign of a read-only or a protected one.
 pub(in crate::dash) fn name(host: &Host) -> String {
-    if host.protected { format!("{} ⚷", host.name) } else { host.name.clone() }
+    match (host.read_only, host.protected) {
+        (true, _) => format!("{} ⊘", host.name),
+        (false, true) => format!("{} ⚷", host.name),
+        (false, false) => host.name.clone(),
+    }
 }
 
 /// Returns whether it is known of any host by how many commits it is behind: a column of `?` says nothing.

@@ -52,8 +52,8 @@ pub(super) fn update(
         }
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
-        Command::Deploy => begin::ask(model, model.chosen(), Goal::default()),
-        Command::Build => begin::ask(model, model.chosen(), Goal::Build),
+        Command::Deploy => begin::ask(model, model.chosen(), Goal::default(), now),
+        Command::Build => begin::ask(model, model.chosen(), Goal::Build, now),
         Command::Open if model.selected_group().is_some() => model.fold_group(),
         Command::Open | Command::Zoom => model.toggle_zoom(),
         Command::GroupByTag => model.turn_groups(),

@@ -33,7 +33,7 @@ pub(super) fn update(
         Command::Open => open(model, Screen::Deploy),
         Command::Zoom => model.toggle_zoom(),
         Command::Log => open(model, Screen::Logs),
-        Command::Deploy => begin::ask(model, targets(model), Goal::default()),
+        Command::Deploy => begin::ask(model, targets(model), Goal::default(), now),
         Command::Retry => return begin::retry(model, now),
         _ => {}
     }

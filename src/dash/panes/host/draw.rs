@@ -51,8 +51,11 @@ pub(in crate::dash) fn draw(
         Some(then) => format!("measured {}", since(paint.now, then)),
         None => "never measured".to_owned(),
     };
-    let title =
-        if host.protected { format!("{} ⚷ protected", host.name) } else { host.name.clone() };
+    let title = match (host.read_only, host.protected) {
+        (true, _) => format!("{} ⊘ read-only", host.name),
+        (false, true) => format!("{} ⚷ protected", host.name),
+        (false, false) => host.name.clone(),
+    };
     paint.rule(buffer, area, &title, &measured);
     let area = below(area, 1);
     let laid = laid(paint, host, view, area.width);

@@ -138,3 +138,24 @@ fn a_host_that_may_go_without_one_that_wakes_does_not_wait_for_it() {
     });
     assert!(!waited);
 }
+
+#[test]
+fn a_read_only_host_is_told_on_the_plan_and_nobody_waits_for_it_or_fails_with_it() {
+    let mut ride = ordered();
+    let samsung = Failure::of_read_only("samsung");
+    let mut setup = ride.machine.setup.clone();
+    setup.hosts[1].set_aside = Some(samsung);
+    ride.machine = Machine::new(setup, None, Timestamp::UNIX_EPOCH);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(ride.outcome("samsung"), Outcome::Skipped);
+    let told =
+        "samsung: hosts.toml says read_only = true, so nothing is changed there [host-read-only]";
+    assert_eq!(ride.error("samsung"), told);
+    assert_eq!(ride.machine.plan().set_aside["samsung"], told);
+    for host in ["razer", "p510", "heron"] {
+        assert_eq!(ride.outcome(host), Outcome::Switched, "{host}");
+    }
+    let counted: Vec<String> =
+        ride.machine.outcomes_of_changeable().into_iter().map(|(host, _)| host).collect();
+    assert_eq!(counted, ["razer", "p510", "heron"]);
+}

@@ -5,7 +5,7 @@ use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
 use crate::dash::words::some_of;
 use crate::dash::world::Starting;
-use crate::fleet::{Goal, RootHosts, RunId, Secret, SudoQuestion};
+use crate::fleet::{Fleet, Goal, RootHosts, RunId, Secret, SudoQuestion};
 use jiff::Timestamp;
 
 /// Asks what to start on hosts. Those that are read-only are left out of a deploy; where no other is left, it is said why
@@ -107,12 +107,10 @@ pub(in crate::dash) fn start_or_ask(
 /// that is to be typed was typed since the dashboard was opened.
 fn next_question(model: &Model, form: &StartForm) -> Option<SudoQuestion> {
     let fleet = &model.world.fleet;
-    let chosen = form.hosts.iter().filter_map(|name| fleet.host(name));
-    let builders = chosen.filter_map(|host| fleet.build_on(host)).map(str::to_owned);
     let changes = form.goal.changes();
     let root = RootHosts {
         deployed: form.hosts.clone(),
-        builders: builders.chain(fleet.builder.clone()).collect(),
+        builders: builders(fleet, form),
         asked: if changes { fleet.asked_for_budgets(&form.hosts) } else { Vec::new() },
     };
     let questions = fleet.sudo_questions(&root, false).into_iter();
@@ -122,6 +120,22 @@ fn next_question(model: &Model, form: &StartForm) -> Option<SudoQuestion> {
         SudoQuestion { hosts, ..question }
     });
     open.find(|question| !question.hosts.is_empty())
+}
+
+/// Returns the hosts that build for what is started: by the strategy that was chosen, else by each host's own. Of an
+/// earlier run it is not known here by which strategy it went, so that the fleet's builder may be one of them.
+fn builders(fleet: &Fleet, form: &StartForm) -> Vec<String> {
+    let hosts = form.hosts.iter().filter_map(|name| fleet.host(name));
+    let builders = hosts.filter_map(|host| {
+        let strategy = form.strategy.unwrap_or_else(|| fleet.strategy_of(host));
+        fleet.build_on_by(host, strategy).map(str::to_owned)
+    });
+    match form.from {
+        StartFrom::Flake => builders.collect(),
+        // What a generation keeps is built by nobody.
+        StartFrom::Generation(_) => Vec::new(),
+        StartFrom::Run(_) | StartFrom::Left(_) => builders.chain(fleet.builder.clone()).collect(),
+    }
 }
 
 /// Notes that a run was asked for, shows where it will appear, and asks for it.

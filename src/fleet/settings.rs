@@ -197,7 +197,12 @@ impl Fleet {
 
     /// Returns the name of the host that builds for a host; none where the fleet names no builder.
     pub fn build_on<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
-        match self.strategy_of(host) {
+        self.build_on_by(host, self.strategy_of(host))
+    }
+
+    /// Returns the same where a host is deployed by this strategy.
+    pub fn build_on_by<'a>(&'a self, host: &'a Host, strategy: Strategy) -> Option<&'a str> {
+        match strategy {
             Strategy::Direct => Some(&host.name),
             Strategy::ViaCache | Strategy::Push => self.builder_of(host),
             Strategy::Auto => self.builder_of(host).or(Some(&host.name)),

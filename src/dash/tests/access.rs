@@ -6,7 +6,7 @@ use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Overlay, update};
 use crate::fleet::{
     Budget, Code, Finding, HostKey, HostKeyState, HostResult, KnownKeyOf, Outcome, RunId, RunWhat,
-    Subject, SudoPassword,
+    Strategy, Subject, SudoPassword,
 };
 
 /// A key that a host showed.
@@ -223,4 +223,46 @@ fn snap(name: &str, model: &Model) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(format!("{name}-{columns}x{rows}"), shown);
     });
+}
+
+#[test]
+fn the_passwords_of_those_are_asked_that_build_by_the_chosen_strategy() {
+    let asked = |keys: &str| {
+        let mut model = model(demo::well(), 80, 24);
+        let fleet = std::sync::Arc::make_mut(&mut model.world.fleet);
+        for host in &mut fleet.hosts {
+            if ["p620", "p510"].contains(&host.name.as_str()) {
+                host.root_access.sudo_password = Some(SudoPassword::Ask);
+            }
+            if host.name == "samsung" {
+                host.builder = Some("p510".to_owned());
+            }
+        }
+        press(&mut model, keys);
+        match model.overlay() {
+            Some(Overlay::Password(form)) => form.hosts.clone(),
+            _ => Vec::new(),
+        }
+    };
+    assert_eq!(asked("jd\n"), ["p620"], "razer, which the fleet's builder builds for");
+    assert!(asked("jdss\n").is_empty(), "razer builds its own system");
+    assert_eq!(asked("jjd\n"), ["p510"], "samsung has a builder of its own");
+    assert_eq!(asked("jjb\n"), ["p510"]);
+}
+
+#[test]
+fn a_chosen_strategy_needs_the_builder_of_a_host_that_builds_its_own_system_else() {
+    let mut model = model(demo::well(), 80, 24);
+    let fleet = std::sync::Arc::make_mut(&mut model.world.fleet);
+    fleet.strategy = Strategy::Direct;
+    for host in &mut fleet.hosts {
+        if host.name == "samsung" {
+            host.builder = Some("p510".to_owned());
+        }
+        if host.name == "p510" {
+            host.root_access.sudo_password = Some(SudoPassword::Ask);
+        }
+    }
+    press(&mut model, "jjds\n");
+    assert!(matches!(model.overlay(), Some(Overlay::Password(form)) if form.hosts == ["p510"]));
 }

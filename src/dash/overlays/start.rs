@@ -23,6 +23,7 @@ use crate::dash::widgets::places::ClickTarget;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
 use crate::dash::words::runs::action_words;
+use crate::dash::words::strategies::strategy_words;
 use crate::dash::words::{hosts_in_short, some_of};
 use crate::fleet::{Goal, HostState, Strategy};
 use jiff::Timestamp;
@@ -71,7 +72,8 @@ fn choices(
     if form.goal.deploys() {
         all.push((Command::CycleAction, "a", "action", chosen_action(paint, form)));
     }
-    all.push((Command::CycleStrategy, "s", "strategy", strategy_words(paint, form)));
+    let strategy = strategy_words(&paint.model.world.fleet, form.strategy, &form.hosts);
+    all.push((Command::CycleStrategy, "s", "strategy", strategy));
     if form.can_skip_caches() {
         let text = if chosen.skip_caches {
             "skipped: takes what builder and this machine have, compiles the rest"
@@ -207,40 +209,6 @@ fn chosen_action(paint: &Paint<'_>, form: &StartForm) -> String {
     let hosts = form.hosts.iter().filter_map(|name| paint.model.world.fleet.host(name));
     let own = hosts.filter_map(|host| Some(format!("{} {}", host.name, host.action?)));
     format!("as hosts.toml says: {}; else {}", some_of(&own.collect::<Vec<_>>()), form.goal)
-}
-
-fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
-    let fleet = &paint.model.world.fleet;
-    match form.strategy {
-        Some(Strategy::ViaCache) => {
-            let builder = fleet.builder.as_deref().unwrap_or("the builder");
-            match fleet.publish_tier() {
-                Some(tier) => {
-                    format!("via-cache: build on {builder}, hosts fetch from {}", tier.name)
-                }
-                None => format!("via-cache: build on {builder}, hosts fetch from its cache"),
-            }
-        }
-        Some(Strategy::Push) => {
-            let builder = fleet.builder.as_deref().unwrap_or("the builder");
-            format!("push: build on {builder}, which copies to the hosts over ssh")
-        }
-        Some(Strategy::Auto) => {
-            "auto: the best way for each host now; the plan says which and why".to_owned()
-        }
-        Some(Strategy::Direct) => "direct: each host builds its own system".to_owned(),
-        None => {
-            let mut words: Vec<&str> = form
-                .hosts
-                .iter()
-                .filter_map(|name| fleet.host(name))
-                .map(|host| fleet.strategy_of(host).word())
-                .collect();
-            words.sort_unstable();
-            words.dedup();
-            format!("as configured: {}", words.join(", "))
-        }
-    }
 }
 
 /// Chooses what to start, and starts it.

@@ -4,6 +4,7 @@ pub(in crate::dash) mod figures;
 pub(in crate::dash) mod glossary;
 pub(in crate::dash) mod reasons;
 pub(in crate::dash) mod runs;
+pub(in crate::dash) mod strategies;
 pub(in crate::dash) mod tiers;
 pub(in crate::dash) mod ways;
 

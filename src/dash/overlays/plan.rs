@@ -211,13 +211,14 @@ fn changes_of(host: &HostPlan) -> Vec<(Role, String)> {
     lines.map(|(index, line)| (role(index), line)).collect()
 }
 
-/// Returns what must be done in a small pane.
+/// Returns what must be done in a small pane; first what is done to a host, where that is not what the plan is for.
 fn work_in_short(host: &HostPlan) -> String {
+    let action = host.goal.map(|goal| format!("{goal}: ")).unwrap_or_default();
     if let Some(generation) = host.generation {
-        return format!("to generation {generation}");
+        return format!("{action}to generation {generation}");
     }
     let number = |number: Option<u64>| number.map_or("?".to_owned(), count);
-    format!("{} to build, {} to get", number(host.to_build), number(host.to_download))
+    format!("{action}{} to build, {} to get", number(host.to_build), number(host.to_download))
 }
 
 /// Answers a plan, or reads it.

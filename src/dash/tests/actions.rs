@@ -60,3 +60,20 @@ fn a_host_to_which_no_way_is_left_is_tried_again_by_its_key() {
     let resumes = press(&mut model, " ");
     assert!(matches!(&resumes[..], [Effect::Order { order: RunOrder::Resume, .. }]), "{resumes:?}");
 }
+
+#[test]
+fn a_plan_in_a_small_pane_says_first_that_a_host_is_only_staged() {
+    let mut model = model(demo::troubled(), 40, 10);
+    press(&mut model, "3");
+    for event in demo::run_until_plan() {
+        demo::happen(&mut model, event);
+    }
+    let mut runs = model.world.runs.iter_mut().filter(|run| run.waits);
+    let plan = runs.find_map(|run| run.plan.as_mut()).unwrap();
+    let host = plan.hosts.iter_mut().find(|host| !host.unchanged).unwrap();
+    host.goal = Some(Goal::Boot);
+    let name = host.host.clone();
+    let shown = text(&draw(&model, &look(false)));
+    let line = shown.lines().find(|line| line.contains(&name) && line.contains("to build"));
+    assert!(line.is_some_and(|line| line.contains("boot: ")), "{shown}");
+}

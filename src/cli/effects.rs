@@ -4,7 +4,7 @@ use crate::cli::generations::difference;
 use crate::cli::logs::{LogScreen, where_log_is};
 use crate::cli::session::SessionKeeper;
 use crate::cli::silence::SilenceError;
-use crate::cli::started::{StartedGoal, start_args};
+use crate::cli::started::{StartedGoal, rollback_args, start_args};
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::units::UnitReader;
 use crate::cli::viewer::{self, Viewer};
@@ -72,9 +72,8 @@ impl Runtime {
                     }
                     self.start(args, hosts).await;
                 }
-                Effect::RollBack { host, generation, allow_protected } => {
-                    let mut args =
-                        vec!["rollback".to_owned(), "--to".to_owned(), generation.to_string()];
+                Effect::RollBack { host, generation, choices, allow_protected } => {
+                    let mut args = rollback_args(generation, choices);
                     args.extend(allowed(allow_protected));
                     self.start(args, vec![host]).await;
                 }

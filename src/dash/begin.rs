@@ -7,6 +7,7 @@ use crate::dash::words::some_of;
 use crate::dash::world::Starting;
 use crate::fleet::{Fleet, Goal, RootHosts, RunId, Secret, SudoQuestion};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// Asks what to start on hosts. Those that are read-only are left out of a deploy; where no other is left, it is said why
 /// there is nothing to start.
@@ -15,8 +16,15 @@ pub(in crate::dash) fn ask(model: &mut Model, hosts: Vec<String>, goal: Goal, no
     let has_action =
         |name: &String| model.world.fleet.host(name).is_some_and(|host| host.action.is_some());
     let own_actions = goal.deploys() && hosts.iter().any(has_action);
+    let specialisations = specialisations(model, &hosts);
     let form = StartForm::new(hosts, goal, StartFrom::Flake);
-    model.open(Overlay::Start(StartForm { own_actions, read_only, ..form }));
+    model.open(Overlay::Start(StartForm { own_actions, read_only, specialisations, ..form }));
+}
+
+/// Returns the specialisations that hosts are known to run.
+fn specialisations(model: &Model, hosts: &[String]) -> BTreeMap<String, String> {
+    let runs = |name: &String| Some((name.clone(), model.world.specialisation(name)?.to_owned()));
+    hosts.iter().filter_map(runs).collect()
 }
 
 /// Returns the hosts on which something may be started, and those that are read-only and left out; nothing where none
@@ -51,19 +59,12 @@ pub(in crate::dash) fn begin(model: &mut Model, form: StartForm, now: Timestamp)
     Vec::new()
 }
 
-/// Begins a rollback of a host to a generation; its plan asks before anything changes.
-pub(in crate::dash) fn roll_back(
-    model: &mut Model,
-    host: String,
-    generation: u64,
-    now: Timestamp,
-) -> Vec<Effect> {
-    let Some((hosts, _)) = changeable(model, vec![host], Goal::Rollback, now) else {
-        return Vec::new();
-    };
-    model.overlays.clear();
-    let from = StartFrom::Generation(generation);
-    begin(model, StartForm::new(hosts, Goal::Rollback, from), now)
+/// Asks how a host is to be rolled back to a generation, over the list of its generations.
+pub(in crate::dash) fn roll_back(model: &mut Model, host: String, generation: u64, now: Timestamp) {
+    let Some((hosts, _)) = changeable(model, vec![host], Goal::Rollback, now) else { return };
+    let specialisations = specialisations(model, &hosts);
+    let form = StartForm::new(hosts, Goal::Rollback, StartFrom::Generation(generation));
+    model.open(Overlay::Start(StartForm { specialisations, ..form }));
 }
 
 /// Tries the hosts of the shown run again that did not end well.
@@ -144,6 +145,8 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
         return gone_on_with(model, run, now);
     }
     model.toast = None;
+    // The generations that a host was chosen from to go back to.
+    model.overlays.clear();
     model.fleet.marked.clear();
     model.zoom = false;
     model.deploy.from_history = false;
@@ -160,7 +163,7 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
         }
         StartFrom::Generation(generation) => {
             let host = hosts.into_iter().next().unwrap_or_default();
-            Effect::RollBack { host, generation, allow_protected: typed }
+            Effect::RollBack { host, generation, choices, allow_protected: typed }
         }
         StartFrom::Run(run) => Effect::Retry { run, allow_protected: typed },
         StartFrom::Left(run) => Effect::Reattach { run },

@@ -228,6 +228,8 @@ pub enum Effect {
         host: String,
         /// The number of the generation.
         generation: u64,
+        /// What else was chosen.
+        choices: StartChoices,
         /// The host again, where it is protected and its name was typed.
         allow_protected: Vec<String>,
     },

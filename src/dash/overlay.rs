@@ -9,6 +9,7 @@ use crate::dash::silencing::SilenceForm;
 use crate::dash::units::{JournalPane, UnitsPane};
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
+use std::collections::BTreeMap;
 
 /// What was chosen before a run starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct StartForm {
     pub refused: Option<String>,
     /// Where the systems come from.
     pub from: StartFrom,
+    /// The specialisations that the hosts are known to run, by host.
+    pub specialisations: BTreeMap<String, String>,
     /// What else was chosen.
     pub choices: StartChoices,
     /// The first line that is shown.
@@ -46,6 +49,8 @@ pub struct StartChoices {
     pub reboot: bool,
     /// Whether hosts that build their own systems ask no cache.
     pub skip_caches: bool,
+    /// Whether hosts that run a specialisation leave it for the system itself.
+    pub without_specialisation: bool,
 }
 
 impl StartForm {
@@ -59,12 +64,29 @@ impl StartForm {
         self.goal.deploys() && self.strategy == Some(Strategy::Direct)
     }
 
+    /// Returns whether hosts may leave a specialisation that they are known to run.
+    pub(super) fn can_leave_specialisation(&self) -> bool {
+        self.goal.deploys() && !self.specialisations.is_empty()
+    }
+
+    /// Returns whether hosts get what the flake says, so that there are an action and a strategy to choose.
+    pub(super) fn is_of_flake(&self) -> bool {
+        self.from == StartFrom::Flake
+    }
+
+    /// Returns whether hosts that are away can be waited for.
+    pub(super) fn can_wait(&self) -> bool {
+        self.goal.deploys() && self.is_of_flake()
+    }
+
     /// Returns what else was chosen, without what means nothing for the action and the strategy.
     pub(super) fn choices(&self) -> StartChoices {
         StartChoices {
-            wait_offline: self.choices.wait_offline && self.goal.deploys(),
+            wait_offline: self.choices.wait_offline && self.can_wait(),
             reboot: self.choices.reboot && self.can_restart(),
             skip_caches: self.choices.skip_caches && self.can_skip_caches(),
+            without_specialisation: self.choices.without_specialisation
+                && self.can_leave_specialisation(),
         }
     }
 
@@ -80,6 +102,7 @@ impl StartForm {
             input: LineInput::default(),
             refused: None,
             from,
+            specialisations: BTreeMap::new(),
             choices: StartChoices::default(),
             scroll: 0,
         }

@@ -228,6 +228,8 @@ pub enum Command {
     WaitOffline,
     /// Chooses whether hosts are restarted behind a deploy.
     RestartHosts,
+    /// Chooses whether hosts leave the specialisations that they run.
+    LeaveSpecialisation,
     /// Does what the selected button says.
     Accept,
     /// Says yes.

@@ -64,7 +64,8 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
     match (model.overlay(), command) {
         (Some(Overlay::Difference(diff)), Command::RollBack) => {
             let (host, generation) = (diff.host.clone(), diff.generation);
-            roll_back(model, host, generation, now)
+            roll_back(model, host, generation, now);
+            Vec::new()
         }
         (_, command) => {
             reading::update(model, command, now);

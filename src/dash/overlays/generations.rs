@@ -158,7 +158,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Command::RollBack => {
             let host = pane.host.clone();
             if let Some(number) = pane.chosen().map(|chosen| chosen.number) {
-                return roll_back(model, host, number, now);
+                roll_back(model, host, number, now);
             }
         }
         Command::Close => model.close(),

@@ -123,7 +123,9 @@ pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
             pane.typed.as_ref().is_some_and(LineInput::has_last)
         }
         (Command::Copy, Overlay::Journal(pane)) => !pane.lines.is_empty(),
-        (Command::CycleAction | Command::WaitOffline, Overlay::Start(form)) => form.goal.deploys(),
+        (Command::CycleAction | Command::WaitOffline, Overlay::Start(form)) => form.can_wait(),
+        (Command::CycleStrategy, Overlay::Start(form)) => form.is_of_flake(),
+        (Command::LeaveSpecialisation, Overlay::Start(form)) => form.can_leave_specialisation(),
         (Command::SkipCaches, Overlay::Start(form)) => form.can_skip_caches(),
         (Command::RestartHosts, Overlay::Start(form)) => form.can_restart(),
         (Command::NextTime, Overlay::Silence(form)) => form.silenced_by().is_none(),

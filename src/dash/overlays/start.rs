@@ -15,7 +15,7 @@ use crate::dash::begin::begin;
 use crate::dash::command::Command;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
-use crate::dash::overlay::{Overlay, StartForm};
+use crate::dash::overlay::{Overlay, StartForm, StartFrom};
 use crate::dash::overlays::reading;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
@@ -34,8 +34,14 @@ use ratatui::text::{Line, Span};
 /// Draws the choice.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let popup = Popup::new(area, 74);
-    let what = if form.goal.deploys() { "Deploy" } else { "Build" };
-    let title = format!("{what} {}", hosts_in_short(&form.hosts));
+    let hosts = hosts_in_short(&form.hosts);
+    let title = match form.from {
+        StartFrom::Generation(number) => format!("Roll back {hosts} to generation {number}"),
+        StartFrom::Flake | StartFrom::Run(_) | StartFrom::Left(_) => {
+            let what = if form.goal.deploys() { "Deploy" } else { "Build" };
+            format!("{what} {hosts}")
+        }
+    };
     let mut lines = Vec::new();
     let mut clicks = Vec::new();
     for (command, key, label, text) in choices(paint, form) {
@@ -69,11 +75,13 @@ fn choices(
 ) -> Vec<(Command, &'static str, &'static str, String)> {
     let chosen = form.choices();
     let mut all = Vec::new();
-    if form.goal.deploys() {
+    if form.can_wait() {
         all.push((Command::CycleAction, "a", "action", chosen_action(paint, form)));
     }
-    let strategy = strategy_words(&paint.model.world.fleet, form.strategy, &form.hosts);
-    all.push((Command::CycleStrategy, "s", "strategy", strategy));
+    if form.is_of_flake() {
+        let strategy = strategy_words(&paint.model.world.fleet, form.strategy, &form.hosts);
+        all.push((Command::CycleStrategy, "s", "strategy", strategy));
+    }
     if form.can_skip_caches() {
         let text = if chosen.skip_caches {
             "skipped: takes what builder and this machine have, compiles the rest"
@@ -82,7 +90,7 @@ fn choices(
         };
         all.push((Command::SkipCaches, "c", "caches", text.to_owned()));
     }
-    if form.goal.deploys() {
+    if form.can_wait() {
         let text = if chosen.wait_offline {
             "hosts that are away are waited for"
         } else {
@@ -93,6 +101,10 @@ fn choices(
     if form.can_restart() {
         let text = if chosen.reboot { "each host, when its new system is permanent" } else { "no" };
         all.push((Command::RestartHosts, "r", "restart", text.to_owned()));
+    }
+    if form.can_leave_specialisation() {
+        let text = specialisation_words(form);
+        all.push((Command::LeaveSpecialisation, "p", "system", text));
     }
     all
 }
@@ -211,6 +223,17 @@ fn chosen_action(paint: &Paint<'_>, form: &StartForm) -> String {
     format!("as hosts.toml says: {}; else {}", some_of(&own.collect::<Vec<_>>()), form.goal)
 }
 
+/// Says whether hosts keep the specialisations that they run, and which those are.
+fn specialisation_words(form: &StartForm) -> String {
+    let one = |(host, name): (&String, &String)| format!("{name} on {host}");
+    let runs = some_of(&form.specialisations.iter().map(one).collect::<Vec<_>>());
+    if form.choices().without_specialisation {
+        format!("the system itself, without the specialisation that runs: {runs}")
+    } else {
+        format!("keeps the specialisation that runs: {runs}")
+    }
+}
+
 /// Chooses what to start, and starts it.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     if command.moves() {
@@ -225,6 +248,9 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Command::SkipCaches => form.choices.skip_caches = !form.choices.skip_caches,
         Command::WaitOffline => form.choices.wait_offline = !form.choices.wait_offline,
         Command::RestartHosts => form.choices.reboot = !form.choices.reboot,
+        Command::LeaveSpecialisation => {
+            form.choices.without_specialisation = !form.choices.without_specialisation;
+        }
         Command::Accept => return begin(model, form, now),
         _ => return Vec::new(),
     }

@@ -4,7 +4,9 @@ use crate::dash::demo::{self, model, now, run_event};
 use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Overlay, Screen, StartChoices, update};
-use crate::fleet::{BootChoice, Generation, Generations, Goal, RunWhat, Strategy};
+use crate::fleet::{
+    BootChoice, DeployFacts, Generation, Generations, Goal, RunWhat, Specialisation, Strategy, UpkeepFacts,
+};
 
 fn deploy(hosts: &[&str]) -> Effect {
     Effect::StartRun {
@@ -209,9 +211,22 @@ fn generations_are_listed_compared_and_gone_back_to() {
     assert!(text(&draw(&model, &look(false))).contains("144.0 → 145.0"));
     press(&mut model, "\u{1b}");
     assert!(matches!(model.overlay(), Some(Overlay::Generations(_))), "the list is below");
-    let back = Effect::RollBack { host: host(), generation: 75, allow_protected: Vec::new() };
-    assert_eq!(press(&mut model, "R"), [back]);
+    assert_eq!(press(&mut model, "R"), []);
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("Roll back samsung to generation 75"), "{shown}");
+    assert!(!shown.contains("strategy") && !shown.contains("are away"), "{shown}");
+    press(&mut model, "\u{1b}");
+    assert!(matches!(model.overlay(), Some(Overlay::Generations(_))), "the list is below");
+    let back = |choices| {
+        let (host, allow_protected) = (host(), Vec::new());
+        Effect::RollBack { host, generation: 75, choices, allow_protected }
+    };
+    let mut other = model.clone();
+    assert_eq!(press(&mut model, "R\n"), [back(StartChoices::default())]);
     assert_eq!(model.screen, Screen::Deploy, "its plan is shown there, and asks");
+    assert_eq!(model.overlay(), None);
+    let restarted = StartChoices { reboot: true, ..StartChoices::default() };
+    assert_eq!(press(&mut other, "Rraw\n"), [back(restarted)], "there is no action to choose");
 }
 
 #[test]
@@ -220,7 +235,7 @@ fn a_protected_host_goes_back_only_when_its_name_is_typed() {
     press(&mut model, "Ge");
     let found = Ok(two_generations());
     update(&mut model, Msg::Generations { host: "p510".to_owned(), found }, now());
-    assert_eq!(press(&mut model, "jR"), []);
+    assert_eq!(press(&mut model, "jR\n"), []);
     let effects = press(&mut model, "p510\n");
     assert!(
         matches!(&effects[..], [Effect::RollBack { allow_protected, .. }] if allow_protected == &["p510"]),
@@ -295,4 +310,38 @@ fn nothing_is_started_on_a_host_that_is_read_only_but_a_build() {
     update(&mut model, Msg::Generations { host: "p510".to_owned(), found }, now());
     assert_eq!(press(&mut model, "jR"), []);
     assert_eq!(model.toast.take().unwrap().text, why);
+}
+
+#[test]
+fn a_host_may_leave_the_specialisation_that_it_is_known_to_run() {
+    let start = |keys: &str| {
+        let mut model = model(demo::well(), 80, 24);
+        let world = &mut model.world;
+        let samsung = world.fleet.hosts.iter().position(|host| host.name == "samsung").unwrap();
+        let (system, name) = (demo::path('a', "nixos-system-samsung-26.05"), "gaming".to_owned());
+        let specialisation = Some(Specialisation { system, name });
+        world.hosts[samsung].facts.upkeep = Some(UpkeepFacts {
+            boot: BootChoice::default(),
+            running_generation: None,
+            deploys: DeployFacts { specialisation, ..DeployFacts::default() },
+            roots: Vec::new(),
+            systems: [None, None],
+            switching: false,
+            measured_at: now(),
+        });
+        let effect = press(&mut model, keys).pop();
+        (effect, text(&draw(&model, &look(false))))
+    };
+    let left = |keys: &str| match start(keys).0 {
+        Some(Effect::StartRun { choices, .. }) => choices.without_specialisation,
+        effect => panic!("nothing started: {effect:?}"),
+    };
+    let (_, shown) = start("jjd");
+    assert!(shown.contains("keeps the specialisation that runs: gaming on samsung"), "{shown}");
+    let (_, shown) = start("jjdp");
+    assert!(shown.contains("the system itself, without the specialisation"), "{shown}");
+    assert!(left("jjdp\n") && !left("jjd\n") && !left("jjdpp\n"));
+    let (_, shown) = start("jd");
+    assert!(!shown.contains("specialisation"), "of another host: {shown}");
+    assert!(!left("jdp\n"));
 }

@@ -200,6 +200,12 @@ impl ScreenWorld {
         self.fleet.host(name).is_some_and(|host| host.read_only)
     }
 
+    /// Returns the name of the specialisation that a host was seen to run; none where it runs its system itself.
+    pub fn specialisation(&self, name: &str) -> Option<&str> {
+        let upkeep = self.host(name)?.facts.upkeep.as_ref()?;
+        upkeep.deploys.specialisation.as_ref().map(|special| special.name.as_str())
+    }
+
     /// Returns whether a host was seen to run no system of NixOS, so that nothing can go back there.
     pub fn has_no_system(&self, name: &str) -> bool {
         let index = self.fleet.hosts.iter().position(|host| host.name == name);

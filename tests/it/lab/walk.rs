@@ -153,6 +153,8 @@ fn a_newcomer_finds_mends_and_takes_back_what_fails_with_keys_that_are_shown() {
     });
     terminal.selects("Down", "select", &format!("{generation} "));
     terminal.presses("R", "roll back");
+    terminal.shows("Roll back samsung to generation");
+    terminal.presses("enter", "start");
     terminal.shows("Plan of run #3");
     terminal.presses("y", "yes, roll back");
     terminal.waits_for("tell the end", |screen| {

@@ -98,6 +98,14 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "restart each host when its new system is permanent, or none",
     ),
     entry(
+        Command::LeaveSpecialisation,
+        &[Char('p')],
+        &[C::Start],
+        Some("specialisation"),
+        "leave-specialisation",
+        "where a host runs a specialisation: activate the system itself, or keep the specialisation",
+    ),
+    entry(
         Command::Accept,
         &[Code(KeyCode::Enter)],
         &[C::Start],

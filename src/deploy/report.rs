@@ -102,6 +102,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Says that a new system lacks the specialisation that its host runs, and that nothing was activated.
+pub(super) fn lacks_specialisation(host: &str, name: &str) -> Failure {
+    let text = format!(
+        "{host} runs the specialisation {name}, which the new system does not have, so nothing was activated; add it \
+         to the configuration of {host}, or deploy with --without-specialisation, which activates the system itself"
+    );
+    Failure::failed(Code::SpecialisationMissing, text)
+}
+
 /// Why a phase ended a host's run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -391,6 +400,9 @@ pub enum Report {
         to_download: Option<u64>,
         /// What will change; none where that could not be found out.
         changes: Option<Box<PlannedChanges>>,
+        /// The specialisation that runs and that the new system lacks; none where it has that, or nobody knows yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lacks_specialisation: Option<String>,
     },
     /// Build.
     Built {
@@ -479,6 +491,9 @@ pub struct RunFacts {
     pub to_download: Option<u64>,
     /// What will change; none where that could not be found out.
     pub changes: Option<Box<PlannedChanges>>,
+    /// Whether its plan says that it leaves its specialisation, which the new system lacks: who confirms that lets the
+    /// system itself be activated.
+    pub leaves_specialisation: bool,
     /// Derivations that were built.
     pub built: u64,
     /// What the host that builds fetched, by tier.

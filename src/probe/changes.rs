@@ -6,7 +6,7 @@ use crate::fleet::{
 use crate::nix::derivation;
 use crate::nix::versions::{ClosureSide, ComparedPath, compare_closures, name_and_version};
 use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Compares two systems.
@@ -36,6 +36,8 @@ pub struct ComparedSystems {
     pub before: SystemParts,
     /// The parts of the new one.
     pub after: SystemParts,
+    /// The names of the specialisations of the new one; none where the host does not have it.
+    pub specialisations: Option<BTreeSet<String>>,
 }
 
 /// Compares two systems on a host that may have both.
@@ -95,6 +97,17 @@ pub fn parts_of_derivation(text: &str) -> SystemParts {
     parts
 }
 
+/// Returns the names of the specialisations of a system that is not built yet, as its derivation says what it will
+/// link to: NixOS makes each of them by a line of the system's `buildCommand`
+/// (`nixos/modules/system/activation/specialisation.nix`). None where the derivation has no such commands.
+pub fn specialisations_of_derivation(text: &str) -> Option<BTreeSet<String>> {
+    let environment = derivation::environment(text)?;
+    let commands = environment.get("buildCommand").filter(|commands| commands.contains("$out/"))?;
+    let names = commands.split("$out/specialisation/").skip(1);
+    let names = names.filter_map(|rest| rest.split_whitespace().next());
+    Some(names.map(|name| name.trim_matches(['"', '\'']).to_owned()).collect())
+}
+
 /// Says which parts of a new system are not those of the one that was started.
 pub fn restart_reasons(started: &SystemParts, new: &SystemParts) -> Vec<RestartReason> {
     let differs = |(part, before): (&RestartPart, &String)| {
@@ -122,6 +135,12 @@ fn parse(text: &str) -> Option<ComparedSystems> {
         match fields[..] {
             ["before", part, what] => note(&mut found.before, part, what),
             ["after", part, what] => note(&mut found.after, part, what),
+            ["specialisations"] => {
+                found.specialisations.get_or_insert_default();
+            }
+            ["specialisation", name] => {
+                found.specialisations.get_or_insert_default().insert(name.to_owned());
+            }
             ["missing"] => return Some(found),
             ["=", name] => paths.push(compared(ClosureSide::Both, name, "0")),
             ["-", name, size] => paths.push(compared(ClosureSide::Before, name, size)),
@@ -250,6 +269,32 @@ mod tests {
         assert_eq!((reasons.len(), parts_of_derivation("Derive([]").len()), (1, 0));
     }
 
+    #[tokio::test]
+    async fn the_specialisations_of_a_system_are_known_only_where_it_is() {
+        let named = async |text: &str| compared_by(text).await.unwrap().specialisations;
+        assert_eq!(named("missing\n").await, None);
+        assert_eq!(named("specialisations\nmissing\n").await, Some(BTreeSet::new()));
+        let both = "specialisations\nspecialisation\tgaming\nspecialisation\twork\nmissing\n";
+        assert_eq!(named(both).await, Some(["gaming".to_owned(), "work".to_owned()].into()));
+    }
+
+    #[test]
+    fn the_specialisations_of_a_system_that_is_not_built_are_those_that_its_derivation_links_to() {
+        let of = |commands: &str| {
+            specialisations_of_derivation(&format!(
+                r#"Derive([("out","{NEW}","","")],[],[],"x86_64-linux","/bin/sh",[],[("buildCommand","{commands}")])"#
+            ))
+        };
+        let links = format!(
+            r"mkdir $out\nmkdir $out/specialisation\nln -s {OLD} $out/specialisation/gaming\nln -s {OLD} $out/specialisation/'on call'\n"
+        );
+        let found = of(&links).unwrap();
+        assert!(found.contains("gaming") && !found.contains("game"), "{found:?}");
+        assert_eq!(of(r"mkdir $out\nmkdir $out/bin\n"), Some(BTreeSet::new()));
+        assert_eq!(of("exec make"), None, "not made as NixOS makes its systems");
+        assert_eq!(specialisations_of_derivation("Derive([]"), None);
+    }
+
     #[test]
     fn the_parts_of_a_system_are_found_under_a_real_shell() {
         let dir = tempfile::tempdir().unwrap();
@@ -257,12 +302,14 @@ mod tests {
         std::fs::write(dir.path().join("linux/bzImage"), "").unwrap();
         std::os::unix::fs::symlink("linux/bzImage", dir.path().join("kernel")).unwrap();
         std::fs::write(dir.path().join("kernel-params"), "a\nb").unwrap();
+        std::fs::create_dir_all(dir.path().join("specialisation/gaming")).unwrap();
         let at = dir.path().to_str().unwrap();
         let script = Script::new(CHANGES).arg("/nowhere").arg(at).text();
         let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
         let real = dir.path().canonicalize().unwrap();
         let expected = format!(
-            "after\tkernel\t{}/linux/bzImage\nafter\tkernel-params\ta b\nmissing\n",
+            "specialisations\nspecialisation\tgaming\nafter\tkernel\t{}/linux/bzImage\n\
+             after\tkernel-params\ta b\nmissing\n",
             real.display()
         );
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);

@@ -45,7 +45,7 @@ pub use asking::{Asking, TierFuture, TierProbe, Tools};
 pub use build_log::{TierLog, build_log};
 pub use changes::{
     ComparedSystems, Comparison, SystemParts, compare as compare_systems, note_part,
-    parts_of_derivation, restart_reasons,
+    parts_of_derivation, restart_reasons, specialisations_of_derivation,
 };
 pub use checks::verify::{NarChoice, NarVerification, verify as verify_nars};
 pub use clock::{next_second, on_beat};

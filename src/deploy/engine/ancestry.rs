@@ -86,12 +86,15 @@ pub async fn flake_ancestry(flake: &str, from: &DeployedFrom) -> Option<Ancestry
 /// host that nobody is asked about.
 pub(super) fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason>, Failure> {
     let mut notes = Vec::new();
-    let kept = found.deploys.specialisation.as_ref();
-    if let Some(special) = kept.filter(|_| !step.shared.without_specialisation) {
+    // What is only installed starts as the system itself.
+    let is_left = step.shared.without_specialisation || step.known.leaves_specialisation;
+    let is_kept = !is_left && step.host.goal != Goal::Boot;
+    if let Some(special) = found.deploys.specialisation.as_ref().filter(|_| is_kept) {
         notes.push(Reason::new(
             Code::SpecialisationKept,
             format!(
-                "it runs the specialisation {}: the same one of the new system is activated",
+                "it runs the specialisation {}: the one of that name of the new system is activated. Where the new \
+                 system turns out to have none, nothing is activated",
                 special.name
             ),
         ));

@@ -9,6 +9,7 @@ use super::owner::this_person;
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::Step;
 use super::stores::{self, is_here};
+use super::supervised::activated_specialisation;
 use super::{build_log, changes, edges, evaluate, given, wake};
 use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Report};
@@ -18,6 +19,7 @@ use crate::nix::dry_run;
 use crate::remote::job::{Job, JobState};
 use crate::remote::{Output, Script};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// Less free room than this where it is built and nothing is built, in bytes.
@@ -29,13 +31,24 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     let (toplevel, found) = (step.toplevel()?, &step.known.preflight);
     if [&found.running, &found.profile].iter().all(|system| system.as_ref() == Some(toplevel)) {
         step.log("the running system is the one asked for").await;
-        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes: None });
+        return Ok(Report::Compared {
+            to_build: Some(0),
+            to_download: Some(0),
+            changes: None,
+            lacks_specialisation: None,
+        });
     }
     if step.shared.skips_caches && is_here(toplevel).await {
         let refused = stores::refused_from_here(step).await?;
         if refused == 0 {
             step.log("the system is in the store of this machine, and comes from there").await;
-            return Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes: None });
+            let lacks_specialisation = lacked_here(step);
+            return Ok(Report::Compared {
+                to_build: Some(0),
+                to_download: Some(0),
+                changes: None,
+                lacks_specialisation,
+            });
         }
         let host = &step.host.name;
         step.log(&format!(
@@ -49,6 +62,13 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     }
     let (compared, changes) = tokio::join!(asked(step), changes::of_both(step));
     compared?.report(step, changes).await
+}
+
+/// Returns the name of the specialisation that is to be activated and that a system in the store of this machine lacks.
+fn lacked_here(step: &Step) -> Option<String> {
+    let name = activated_specialisation(step)?;
+    let link = Path::new(step.toplevel().ok()?.as_str()).join("specialisation").join(name);
+    link.symlink_metadata().is_err().then(|| name.to_owned())
 }
 
 /// Asks what building takes; a derivation that is gone is made again.
@@ -143,11 +163,13 @@ impl Compared {
             found.refuse(refused);
         }
         let unbuilt = UnbuiltSystem::read(&self.0.stdout);
+        let lacks_specialisation = changes.lacks(step, &unbuilt);
         let changes = changes::with_dry_run(step, changes, found.as_ref(), &unbuilt).await;
         Ok(Report::Compared {
             to_build: found.as_ref().map(|found| found.to_build),
             to_download: found.as_ref().map(|found| found.to_fetch),
             changes: Some(Box::new(changes)),
+            lacks_specialisation,
         })
     }
 }

@@ -6,6 +6,7 @@
 
 use super::lost::lost;
 use super::step::Step;
+use super::supervised::activated_specialisation;
 use super::wake;
 use crate::fleet::words::changes as words;
 use crate::fleet::{
@@ -15,8 +16,9 @@ use crate::nix::dry_run::DryRun;
 use crate::nix::versions::compare_partially;
 use crate::probe::{
     ComparedSystems, SystemParts, closure, compare_systems, held_of, parts_of_derivation,
-    restart_reasons,
+    restart_reasons, specialisations_of_derivation,
 };
+use std::collections::BTreeSet;
 
 /// How many of the names of what must be built are kept for the plan.
 const NAMED: usize = 20;
@@ -28,6 +30,8 @@ pub(super) struct UnbuiltSystem {
     there: Vec<String>,
     /// What only a restart replaces of it.
     parts: SystemParts,
+    /// The names of its specialisations; none where they are not known.
+    specialisations: Option<BTreeSet<String>>,
 }
 
 impl UnbuiltSystem {
@@ -37,7 +41,10 @@ impl UnbuiltSystem {
         for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
             match key {
                 "there" => found.there.push(printable_line(value)),
-                "derivation" => found.parts = parts_of_derivation(value),
+                "derivation" => {
+                    found.parts = parts_of_derivation(value);
+                    found.specialisations = specialisations_of_derivation(value);
+                }
                 _ => {}
             }
         }
@@ -50,6 +57,18 @@ impl UnbuiltSystem {
 pub(super) struct FoundChanges {
     planned: PlannedChanges,
     added: Vec<ClosurePath>,
+    /// The names of the specialisations of the new system; none where they are not known.
+    specialisations: Option<BTreeSet<String>>,
+}
+
+impl FoundChanges {
+    /// Returns the name of the specialisation that is to be activated and that the new system lacks; nothing where it
+    /// has that, or nobody knows.
+    pub(super) fn lacks(&self, step: &Step, unbuilt: &UnbuiltSystem) -> Option<String> {
+        let name = activated_specialisation(step)?;
+        let has = self.specialisations.as_ref().or(unbuilt.specialisations.as_ref())?;
+        (!has.contains(name)).then(|| name.to_owned())
+    }
 }
 
 /// Compares the running system with the new one on the host that builds.
@@ -77,7 +96,8 @@ pub(super) async fn on(step: &Step, host: &str) -> FoundChanges {
         Some(compared) => (Some(compared.changes), compared.added),
         None => (None, Vec::new()),
     };
-    FoundChanges { planned: PlannedChanges { system, restart, ..PlannedChanges::default() }, added }
+    let planned = PlannedChanges { system, restart, ..PlannedChanges::default() };
+    FoundChanges { planned, added, specialisations: compared.specialisations }
 }
 
 /// Logs what differs from the running system: as it was found out before, or else as the target finds it, which
@@ -136,7 +156,7 @@ pub(super) async fn with_dry_run(
 
 /// Adds which tiers hold what must be fetched, where somebody looks at the plan.
 pub(super) async fn with_tiers(step: &Step, found: FoundChanges) -> PlannedChanges {
-    let FoundChanges { mut planned, added } = found;
+    let FoundChanges { mut planned, added, specialisations: _ } = found;
     let travels = step.host.route.tier().is_some() || !planned.to_build.is_empty();
     if step.shared.asks
         && travels

@@ -1,11 +1,11 @@
 //! A system that a host is given: nothing is evaluated, and nothing built unless it is nowhere yet.
 
-use super::changes;
+use super::changes::{self, FoundChanges, UnbuiltSystem};
 use super::scripts::ROOT;
 use super::step::Step;
 use super::wake;
 use crate::deploy::{Failure, GivenPlace, Report};
-use crate::fleet::{Code, PlannedChanges};
+use crate::fleet::Code;
 use crate::remote::Script;
 
 /// Keeps the system from the garbage collector of the host that builds, and says what will change.
@@ -18,11 +18,11 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     };
     let comparing = async {
         match has_both {
-            Some(host) => changes::with_tiers(step, changes::on(step, host).await).await,
-            None => PlannedChanges::default(),
+            Some(host) => changes::on(step, host).await,
+            None => FoundChanges::default(),
         }
     };
-    let (rooted, changes) = tokio::join!(root(step), comparing);
+    let (rooted, found) = tokio::join!(root(step), comparing);
     if place == Some(&GivenPlace::Builder) && !rooted? {
         let (system, builder) = (step.toplevel()?, step.host.build_on());
         let text = format!(
@@ -31,8 +31,9 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         );
         return Err(Failure::failed(Code::SystemMissing, text));
     }
-    let changes = Some(Box::new(changes));
-    Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes })
+    let lacks_specialisation = found.lacks(step, &UnbuiltSystem::default());
+    let changes = Some(Box::new(changes::with_tiers(step, found).await));
+    Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes, lacks_specialisation })
 }
 
 /// Roots the system on the host that builds, which serves it to others; returns whether it is there.

@@ -5,7 +5,9 @@
 
 use super::scripts::{CLOSURE_SIZE, ROOM};
 use super::step::Step;
+use super::supervised::activated_specialisation;
 use crate::deploy::Failure;
+use crate::deploy::report::lacks_specialisation;
 use crate::fleet::{Code, StorePath, bytes, printable_line};
 use crate::remote::{Output, RemoteError, Script};
 use std::time::Duration;
@@ -35,6 +37,9 @@ pub(super) async fn before_fetch(step: &Step) -> Result<(), Failure> {
     if closure.cannot_switch {
         return Err(cannot_switch(name, toplevel));
     }
+    if let Some(special) = closure.lacks {
+        return Err(lacks_specialisation(name, &special));
+    }
     if with_margin(closure.size) <= store_now.free {
         return Ok(());
     }
@@ -44,10 +49,13 @@ pub(super) async fn before_fetch(step: &Step) -> Result<(), Failure> {
     judge_store(name, &found)
 }
 
-/// Checks, before a system is activated, that it can be and that the boot partitions have room.
+/// Checks, before a system is activated and before hooks run for that, that it can be, has the specialisation that is
+/// activated, and that the boot partitions have room.
 pub(super) async fn before_activation(step: &Step) -> Result<(), Failure> {
     let (name, toplevel) = (&step.host.name, step.toplevel()?);
-    let script = Script::new(ROOM).root().arg("").arg("boot").arg(toplevel.as_str()).limit(LIMIT);
+    let special = activated_specialisation(step).unwrap_or_default();
+    let script = Script::new(ROOM).root().arg("").arg("boot").arg(toplevel.as_str()).arg(special);
+    let script = script.limit(LIMIT);
     let Some(text) = answer(step.runner.run(name, &script).await) else {
         let text = format!("how much room is on the boot partitions of {name} could not be asked");
         step.log(&text).await;
@@ -71,6 +79,8 @@ struct ClosureSize {
     size: u64,
     /// Whether it has nothing that activates it.
     cannot_switch: bool,
+    /// The specialisation that it is to have and lacks.
+    lacks: Option<String>,
     /// `SIZE<TAB>PATH` of each path, where that was asked for.
     lines: String,
 }
@@ -91,7 +101,8 @@ async fn closure_size(step: &Step, toplevel: &StorePath, asked: SizeAsked) -> Op
         SizeAsked::Paths => ("paths", None),
     };
     let script = Script::new(CLOSURE_SIZE).arg(toplevel.as_str()).arg(paths);
-    let script = script.arg(known.unwrap_or_default()).limit(LIMIT);
+    let special = activated_specialisation(step).unwrap_or_default();
+    let script = script.arg(known.unwrap_or_default()).arg(special).limit(LIMIT);
     let text = answer(step.runner.run(step.host.build_on(), &script).await)?;
     read_closure(&text)
 }
@@ -103,6 +114,7 @@ fn read_closure(text: &str) -> Option<ClosureSize> {
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         match key {
             "switch" => found.cannot_switch = value == "no",
+            "lacks" => found.lacks = Some(printable_line(value)),
             "size" => size = value.trim().parse().ok(),
             _ if value.starts_with("/nix/store/") => {
                 found.lines.push_str(key);
@@ -168,6 +180,7 @@ fn judge_boot(
         match fields.as_slice() {
             ["system", "no"] => return Err(no_system(host, toplevel)),
             ["switch", "no"] => return Err(cannot_switch(host, toplevel)),
+            ["lacks", special] => return Err(lacks_specialisation(host, &printable_line(special))),
             ["boot", place, free, needed, rest @ ..] if persists => {
                 let (Ok(free), Ok(needed)) = (free.parse::<u64>(), needed.trim().parse::<u64>())
                 else {
@@ -292,6 +305,16 @@ mod tests {
         let failure = package.unwrap_err();
         assert_eq!(failure.reason.code, Code::NotASystem);
         assert!(failure.reason.text.contains("nothing was activated"), "{}", failure.reason);
+    }
+
+    #[test]
+    fn a_system_that_lacks_the_specialisation_that_runs_is_refused_with_what_to_do() {
+        let failure = judge_boot("samsung", &system(), "lacks\tgaming\n", true).unwrap_err();
+        assert_eq!(failure.reason.code, Code::SpecialisationMissing);
+        for part in ["the specialisation gaming", "nothing was activated", "--without-spec"] {
+            assert!(failure.reason.text.contains(part), "{}", failure.reason);
+        }
+        assert_eq!(read_closure("lacks\tgaming\nsize\t3\n").unwrap().lacks.unwrap(), "gaming");
     }
 
     #[test]

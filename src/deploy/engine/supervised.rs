@@ -215,7 +215,7 @@ fn action(goal: Goal) -> &'static str {
 fn seen_before(step: &Step, source: Option<&DeployedFrom>) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
     let given = step.host.given.as_ref();
-    let special = specialisation(given, seen, step.shared.without_specialisation);
+    let special = wanted_specialisation(step);
     [
         given.and_then(generation).map(|generation| format!("generation={generation}")),
         special.map(|name| format!("specialisation={name}")),
@@ -266,6 +266,23 @@ fn specialisation<'a>(
     let kept = seen.deploys.specialisation.as_ref().filter(|_| !is_left);
     let goes_back_to = given.and_then(|given| given.specialisation.as_deref());
     goes_back_to.or(kept.map(|special| special.name.as_str()))
+}
+
+/// Returns the name of the specialisation that the supervisor of a host is to activate.
+fn wanted_specialisation(step: &Step) -> Option<&str> {
+    let is_left = step.shared.without_specialisation || step.known.leaves_specialisation;
+    specialisation(step.host.given.as_ref(), &step.known.preflight, is_left)
+}
+
+/// Returns the name of the specialisation that is activated on a host, and which its new system must have; none where
+/// that only starts at the next restart: then it starts as the system itself.
+pub(super) fn activated_specialisation(step: &Step) -> Option<&str> {
+    match step.host.goal {
+        Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Rollback => {
+            wanted_specialisation(step)
+        }
+        Goal::Boot | Goal::Build => None,
+    }
 }
 
 /// Returns who built a host's system, as it remembers it; nothing where its generations had it.

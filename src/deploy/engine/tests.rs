@@ -12,6 +12,7 @@ mod given;
 mod restarts;
 mod resumed;
 mod sleepers;
+mod specialisations;
 mod stopping;
 mod streams;
 mod target;

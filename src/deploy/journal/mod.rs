@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The format of journals. It grows with every change of what an entry means, or of what the machine
-/// makes of its inputs: a journal of another format is not replayed.
-pub const JOURNAL_FORMAT: u32 = 9;
+/// makes of its inputs: a journal of another format is not replayed. Since 10, a
+/// host whose new system lacks the specialisation that runs is refused once its plan was confirmed.
+pub const JOURNAL_FORMAT: u32 = 10;
 
 /// The version of this nixdash. Another version may decide otherwise about the same inputs.
 pub const NIXDASH_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -86,7 +86,12 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
             ..Preflight::default()
         })),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
-        Phase::Compare => Report::Compared { to_build: Some(3), to_download: None, changes: None },
+        Phase::Compare => Report::Compared {
+            to_build: Some(3),
+            to_download: None,
+            changes: None,
+            lacks_specialisation: None,
+        },
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
         Phase::Settle if byte.is_multiple_of(17) => {
             Report::AddressesLost(vec!["root@b".to_owned()])

@@ -157,6 +157,8 @@ impl Machine {
         host.known.drv = known.drv;
         host.known.toplevel = known.toplevel;
         host.known.later = known.later;
+        // Who confirmed that is not asked again.
+        host.known.leaves_specialisation = known.leaves_specialisation;
         host.begin_again(host.setup.first_phase());
         self.join_last_wave(index);
         let wave = self.hosts[index].wave;

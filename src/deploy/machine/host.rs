@@ -299,7 +299,10 @@ impl HostProgress {
                 self.known.drv = Some(drv);
                 self.known.toplevel = Some(toplevel);
             }
-            Report::Compared { to_build, to_download, changes } => {
+            Report::Compared { to_build, to_download, changes, lacks_specialisation } => {
+                if let Some(name) = lacks_specialisation {
+                    self.leave_specialisation(&name);
+                }
                 self.known.changes = changes;
                 self.known.to_build = to_build;
                 self.known.to_download = to_download;
@@ -344,6 +347,18 @@ impl HostProgress {
             Report::Done => {}
         }
         None
+    }
+
+    /// Lets the system itself be activated, since that lacks the specialisation that runs, and says so on the plan.
+    fn leave_specialisation(&mut self, name: &str) {
+        self.known.leaves_specialisation = true;
+        let notes = &mut self.known.preflight.notes;
+        notes.retain(|note| note.code != Code::SpecialisationKept);
+        let text = format!(
+            "it runs the specialisation {name}, which the new system does not have: if you say yes, the system \
+             itself is activated"
+        );
+        notes.push(Reason::new(Code::SpecialisationMissing, text));
     }
 
     /// Ends the host's run and returns how it ended, in full.

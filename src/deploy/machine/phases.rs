@@ -2,6 +2,7 @@
 
 use super::host::{HostProgress, Stage, phase_held};
 use super::{Machine, MachineCommand, elapsed, tell_phase, tell_wait};
+use crate::deploy::report::lacks_specialisation;
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Goal, HookMoment, Outcome, Phase, PhaseState, RunWhat};
 use jiff::Timestamp;
@@ -27,6 +28,9 @@ impl Machine {
             Ok(report) => report,
             Err(failure) => return self.fail(index, phase, failure, now, out),
         };
+        if let Some(failure) = self.refused_specialisation(index, &report) {
+            return self.fail(index, phase, failure, now, out);
+        }
         self.tell_answer(index, phase, now, out);
         self.choose_way(index, &report, out);
         let went_well = report.went_well();
@@ -62,6 +66,14 @@ impl Machine {
                 self.end(index, ending.outcome, ending.reason, now, out);
             }
         }
+    }
+
+    /// Refuses a host that would lose its specialisation, which its new system lacks, though nobody is asked about it
+    /// any more: the plan was confirmed, or nobody is asked at all.
+    fn refused_specialisation(&self, index: usize, report: &Report) -> Option<Failure> {
+        let Report::Compared { lacks_specialisation: Some(name), .. } = report else { return None };
+        self.confirmed?;
+        Some(lacks_specialisation(&self.hosts[index].setup.name, name))
     }
 
     /// Takes the end of the hooks before a host begins to change. Whoever stopped it came in time, even where they

@@ -86,9 +86,12 @@ fn good(phase: Phase, goal: Goal) -> Report {
             ..Preflight::default()
         })),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
-        Phase::Compare => {
-            Report::Compared { to_build: Some(3), to_download: Some(1), changes: None }
-        }
+        Phase::Compare => Report::Compared {
+            to_build: Some(3),
+            to_download: Some(1),
+            changes: None,
+            lacks_specialisation: None,
+        },
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
         Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge | Phase::Settle => {
             Report::Done

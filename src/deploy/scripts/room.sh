@@ -4,7 +4,8 @@
 #
 # `store`: reads `SIZE<TAB>PATH` lines, and prints nix_free (bytes) and needed: the sizes of the paths that
 # are not there yet.
-# `boot SYSTEM`: prints system no where it is no system of NixOS, switch no where it cannot be activated, and for each place that the boot
+# `boot SYSTEM SPECIALISATION`: prints system no where it is no system of NixOS, switch no where it cannot be activated,
+# `lacks<TAB>SPECIALISATION` where it has no such specialisation (none is asked for where that is empty), and for each place that the boot
 # menu copies kernels and initrds to: `boot<TAB>PLACE<TAB>FREE<TAB>NEEDED<TAB>PERHAPS`, in bytes. NEEDED counts
 # what is not there yet; FREE counts what the boot menu removes before it copies anything, by the
 # configurationLimit of the new system. PERHAPS is FREE where that limit cannot be read and the menu drops its
@@ -199,6 +200,7 @@ boot() {
 		[ -e "$1/nixos-version" ] || printf 'system\tno\n'
 		printf 'switch\tno\n'
 	fi
+	[ -z "$2" ] || [ -e "$1/specialisation/$2" ] || printf 'lacks\t%s\n' "$2"
 	system_files=$(boot_files "$1")
 	folders=$(kernel_folders)
 	if [ -z "$folders" ]; then
@@ -222,5 +224,5 @@ boot() {
 root=$1
 case $2 in
 store) store ;;
-boot) boot "$3" ;;
+boot) boot "$3" "$4" ;;
 esac

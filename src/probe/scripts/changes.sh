@@ -3,7 +3,8 @@
 #
 # First come the parts that only a restart replaces, behind the words `before` and `after`. A path of both is `=<TAB>name`, one of the old system only `-<TAB>name<TAB>NAR size`, one of the new
 # only `+<TAB>path<TAB>NAR size`; then `size<TAB>old<TAB>new` in bytes. `missing` stands for these: one of the
-# systems is not here.
+# systems is not here. Before all of these, `specialisations` says that the new system is here, and
+# `specialisation<TAB>NAME` names each that it has.
 # shellcheck shell=sh
 
 PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
@@ -23,6 +24,16 @@ neither() {
 	exit 0
 }
 
+# Names the specialisations of a system that is here. $1 the system.
+print_specialisations() {
+	[ -d "$1" ] || return 0
+	printf 'specialisations\n'
+	for link in "$1"/specialisation/*; do
+		[ ! -e "$link" ] || printf 'specialisation\t%s\n' "${link##*/}"
+	done
+}
+
+print_specialisations "$2"
 print_parts before "$1"
 print_parts after "$2"
 # What is no file there is not in the store, and Nix need not be asked.

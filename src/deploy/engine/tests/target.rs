@@ -29,6 +29,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::EVALUATE, "evaluate"),
         (scripts::EVALUATOR, "evaluator"),
         (job::scripts::FOLLOW, "follow"),
+        (scripts::HOOK, "hook"),
         (scripts::KEEP, "keep"),
         (scripts::MARK, "mark"),
         (scripts::HOLDS, "holds"),
@@ -38,6 +39,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::REBOOT, "reboot"),
         (scripts::RECOVER, "recover"),
         (scripts::RESTARTED, "restarted"),
+        (scripts::ROOM, "room"),
         (scripts::ROOT, "root"),
         (scripts::ROOT_AHEAD, "root-ahead"),
         (job::scripts::START, "start"),
@@ -60,6 +62,8 @@ pub(super) fn name_of(script: &Script) -> &'static str {
     // Those of other rooms: one prints what derivations say, one which start of the machine answers.
     if script.body.contains("Derive(") {
         "derivations"
+    } else if script.body.contains("print_specialisations") {
+        "changes"
     } else if script.body.contains("initrd-release") {
         "presence"
     } else {

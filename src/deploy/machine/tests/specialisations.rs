@@ -115,3 +115,45 @@ fn a_system_that_somebody_else_let_it_boot_is_not_taken_back() {
     ride.go(&mut razer_is(Report::Preflight(found)), &mut passes);
     assert_eq!(ride.outcome("razer"), Outcome::Superseded);
 }
+
+/// Drives a deploy of a system without `gaming` to a host that runs that; returns it with what it told.
+fn lacks_gaming(goal: Goal, asks: bool) -> (Machine, MachineStory) {
+    let mut machine = machine(&["samsung"], goal, asks);
+    let react = |_: &str, phase| match phase {
+        Phase::Preflight => {
+            let Report::Preflight(mut found) = runs_gaming(OLD) else { unreachable!() };
+            found.notes.push(Reason::new(Code::SpecialisationKept, "it is kept"));
+            Ok(Report::Preflight(found))
+        }
+        Phase::Compare => Ok(Report::Compared {
+            to_build: Some(0),
+            to_download: Some(0),
+            changes: None,
+            lacks_specialisation: Some("gaming".to_owned()),
+        }),
+        phase => Ok(good(phase, goal)),
+    };
+    let story = drive(&mut machine, react, |_| None);
+    (machine, story)
+}
+
+#[test]
+fn a_specialisation_that_the_new_system_lacks_is_asked_about_and_left_where_that_is_confirmed() {
+    for goal in [Goal::Switch, Goal::Test] {
+        let (machine, story) = lacks_gaming(goal, true);
+        assert!(story.outcomes["samsung"].is_new_system(), "{goal}");
+        let notes = &machine.hosts[0].known.preflight.notes;
+        assert_eq!(notes.len(), 1, "it is not said that it is kept: {notes:?}");
+        assert_eq!(notes[0].code, Code::SpecialisationMissing);
+        assert!(notes[0].text.contains("the system itself is activated"), "{notes:?}");
+        assert!(machine.hosts[0].known.leaves_specialisation);
+    }
+}
+
+#[test]
+fn where_nobody_is_asked_a_host_keeps_its_specialisation_and_fails_before_anything_is_done() {
+    let (_, story) = lacks_gaming(Goal::Switch, false);
+    assert_eq!(story.outcomes["samsung"], Outcome::Failed);
+    let phases = phases_of(&story, "samsung");
+    assert!(!phases.contains(&Phase::Build), "{phases:?}");
+}

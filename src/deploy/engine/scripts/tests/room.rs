@@ -241,3 +241,19 @@ fn a_place_of_unified_images_is_named_and_not_passed_over() {
     assert!(said.lines().any(|line| line == "unmeasured\t/boot"), "{said}");
     assert!(!said.contains("boot\t/boot"), "{said}");
 }
+
+#[test]
+fn a_specialisation_that_the_new_system_lacks_is_named() {
+    let host = host();
+    with_kernel(&host, "new", ("aa-linux-1", 100), ("ab-initrd-1", 200));
+    fs::create_dir_all(host.path("nix/store/new/specialisation/gaming")).unwrap();
+    let root = host.path("");
+    let root = root.to_str().unwrap().trim_end_matches('/').to_owned();
+    let new = host.path("nix/store/new").display().to_string();
+    let lacks = |name: &str| {
+        let said = host.run_as_is(ROOM, &[&root, "boot", &new, name]);
+        said.lines().filter(|line| line.starts_with("lacks")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lacks("game"), ["lacks\tgame"]);
+    assert_eq!((lacks("gaming").len(), lacks("").len()), (0, 0));
+}

@@ -417,7 +417,12 @@ const HOOKS: &[KnownKey] = &[
     key("before_build", "a list of hooks", "none", "Before the host's system is built."),
     key("after_build", "a list of hooks", "none", "When the host's system was built."),
     key("before_activate", "a list of hooks", "none", "Before anything is activated on the host."),
-    key("after_activate", "a list of hooks", "none", "When a new system is active and was kept."),
+    key(
+        "after_activate",
+        "a list of hooks",
+        "none",
+        "When a new system is active and was kept, and whenever `before_activate` ran and the host was not taken back.",
+    ),
     key(
         "before_rollback",
         "a list of hooks",

@@ -361,6 +361,17 @@ pub struct Ending {
     pub reason: Option<Reason>,
 }
 
+impl Ending {
+    /// Adds to how a host ended that a hook failed; what was wrong before stands first.
+    pub(super) fn with_failed_hook(self, failed: Reason) -> Self {
+        let reason = match self.reason {
+            None => failed,
+            Some(before) => Reason { text: format!("{}; {}", before.text, failed.text), ..before },
+        };
+        Self { reason: Some(reason), ..self }
+    }
+}
+
 /// A unit that failed on a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedUnit {
@@ -445,6 +456,24 @@ pub enum Report {
 }
 
 impl Report {
+    /// Returns whether it says how the supervisor of a host left it. The hooks after that have run.
+    pub(super) fn is_end(&self) -> bool {
+        match self {
+            Self::Activated(Activation::Decided(_)) | Self::Persisted(_) => true,
+            Self::Activated(Activation::Runs(_))
+            | Self::Checked { .. }
+            | Self::AddressesLost(_)
+            | Self::Preflight(_)
+            | Self::Evaluated { .. }
+            | Self::Compared { .. }
+            | Self::Built { .. }
+            | Self::Fetched { .. }
+            | Self::Acknowledged { .. }
+            | Self::Rebooted(_)
+            | Self::Done => false,
+        }
+    }
+
     /// Returns whether the phase found nothing wrong with the host.
     pub fn went_well(&self) -> bool {
         match self {

@@ -1,6 +1,6 @@
 //! Commands that a host's deploys run before and after what they do: `[hosts.NAME.hooks]`.
 
-use crate::fleet::Goal;
+use crate::fleet::{Goal, Outcome};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ pub enum HookMoment {
     AfterBuild,
     /// Before anything is activated there.
     BeforeActivate,
-    /// When a new system is active and was kept.
+    /// When a new system is active and was kept, and whenever those before an activation ran and the host is not taken
+    /// back.
     AfterActivate,
     /// Before a generation is brought back that somebody asked for.
     BeforeRollback,
-    /// When the host is back on an earlier system, asked for or not.
+    /// When the host is back on an earlier system, asked for or not, and whenever those before a rollback ran.
     AfterRollback,
 }
 
@@ -56,6 +57,14 @@ impl HookMoment {
         }
     }
 
+    /// Returns the moment after a host that changes by its activation ended so, where hooks ran before that; none where
+    /// nothing is activated.
+    pub fn after_attempt(goal: Goal, goes_back: bool, outcome: Outcome) -> Option<Self> {
+        let before = Self::before_activation(goal, goes_back)?;
+        let is_back = before == Self::BeforeRollback || outcome == Outcome::RolledBack;
+        Some(if is_back { Self::AfterRollback } else { Self::AfterActivate })
+    }
+
     /// Returns whether a hook that fails stops the host: nothing was changed there yet.
     pub fn stops(self) -> bool {
         match self {
@@ -85,5 +94,30 @@ impl Hook {
     pub fn words(&self) -> String {
         let place = if self.on_host { "on the host, as root" } else { "here" };
         format!("{} {place}: {}", self.moment.word(), self.run.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_before_an_activation_is_followed_by_what_runs_after_it_however_that_ends() {
+        use HookMoment::{AfterActivate, AfterRollback};
+        for (goal, goes_back, outcome, after) in [
+            (Goal::Switch, false, Outcome::Switched, Some(AfterActivate)),
+            (Goal::Switch, false, Outcome::NeedsReboot, Some(AfterActivate)),
+            (Goal::Switch, false, Outcome::Superseded, Some(AfterActivate)),
+            (Goal::Test, false, Outcome::Failed, Some(AfterActivate)),
+            (Goal::Switch, false, Outcome::Skipped, Some(AfterActivate)),
+            (Goal::Switch, false, Outcome::RolledBack, Some(AfterRollback)),
+            (Goal::Rollback, false, Outcome::Failed, Some(AfterRollback)),
+            (Goal::Switch, true, Outcome::Switched, Some(AfterRollback)),
+            (Goal::Boot, false, Outcome::Failed, None),
+            (Goal::DryActivate, false, Outcome::Dry, None),
+        ] {
+            let found = HookMoment::after_attempt(goal, goes_back, outcome);
+            assert_eq!(found, after, "{goal} {goes_back} {outcome}");
+        }
     }
 }

@@ -52,17 +52,22 @@ pub(super) async fn after(step: &Step, report: Report) -> Result<Report, Failure
 
 /// Runs the hooks of how a host ended, and adds what failed of them to its end.
 async fn at_the_end(step: &Step, ending: Ending) -> Ending {
-    let Some(moment) = after_activation(step.host.goal, step.host.goes_back(), ending.outcome)
-    else {
-        return ending;
+    let (goal, goes_back, outcome) = (step.host.goal, step.host.goes_back(), ending.outcome);
+    let before = HookMoment::before_activation(goal, goes_back);
+    let follows = before.filter(|moment| step.host.hooks.contains_key(moment));
+    let moment = match follows {
+        Some(_) => HookMoment::after_attempt(goal, goes_back, outcome),
+        None => after_activation(goal, goes_back, outcome),
     };
-    match run_all(step, moment, Some(ending.outcome)).await {
+    let Some(moment) = moment else { return ending };
+    match run_all(step, moment, Some(outcome)).await {
         Ok(()) => ending,
-        Err(failed) => with_failed_hook(ending, failed),
+        Err(failed) => ending.with_failed_hook(failed),
     }
 }
 
-/// Returns the moment after a host ended so; none where no system was activated, or none of ours.
+/// Returns the moment after a host ended so on which no hooks ran before; none where no system was activated, or none of
+/// ours.
 fn after_activation(goal: Goal, goes_back: bool, outcome: Outcome) -> Option<HookMoment> {
     match outcome {
         Outcome::RolledBack => Some(HookMoment::AfterRollback),
@@ -87,13 +92,13 @@ fn after_activation(goal: Goal, goes_back: bool, outcome: Outcome) -> Option<Hoo
     }
 }
 
-/// Adds to how a host ended that a hook failed; what was wrong before stands first.
-fn with_failed_hook(ending: Ending, failed: Reason) -> Ending {
-    let reason = match ending.reason {
-        None => failed,
-        Some(before) => Reason { text: format!("{}; {}", before.text, failed.text), ..before },
-    };
-    Ending { reason: Some(reason), ..ending }
+/// Runs the hooks after an attempt that ended outside of its activation, or in one that could not be followed to its
+/// end: those before it ran.
+pub(super) async fn conclude(step: &Step, outcome: Outcome) -> Result<(), Reason> {
+    match HookMoment::after_attempt(step.host.goal, step.host.goes_back(), outcome) {
+        Some(moment) => run_all(step, moment, Some(outcome)).await,
+        None => Ok(()),
+    }
 }
 
 /// Runs all hooks of a moment, one after the other, until one fails.
@@ -254,7 +259,7 @@ mod tests {
         assert_eq!((good.outcome, good.reason), (Outcome::Switched, Some(failed())));
         let bad = Reason::new(Code::CheckFailed, "a check failed");
         let ending = Ending { outcome: Outcome::RolledBack, reason: Some(bad) };
-        let reason = with_failed_hook(ending, failed()).reason.unwrap();
+        let reason = ending.with_failed_hook(failed()).reason.unwrap();
         assert_eq!(reason, Reason::new(Code::CheckFailed, "a check failed; its hook failed"));
     }
 

@@ -321,6 +321,7 @@ async fn step_and_keep(
         MachineCommand::Run { phase, .. } => *phase >= Phase::Activate,
         MachineCommand::Abort { .. } => true,
         MachineCommand::Prepare { .. }
+        | MachineCommand::Conclude { .. }
         | MachineCommand::Stop { .. }
         | MachineCommand::Ask { .. }
         | MachineCommand::Claim { .. }
@@ -433,6 +434,16 @@ async fn prepare(step: Step, done: mpsc::Sender<Input>) {
     };
     // The engine's loop outlives every step.
     drop(done.send(Input::Prepared { host, phase, result }).await);
+}
+
+/// Runs the hooks after an attempt of a host ended so.
+async fn conclude(step: Step, outcome: Outcome, done: mpsc::Sender<Input>) {
+    let host = step.host.name.clone();
+    let result = hooks::conclude(&step, outcome).await;
+    let failure = result.as_ref().err().map(|reason| Failure { outcome, reason: reason.clone() });
+    log_failure(&step, failure.as_ref());
+    // The engine's loop outlives every step.
+    drop(done.send(Input::Concluded { host, result }).await);
 }
 
 /// Logs why a host's phase, or what comes before it, failed. Why one was stopped is said by who stopped it.

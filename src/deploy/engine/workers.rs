@@ -3,9 +3,9 @@
 use super::budget::HostClaim;
 use super::context::RunContext;
 use super::step::Step;
-use super::{carry_out, gate, prepare};
+use super::{carry_out, conclude, gate, prepare};
 use crate::deploy::{Input, MachineCommand};
-use crate::fleet::Phase;
+use crate::fleet::{Outcome, Phase};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,17 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(20);
 /// A phase of a host that begins when all is heard that was decided with it.
 struct BegunStep {
     step: Step,
-    /// Whether only the hooks before it run.
-    prepares: bool,
+    part: StepPart,
+}
+
+/// What of a phase is carried out.
+enum StepPart {
+    /// The phase itself.
+    Whole,
+    /// The hooks before it.
+    HooksBefore,
+    /// The hooks after the host's attempt ended so in it.
+    HooksAfter(Outcome),
 }
 
 /// The tasks of a run.
@@ -56,13 +65,13 @@ impl Workers {
         for command in commands {
             self.begin(command);
         }
-        for BegunStep { step, prepares } in self.begun.drain(..) {
+        for BegunStep { step, part } in self.begun.drain(..) {
             let done = self.done.clone();
-            if prepares {
-                tokio::spawn(prepare(step, done));
-            } else {
-                tokio::spawn(carry_out(step, done));
-            }
+            match part {
+                StepPart::Whole => tokio::spawn(carry_out(step, done)),
+                StepPart::HooksBefore => tokio::spawn(prepare(step, done)),
+                StepPart::HooksAfter(outcome) => tokio::spawn(conclude(step, outcome, done)),
+            };
         }
     }
 
@@ -76,11 +85,15 @@ impl Workers {
                     // A new attempt goes the way that is planned, not the one that another took.
                     shared.forget_route(&host.name);
                 }
-                self.begin_step(Step::new(shared, host, phase, *known), false);
+                self.begin_step(Step::new(shared, host, phase, *known), StepPart::Whole);
             }
             MachineCommand::Prepare { host, phase, known } => {
                 shared.note_attempt(&host.name, known.attempt);
-                self.begin_step(Step::new(shared, host, phase, *known), true);
+                self.begin_step(Step::new(shared, host, phase, *known), StepPart::HooksBefore);
+            }
+            MachineCommand::Conclude { host, phase, known, outcome } => {
+                let step = Step::new(shared, host, phase, *known);
+                self.begin_step(step, StepPart::HooksAfter(outcome));
             }
             MachineCommand::Stop { host, .. } => {
                 if let Some(token) = self.stops.get(&host) {
@@ -108,10 +121,10 @@ impl Workers {
         }
     }
 
-    /// Begins a phase, or the hooks before it.
-    fn begin_step(&mut self, step: Step, prepares: bool) {
+    /// Begins a phase, or the hooks before or after it.
+    fn begin_step(&mut self, step: Step, part: StepPart) {
         self.stops.insert(step.host.name.clone(), step.stop.clone());
-        self.begun.push(BegunStep { step, prepares });
+        self.begun.push(BegunStep { step, part });
     }
 
     /// Begins to claim a host's places, or to keep those of one that has begun to change. What it had before is given

@@ -4,7 +4,7 @@ use super::{Begun, JobNote, NIXDASH_VERSION, RunEntry};
 use crate::deploy::{
     Activation, GatedHost, HostSetup, Input, Machine, MachineCommand, Reason, Report, RunFacts,
 };
-use crate::fleet::{Gate, Phase, Plan, RunEvent, RunWhat};
+use crate::fleet::{Gate, Outcome, Phase, Plan, RunEvent, RunWhat};
 use crate::record::JournalEntry;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -42,8 +42,22 @@ pub struct OpenPhase {
     pub known: Box<RunFacts>,
     /// Whether the hooks before it run, and it has not begun.
     pub prepares: bool,
+    /// How the host's attempt ended in it, where the hooks after that run.
+    pub concludes: Option<Outcome>,
     /// Whether it was told to stop.
     pub stop: bool,
+}
+
+impl OpenPhase {
+    /// Makes a phase that runs.
+    fn new(host: HostSetup, phase: Phase, known: Box<RunFacts>) -> Self {
+        Self { host, phase, known, prepares: false, concludes: None, stop: false }
+    }
+
+    /// Returns whether the phase itself runs, and not the hooks before or after it.
+    pub fn is_phase(&self) -> bool {
+        !self.prepares && self.concludes.is_none()
+    }
 }
 
 /// Since when the supervisor of a host waits, and whether it was told to keep the new system.
@@ -176,6 +190,11 @@ impl Replayed {
                     self.open.remove(host);
                 }
             }
+            Input::Concluded { host, .. } => {
+                if self.open.get(host).is_some_and(|open| open.concludes.is_some()) {
+                    self.open.remove(host);
+                }
+            }
             Input::Gated { wave, gate, asking, .. } => {
                 let place = (*wave, gate.clone());
                 if self.asks.get(&place).is_some_and(|asked| asked.asking == *asking) {
@@ -199,7 +218,7 @@ impl Replayed {
 
     /// Notes that a phase ended.
     fn ended(&mut self, host: &str, phase: Phase, report: Option<&Report>, at: Timestamp) {
-        let open = self.open.get(host).filter(|open| open.phase == phase && !open.prepares);
+        let open = self.open.get(host).filter(|open| open.phase == phase && open.is_phase());
         // One that goes back is not told to keep the system.
         let keeps = open.is_some_and(|open| open.known.abort.is_none());
         if open.is_some() {
@@ -219,16 +238,23 @@ impl Replayed {
         }
     }
 
+    /// Notes that a part of a phase runs.
+    fn begun_to(&mut self, open: OpenPhase) {
+        self.open.insert(open.host.name.clone(), open);
+    }
+
     /// Notes what a command leaves open.
     fn command(&mut self, command: MachineCommand, at: Timestamp) {
         match command {
             MachineCommand::Run { host, phase, known } => {
-                let open = OpenPhase { host, phase, known, prepares: false, stop: false };
-                self.open.insert(open.host.name.clone(), open);
+                self.begun_to(OpenPhase::new(host, phase, known));
             }
             MachineCommand::Prepare { host, phase, known } => {
-                let open = OpenPhase { host, phase, known, prepares: true, stop: false };
-                self.open.insert(open.host.name.clone(), open);
+                self.begun_to(OpenPhase { prepares: true, ..OpenPhase::new(host, phase, known) });
+            }
+            MachineCommand::Conclude { host, phase, known, outcome } => {
+                let open = OpenPhase::new(host, phase, known);
+                self.begun_to(OpenPhase { concludes: Some(outcome), ..open });
             }
             MachineCommand::Stop { host, phase } => {
                 let open = self.open.get_mut(&host).filter(|open| open.phase == phase);
@@ -284,10 +310,10 @@ impl Replayed {
         let mut commands = Vec::new();
         for open in self.open.values() {
             let (host, phase, known) = (open.host.clone(), open.phase, open.known.clone());
-            commands.push(if open.prepares {
-                MachineCommand::Prepare { host, phase, known }
-            } else {
-                MachineCommand::Run { host, phase, known }
+            commands.push(match open.concludes {
+                Some(outcome) => MachineCommand::Conclude { host, phase, known, outcome },
+                None if open.prepares => MachineCommand::Prepare { host, phase, known },
+                None => MachineCommand::Run { host, phase, known },
             });
             if open.stop {
                 let host = open.host.name.clone();

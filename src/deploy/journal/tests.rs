@@ -45,7 +45,9 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             first: false,
             reboot: None,
             hooks: if number % 2 == 1 {
-                [(HookMoment::BeforeActivate, Duration::from_secs(60))].into()
+                [HookMoment::BeforeActivate, HookMoment::AfterActivate]
+                    .map(|moment| (moment, Duration::from_secs(60)))
+                    .into()
             } else {
                 BTreeMap::new()
             },
@@ -140,6 +142,8 @@ struct Carried {
     running: Vec<(String, Phase)>,
     /// The hosts whose hooks run, and before which phase.
     preparing: Vec<(String, Phase)>,
+    /// The hosts whose hooks after an attempt run, and in which phase that ended.
+    concluding: Vec<(String, Phase)>,
     entries: Vec<JournalEntry<RunEntry>>,
     /// The machine after each entry.
     states: Vec<Machine>,
@@ -166,20 +170,22 @@ impl Carried {
         let first = JournalEntry { at: now, entry: RunEntry::Begun(Box::new(begun)) };
         let states = vec![machine.clone()];
         let (running, preparing, told) = (Vec::new(), Vec::new(), Vec::new());
-        let entries = vec![first];
-        let mut carried = Self { machine, goal, running, preparing, entries, states, told, now };
+        let (concluding, entries) = (Vec::new(), vec![first]);
+        let mut carried =
+            Self { machine, goal, running, preparing, concluding, entries, states, told, now };
         carried.input(Input::Begin);
         carried
     }
 
     /// Goes on with a run that was cut.
     fn again(replayed: &Replayed, entries: &[JournalEntry<RunEntry>]) -> Self {
-        let (preparing, running) = open(replayed);
+        let [preparing, concluding, running] = open(replayed);
         Self {
             machine: replayed.machine.clone(),
             goal: replayed.begun.setup.goal,
             running,
             preparing,
+            concluding,
             entries: entries.to_vec(),
             states: Vec::new(),
             told: Vec::new(),
@@ -194,6 +200,9 @@ impl Carried {
                 MachineCommand::Run { host, phase, .. } => self.running.push((host.name, phase)),
                 MachineCommand::Prepare { host, phase, .. } => {
                     self.preparing.push((host.name, phase));
+                }
+                MachineCommand::Conclude { host, phase, .. } => {
+                    self.concluding.push((host.name, phase));
                 }
                 MachineCommand::Tell(what) => self.told.push((self.entries.len(), what)),
                 MachineCommand::Stop { .. }
@@ -224,8 +233,8 @@ impl Carried {
                 self.running.retain(|running| *running != ("host-1".to_owned(), phase));
                 self.input(Input::Done { host: "host-1".to_owned(), phase, result });
             }
-            14..60 if !self.preparing.is_empty() => self.hooks_end(which),
-            _ if self.running.is_empty() && !self.preparing.is_empty() => self.hooks_end(which),
+            14..60 if self.has_hooks() => self.hooks_end(which),
+            _ if self.running.is_empty() && self.has_hooks() => self.hooks_end(which),
             _ if self.running.is_empty() => self.input(Input::Answer(true)),
             _ => {
                 let (host, phase) = self.running.remove(usize::from(what) % self.running.len());
@@ -236,8 +245,18 @@ impl Carried {
         true
     }
 
+    /// Returns whether hooks of a host run.
+    fn has_hooks(&self) -> bool {
+        !self.preparing.is_empty() || !self.concluding.is_empty()
+    }
+
     /// Lets the hooks of a host end.
     fn hooks_end(&mut self, which: u8) {
+        if let Some((host, _)) = self.concluding.pop() {
+            let failed = Reason::new(Code::HookFailed, "its hook failed");
+            let result = if which.is_multiple_of(9) { Err(failed) } else { Ok(()) };
+            return self.input(Input::Concluded { host, result });
+        }
         let at = usize::from(which) % self.preparing.len();
         let (host, phase) = self.preparing.remove(at);
         let failed = Failure::failed(Code::HookFailed, "its hook failed");
@@ -259,14 +278,15 @@ impl Carried {
 /// Hosts, each with a phase.
 type HostPhases = Vec<(String, Phase)>;
 
-/// Returns the hosts whose hooks run, and the phases that run, as a journal tells.
-fn open(replayed: &Replayed) -> (HostPhases, HostPhases) {
-    let (preparing, running): (Vec<&OpenPhase>, Vec<&OpenPhase>) =
-        replayed.open.values().partition(|open| open.prepares);
-    let places = |open: Vec<&OpenPhase>| {
-        open.into_iter().map(|open| (open.host.name.clone(), open.phase)).collect()
-    };
-    (places(preparing), places(running))
+/// Returns the hosts whose hooks run, before they change and after an attempt, and the phases that run, as a journal
+/// tells.
+fn open(replayed: &Replayed) -> [HostPhases; 3] {
+    let parts: [fn(&&OpenPhase) -> bool; 3] =
+        [|open| open.prepares, |open| open.concludes.is_some(), |open| open.is_phase()];
+    parts.map(|is_part| {
+        let open = replayed.open.values().filter(is_part);
+        open.map(|open| (open.host.name.clone(), open.phase)).collect()
+    })
 }
 
 fn event(what: &RunWhat) -> RunEvent {
@@ -331,7 +351,8 @@ proptest! {
                 left.sort();
                 left
             };
-            let (preparing, running) = open(&replayed);
+            let [preparing, concluding, running] = open(&replayed);
+            prop_assert_eq!(not_over(&concluding), not_over(&run.concluding));
             prop_assert_eq!(not_over(&preparing), not_over(&run.preparing));
             prop_assert_eq!(not_over(&running), not_over(&run.running));
         }
@@ -420,7 +441,7 @@ fn events_that_the_machine_did_not_decide_are_not_gone_on_with() {
 fn a_stop_and_a_word_to_go_back_stay_open_until_the_host_has_ended() {
     let mut run = Carried::begin(setup(2, Goal::Switch, false));
     while !run.running.contains(&("host-1".to_owned(), Phase::Check)) {
-        if !run.preparing.is_empty() {
+        if run.has_hooks() {
             run.hooks_end(1);
             continue;
         }

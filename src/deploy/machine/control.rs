@@ -97,6 +97,9 @@ impl Machine {
         if host.is_over() {
             return Some(format!("{name} is done already"));
         }
+        if matches!(host.stage, Stage::Concluding(_)) {
+            return Some(format!("{name} is done but for the hooks after its activation"));
+        }
         host.has_begun().then(|| {
             format!("{name} has begun to activate; roll it back with its wave when it is done")
         })
@@ -228,6 +231,7 @@ impl Machine {
             match host.stage {
                 // One whose hooks run was left out above.
                 Stage::Preparing(_)
+                | Stage::Concluding(_)
                 | Stage::Ended(_)
                 | Stage::Running(Phase::Persist | Phase::Reboot) => {}
                 // Its new system is permanent already; it is only not restarted.
@@ -267,6 +271,8 @@ impl HostProgress {
         self.claim = Claim::None;
         self.known.only_restarts = false;
         self.prepared_in = None;
+        self.owes_hooks = false;
+        self.concludes = None;
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Stage {
     Running(Phase),
     /// The next phase waits for something.
     Waiting(Phase),
+    /// The hooks after an attempt run that ended in this phase.
+    Concluding(Phase),
     /// Over.
     Ended(Outcome),
 }
@@ -53,6 +55,10 @@ pub(super) struct HostProgress {
     /// How long the hooks took that run before it begins to change, in milliseconds; none where they have not ended
     /// well in this attempt.
     pub(super) prepared_in: Option<u64>,
+    /// Whether hooks before it changes were begun in this attempt, and those after it were not.
+    pub(super) owes_hooks: bool,
+    /// How its attempt ended, while the hooks after that run.
+    pub(super) concludes: Option<Ending>,
     /// How long phases took, in milliseconds.
     pub(super) took: BTreeMap<Phase, u64>,
     pub(super) waits_for: Option<Wait>,
@@ -102,6 +108,8 @@ impl HostProgress {
             began: now,
             phase_began: now,
             prepared_in: None,
+            owes_hooks: false,
+            concludes: None,
             took: BTreeMap::new(),
             waits_for: None,
             kept: None,
@@ -149,7 +157,9 @@ impl HostProgress {
     pub(super) fn outcome(&self) -> Option<Outcome> {
         match self.stage {
             Stage::Ended(outcome) => Some(outcome),
-            Stage::Preparing(_) | Stage::Running(_) | Stage::Waiting(_) => None,
+            Stage::Preparing(_) | Stage::Running(_) | Stage::Waiting(_) | Stage::Concluding(_) => {
+                None
+            }
         }
     }
 
@@ -163,11 +173,12 @@ impl HostProgress {
         self.setup.goal.deploys() && phase >= self.changes_at()
     }
 
-    /// Returns whether a host has begun to change, so that only its supervisor ends that.
+    /// Returns whether a host has begun to change, so that only its supervisor ends that, or has ended but for its hooks.
     pub(super) fn has_begun(&self) -> bool {
         match self.stage {
             Stage::Running(phase) => self.has_begun_at(phase),
             Stage::Waiting(phase) => self.setup.goal.deploys() && phase > self.changes_at(),
+            Stage::Concluding(_) => true,
             Stage::Preparing(_) | Stage::Ended(_) => false,
         }
     }
@@ -177,6 +188,12 @@ impl HostProgress {
         let moment = HookMoment::before_activation(self.setup.goal, self.setup.goes_back())?;
         let is_due = phase == Phase::Activate && self.prepared_in.is_none();
         (is_due && self.setup.hooks.contains_key(&moment)).then_some(moment)
+    }
+
+    /// Returns the hooks that have to run after an attempt that ends so: after those before it changed, once.
+    pub(super) fn hooks_after(&self, outcome: Outcome) -> Option<HookMoment> {
+        let moment = HookMoment::after_attempt(self.setup.goal, self.setup.goes_back(), outcome)?;
+        (self.owes_hooks && self.setup.hooks.contains_key(&moment)).then_some(moment)
     }
 
     /// Returns what it waits for while its hooks of a moment run that begin now.

@@ -3,7 +3,7 @@
 use crate::deploy::{
     ClaimAnswer, Failure, GateAnswer, GatedHost, HostSetup, Reason, Report, RunFacts,
 };
-use crate::fleet::{Gate, Phase, RunOrder, RunWhat};
+use crate::fleet::{Gate, Outcome, Phase, RunOrder, RunWhat};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,13 @@ pub enum Input {
         phase: Phase,
         /// Nothing, or why the host's run ends.
         result: Result<(), Failure>,
+    },
+    /// The hooks ended that run after an attempt of a host ended which had run those before it changes.
+    Concluded {
+        /// The host.
+        host: String,
+        /// Nothing, or which of them failed.
+        result: Result<(), Reason>,
     },
     /// A gate answered, or could not be asked.
     Gated {
@@ -83,6 +90,18 @@ pub enum MachineCommand {
         phase: Phase,
         /// What is known so far.
         known: Box<RunFacts>,
+    },
+    /// Run the hooks that follow on those before a host changes, since its attempt ended without them; they end with
+    /// [`Input::Concluded`]. Nobody stops them.
+    Conclude {
+        /// The host and how it is deployed.
+        host: HostSetup,
+        /// The phase in which it ended.
+        phase: Phase,
+        /// What is known so far.
+        known: Box<RunFacts>,
+        /// How it ended.
+        outcome: Outcome,
     },
     /// Stop the phase that a host is in, or the hooks before it; it ends with [`Input::Done`] or
     /// [`Input::Prepared`], or not at all.

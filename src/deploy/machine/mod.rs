@@ -28,7 +28,7 @@ mod waves;
 pub use input::{Input, MachineCommand};
 
 use crate::deploy::words::STOPPED;
-use crate::deploy::{Failure, HostSetup, Preflight, Reason, RunFacts, Setup};
+use crate::deploy::{Ending, Failure, HostSetup, Preflight, Reason, RunFacts, Setup};
 use crate::fleet::{
     ANSWER_LIMIT, AskedOfHost, Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState,
     RolloutNews, RunId, RunWhat, Wait, duration,
@@ -36,7 +36,7 @@ use crate::fleet::{
 use back::GoingBack;
 use host::{Claim, HostProgress, Stage};
 use jiff::Timestamp;
-use phases::prepare;
+use phases::{conclude, prepare};
 use rollout::Wave;
 use std::collections::BTreeMap;
 
@@ -138,6 +138,7 @@ impl Machine {
             Input::Prepared { host, phase, result } => {
                 self.prepared(&host, phase, result, now, &mut out);
             }
+            Input::Concluded { host, result } => self.concluded(&host, result, now, &mut out),
             Input::Gated { wave, gate, asking, answer } => {
                 self.gated(wave, &gate, asking, answer, now, &mut out);
             }
@@ -180,7 +181,10 @@ impl Machine {
             .iter()
             .filter_map(|host| match host.stage {
                 Stage::Ended(outcome) => Some((host.setup.name.clone(), outcome)),
-                Stage::Preparing(_) | Stage::Running(_) | Stage::Waiting(_) => None,
+                Stage::Preparing(_)
+                | Stage::Running(_)
+                | Stage::Waiting(_)
+                | Stage::Concluding(_) => None,
             })
             .collect()
     }
@@ -380,7 +384,8 @@ impl Machine {
         }
     }
 
-    /// Ends a host's run, and gives back what it claimed.
+    /// Ends a host's run, and gives back what it claimed. Where hooks ran before it was to change, those after that run
+    /// first.
     fn end(
         &mut self,
         index: usize,
@@ -389,6 +394,11 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
+        let host = &mut self.hosts[index];
+        if let Some(moment) = host.hooks_after(outcome) {
+            return conclude(host, moment, Ending { outcome, reason }, now, out);
+        }
+        host.concludes = None;
         let time = self.elapsed(self.hosts[index].began, now);
         self.unclaim(index, out);
         let host = &mut self.hosts[index];

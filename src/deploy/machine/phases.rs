@@ -3,7 +3,7 @@
 use super::host::{HostProgress, Stage, phase_held};
 use super::{Machine, MachineCommand, elapsed, tell_phase, tell_wait};
 use crate::deploy::report::lacks_specialisation;
-use crate::deploy::{Failure, Reason, Report};
+use crate::deploy::{Ending, Failure, Reason, Report};
 use crate::fleet::{Code, Goal, HookMoment, Outcome, Phase, PhaseState, RunWhat};
 use jiff::Timestamp;
 
@@ -31,6 +31,8 @@ impl Machine {
         if let Some(failure) = self.refused_specialisation(index, &report) {
             return self.fail(index, phase, failure, now, out);
         }
+        // The phase that brought the end has run its hooks.
+        self.hosts[index].owes_hooks &= !report.is_end();
         self.tell_answer(index, phase, now, out);
         self.choose_way(index, &report, out);
         let went_well = report.went_well();
@@ -106,6 +108,24 @@ impl Machine {
             }
         };
         self.end(index, outcome, Some(reason), now, out);
+    }
+
+    /// Takes the end of the hooks after an attempt of a host, and ends that.
+    pub(super) fn concluded(
+        &mut self,
+        name: &str,
+        result: Result<(), Reason>,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let Some(index) = self.index_of(name) else { return };
+        let host = &mut self.hosts[index];
+        let Some(ending) = host.concludes.take() else { return };
+        let ending = match result {
+            Ok(()) => ending,
+            Err(failed) => ending.with_failed_hook(failed),
+        };
+        self.end(index, ending.outcome, ending.reason, now, out);
     }
 
     /// Lets a host go the way that its preflight chose, and says so where another host built for it in an
@@ -238,9 +258,35 @@ pub(super) fn prepare(
     out: &mut Vec<MachineCommand>,
 ) {
     host.stage = Stage::Preparing(phase);
+    host.owes_hooks = true;
     host.phase_began = now;
     host.waits_for = Some(host.hook_wait(moment, now));
     tell_wait(out, host, now);
     let (host, known) = (host.setup.clone(), Box::new(host.known.clone()));
     out.push(MachineCommand::Prepare { host, phase, known });
+}
+
+/// Lets the hooks of a host run that come after an attempt which ended so.
+pub(super) fn conclude(
+    host: &mut HostProgress,
+    moment: HookMoment,
+    ending: Ending,
+    now: Timestamp,
+    out: &mut Vec<MachineCommand>,
+) {
+    let phase = match host.stage {
+        Stage::Preparing(phase)
+        | Stage::Running(phase)
+        | Stage::Waiting(phase)
+        | Stage::Concluding(phase) => phase,
+        Stage::Ended(_) => Phase::Activate,
+    };
+    host.stage = Stage::Concluding(phase);
+    host.owes_hooks = false;
+    host.waits_for = Some(host.hook_wait(moment, now));
+    tell_wait(out, host, now);
+    let outcome = ending.outcome;
+    host.concludes = Some(ending);
+    let (host, known) = (host.setup.clone(), Box::new(host.known.clone()));
+    out.push(MachineCommand::Conclude { host, phase, known, outcome });
 }

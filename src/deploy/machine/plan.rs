@@ -18,9 +18,10 @@ fn is_compared(host: &HostProgress) -> bool {
         Stage::Ended(_) => true,
         // One that is away is waited for after the plan, when its system is known or cannot be.
         Stage::Waiting(Phase::Preflight) if host.away.is_some() => true,
-        Stage::Waiting(phase) | Stage::Preparing(phase) | Stage::Running(phase) => {
-            phase > Phase::Compare && host.away.is_none()
-        }
+        Stage::Waiting(phase)
+        | Stage::Preparing(phase)
+        | Stage::Running(phase)
+        | Stage::Concluding(phase) => phase > Phase::Compare && host.away.is_none(),
     }
 }
 
@@ -59,7 +60,10 @@ impl Machine {
         for (index, host) in self.hosts.iter().enumerate() {
             let failed = match host.stage {
                 Stage::Ended(outcome) => outcome != Outcome::Unchanged,
-                Stage::Preparing(_) | Stage::Running(_) | Stage::Waiting(_) => false,
+                Stage::Preparing(_)
+                | Stage::Running(_)
+                | Stage::Waiting(_)
+                | Stage::Concluding(_) => false,
             };
             let name = &host.setup.name;
             let mut notes = host.known.preflight.notes.clone();

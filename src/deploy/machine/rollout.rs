@@ -426,7 +426,7 @@ impl Machine {
                 host.leaves = Some((outcome, why));
                 host.stop(phase, line, out);
             }
-            Stage::Ended(_) => {}
+            Stage::Concluding(_) | Stage::Ended(_) => {}
         }
         true
     }

@@ -170,6 +170,7 @@ fn drive(
                 MachineCommand::Tell(RunWhat::Summary { .. }) => story.summaries += 1,
                 MachineCommand::Tell(_)
                 | MachineCommand::Prepare { .. }
+                | MachineCommand::Conclude { .. }
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
                 | MachineCommand::Ask { .. }
@@ -283,6 +284,7 @@ fn the_plan_says_what_preflight_noted_as_findings() {
                 MachineCommand::Tell(RunWhat::Plan { plan, .. }) => found = Some(plan),
                 MachineCommand::Tell(_)
                 | MachineCommand::Prepare { .. }
+                | MachineCommand::Conclude { .. }
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
                 | MachineCommand::Ask { .. }
@@ -463,6 +465,7 @@ fn a_plan_that_is_not_confirmed_changes_nothing() {
                 }
                 MachineCommand::Tell(_)
                 | MachineCommand::Prepare { .. }
+                | MachineCommand::Conclude { .. }
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
                 | MachineCommand::Ask { .. }

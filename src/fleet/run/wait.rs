@@ -103,7 +103,7 @@ pub enum Wait {
         /// Who has its places: hosts, where known with whose run; none while that is being asked.
         hosts: Vec<String>,
     },
-    /// Its hooks to end, before it begins to change.
+    /// Its hooks to end, before it begins to change or after its attempt.
     Hook {
         /// Which.
         moment: HookMoment,

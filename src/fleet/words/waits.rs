@@ -101,8 +101,10 @@ impl Wait {
             }
             Self::Hook { moment, until } => {
                 let limit = until.map(|until| format!(", in {} at most", time_left(until, now)));
+                let unchanged =
+                    if moment.stops() { "; until then nothing is changed there" } else { "" };
                 format!(
-                    "its {} hooks to end{}; until then nothing is changed there",
+                    "its {} hooks to end{}{unchanged}",
                     moment.word(),
                     limit.unwrap_or_default()
                 )
@@ -180,6 +182,10 @@ mod tests {
             (
                 Wait::Hook { moment, until },
                 "its before_activate hooks to end, in 1 min 05 s at most; until then nothing is changed there",
+            ),
+            (
+                Wait::Hook { moment: crate::fleet::HookMoment::AfterActivate, until },
+                "its after_activate hooks to end, in 1 min 05 s at most",
             ),
             (
                 Wait::Activation { until },

@@ -1,6 +1,7 @@
 //! How a host's run ends: every word of the supervisor, exit codes, lost jobs, restarts.
 
 use super::target::{NEW, OLD, Target, assert_ends, deploy, deploy_and_say};
+use crate::deploy::engine::scripts::HOOK;
 use crate::fleet::{Code, Goal, Outcome, Phase, PhaseState};
 use crate::remote::Trouble;
 
@@ -236,4 +237,35 @@ async fn a_confirmed_deploy_keeps_its_own_root_and_frees_that_of_another_builder
     assert!(story.scripts("unroot").is_empty(), "it is built where it was built before");
     let root = &story.scripts("compare")[0].args[2];
     assert!(root.contains("samsung.run-7-"), "a root belongs to its run: {root}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_after_an_activation_follow_those_before_it_however_it_ends() {
+    let after = "after_activate = [{ run = [\"resume\"], on = \"host\" }]\nafter_rollback = [{ run = [\"undo\"], on = \"host\" }]";
+    let before = "before_activate = [{ run = [\"drain\"], on = \"host\" }]";
+    let ran = async |hooks: &str, target, outcome: Outcome| {
+        let story = assert_ends(&format!("[hosts.samsung.hooks]\n{hooks}"), target, outcome).await;
+        let hooks = story.asked.iter().filter(|(_, script)| script.body == HOOK);
+        let facts = hooks.map(|(_, script)| {
+            let fact = |name: &str| {
+                let begins = format!("{name}=");
+                script.args.iter().find_map(|arg| arg.strip_prefix(&begins)).unwrap_or_default()
+            };
+            format!("{} {}", fact("NIXDASH_HOOK"), fact("NIXDASH_OUTCOME"))
+        });
+        facts.collect::<Vec<_>>()
+    };
+    let ends = |outcome| Target { outcome, ..Target::default() };
+    for (said, outcome, follows) in [
+        ("switched\t\t", Outcome::Switched, "after_activate switched"),
+        ("failed\tpre-switch-failed\twhy", Outcome::Failed, "after_activate failed"),
+        ("superseded\tsuperseded\twhy", Outcome::Superseded, "after_activate superseded"),
+        ("rolled-back\tsnippet-failed\twhy", Outcome::RolledBack, "after_rollback rolled-back"),
+    ] {
+        let hooks = ran(&format!("{before}\n{after}"), ends(said), outcome).await;
+        assert_eq!(hooks, ["before_activate ", follows], "{said}");
+    }
+    // Where none ran before, none follows a system that was not kept.
+    let none: [String; 0] = [];
+    assert_eq!(ran(after, ends("failed\tpre-switch-failed\twhy"), Outcome::Failed).await, none);
 }

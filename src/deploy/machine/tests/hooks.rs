@@ -134,3 +134,88 @@ fn the_time_of_hooks_counts_for_the_activation_and_a_pause_behind_them_does_not(
     ride.go(&mut well, &mut passes);
     assert_eq!(ride.machine.hosts[0].took[&Phase::Activate], 7000);
 }
+
+/// A run over samsung, which has hooks before and after its activation; it stands where the first ones run.
+fn paired() -> Ride {
+    let rollout = Rollout { canary: 0, canary_is_written: true, ..Rollout::default() };
+    let mut ride = Ride::new(&["samsung"], rollout);
+    ride.machine.hosts[0].setup.hooks =
+        hooks_of([HookMoment::BeforeActivate, HookMoment::AfterActivate]);
+    ride.go(&mut well, &mut passes);
+    ride
+}
+
+impl Ride {
+    fn concluded(&mut self, result: Result<(), Reason>) {
+        self.inputs.push_back(Input::Concluded { host: "samsung".to_owned(), result });
+        self.go(&mut well, &mut passes);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.machine.hosts[0].is_over()
+    }
+}
+
+#[test]
+fn hooks_follow_an_activation_that_could_not_begin_or_be_followed_and_the_host_ends_then() {
+    for (phase, outcome) in
+        [(Phase::Activate, Outcome::Failed), (Phase::Acknowledge, Outcome::Unknown)]
+    {
+        let mut ride = paired();
+        let (host, result) = ("samsung".to_owned(), Ok(()));
+        ride.inputs.push_back(Input::Prepared { host, phase: Phase::Activate, result });
+        let reason = Reason::new(Code::ConnectionLost, "it was lost");
+        let mut fails = |host: &str, at: Phase| {
+            let failure = Failure { outcome, reason: reason.clone() };
+            if at == phase { Err(failure) } else { well(host, at) }
+        };
+        ride.go(&mut fails, &mut passes);
+        assert_eq!(ride.concludes, [("samsung".to_owned(), outcome)]);
+        assert!(!ride.has_ended() && !ride.machine.is_finished());
+        let moment = HookMoment::AfterActivate;
+        assert!(
+            matches!(ride.waits("samsung"), Some(Wait::Hook { moment: at, .. }) if at == moment)
+        );
+        ride.concluded(Err(Reason::new(Code::HookFailed, "its hook failed")));
+        assert_eq!(ride.outcome("samsung"), outcome);
+        assert_eq!(ride.error("samsung"), "it was lost; its hook failed [connection-lost]");
+        assert_eq!(ride.concludes.len(), 1);
+    }
+}
+
+#[test]
+fn hooks_follow_those_before_of_a_host_that_is_left_out_or_whose_own_hooks_fail() {
+    let mut ride = paired();
+    ride.say(RunOrder::Skip { host: "samsung".to_owned() });
+    ride.hooks_end("samsung", Ok(()));
+    assert_eq!(ride.concludes, [("samsung".to_owned(), Outcome::Skipped)]);
+    // Nobody leaves it out twice.
+    ride.say(RunOrder::Skip { host: "samsung".to_owned() });
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.refusals(), ["samsung is done but for the hooks after its activation"]);
+    ride.concluded(Ok(()));
+    assert_eq!(ride.outcome("samsung"), Outcome::Skipped);
+
+    let mut ride = paired();
+    ride.say(RunOrder::Pause);
+    ride.hooks_end("samsung", Ok(()));
+    ride.inputs.push_back(Input::Cancel);
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.concludes, [("samsung".to_owned(), Outcome::Interrupted)]);
+    ride.concluded(Ok(()));
+    assert!(ride.machine.is_finished());
+
+    let mut ride = paired();
+    ride.hooks_end("samsung", failed());
+    assert_eq!(ride.concludes, [("samsung".to_owned(), Outcome::Failed)]);
+    ride.concluded(Ok(()));
+    assert_eq!(ride.outcome("samsung"), Outcome::Failed);
+}
+
+#[test]
+fn hooks_that_the_end_of_an_activation_brought_do_not_run_again() {
+    let mut ride = paired();
+    ride.hooks_end("samsung", Ok(()));
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+    assert_eq!(ride.concludes, []);
+}

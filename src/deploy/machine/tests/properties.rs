@@ -42,6 +42,8 @@ struct World {
     last_phase: BTreeMap<String, Phase>,
     /// The hosts whose hooks ended well before they change.
     prepared: BTreeSet<String>,
+    /// The hosts whose hooks before they change were begun, and none after.
+    owes: BTreeSet<String>,
     /// The hosts that were stopped while their hooks ran.
     stopped: BTreeSet<String>,
     gates: BTreeMap<(usize, String), bool>,
@@ -74,6 +76,7 @@ impl World {
             goes_back: BTreeSet::new(),
             last_phase: BTreeMap::new(),
             prepared: BTreeSet::new(),
+            owes: BTreeSet::new(),
             stopped: BTreeSet::new(),
             gates: BTreeMap::new(),
             summaries: 0,
@@ -145,6 +148,7 @@ impl World {
         match command {
             MachineCommand::Run { host, phase, known } => self.begin(&host, phase, &known),
             MachineCommand::Prepare { host, phase, known } => self.prepare(&host, phase, &known),
+            MachineCommand::Conclude { host, .. } => self.conclude(host.name),
             MachineCommand::Stop { host, phase } => {
                 // What is stopped ends in some way, or had ended.
                 let result = Err(Failure::failed(Code::RunStopped, "stopped"));
@@ -236,6 +240,9 @@ impl World {
         if phase == Phase::Verify && result.is_ok() {
             self.verified.insert(name.clone(), known.toplevel.clone().unwrap());
         }
+        if result.as_ref().is_ok_and(Report::is_end) {
+            self.owes.remove(&name);
+        }
         self.pending.push(Input::Done { host: name, phase, result });
     }
 
@@ -246,6 +253,7 @@ impl World {
         assert!(!self.paused || back, "the hooks of {name} begin in a paused run");
         assert!(!self.prepared.contains(&name), "the hooks of {name} run twice");
         self.stopped.remove(&name);
+        assert!(self.owes.insert(name.clone()), "hooks of {name} ran that none followed");
         self.look_before_change(host, back, known);
         let fails = self.dice.one_in(10);
         let result = if fails {
@@ -255,6 +263,14 @@ impl World {
             Ok(())
         };
         self.pending.push(Input::Prepared { host: name, phase, result });
+    }
+
+    /// Looks whether the hooks after an attempt of a host may run, and decides how they end.
+    fn conclude(&mut self, name: String) {
+        assert!(self.owes.remove(&name), "the hooks of {name} run after none before");
+        let failed = Reason::new(Code::HookFailed, "its hook failed");
+        let result = if self.dice.one_in(10) { Err(failed) } else { Ok(()) };
+        self.pending.push(Input::Concluded { host: name, result });
     }
 
     /// Looks whether a host may begin a phase beside those that are at one: no more than `parallel` are in fetch and what
@@ -409,6 +425,7 @@ impl World {
                 self.pending.push(Input::Answer(yes));
             }
             RunWhat::Result { host, .. } => {
+                assert!(!self.owes.contains(&host), "no hooks of {host} followed those before");
                 *self.results.entry(host.clone()).or_default() += 1;
                 self.verified.remove(&host);
             }

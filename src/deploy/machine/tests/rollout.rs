@@ -23,6 +23,8 @@ pub(super) struct Ride {
     gated: Vec<(String, GatedHost)>,
     /// The hosts whose hooks run, and the phases that were stopped. Hooks end when a test says so.
     pub(super) prepares: Vec<String>,
+    /// The hosts whose hooks after an attempt run, and how that ended.
+    pub(super) concludes: Vec<(String, Outcome)>,
     pub(super) stopped: Vec<(String, Phase)>,
 }
 
@@ -45,6 +47,7 @@ impl Ride {
             claims: Vec::new(),
             gated: Vec::new(),
             prepares: Vec::new(),
+            concludes: Vec::new(),
             stopped: Vec::new(),
         }
     }
@@ -81,6 +84,9 @@ impl Ride {
                     MachineCommand::WakeAt(at) => self.wake = Some(at),
                     MachineCommand::Tell(what) => self.told.push(what),
                     MachineCommand::Prepare { host, .. } => self.prepares.push(host.name),
+                    MachineCommand::Conclude { host, outcome, .. } => {
+                        self.concludes.push((host.name, outcome));
+                    }
                     MachineCommand::Stop { host, phase } => self.stopped.push((host, phase)),
                     MachineCommand::Abort { .. } | MachineCommand::Finish => {}
                 }

@@ -53,7 +53,12 @@ pub(super) fn random_machine(dice: &mut Dice) -> Machine {
             host.setup.route = Route::Direct;
         }
         if dice.one_in(3) {
-            host.setup.hooks = hooks_of([HookMoment::BeforeActivate, HookMoment::BeforeRollback]);
+            host.setup.hooks = hooks_of([
+                HookMoment::BeforeActivate,
+                HookMoment::AfterActivate,
+                HookMoment::BeforeRollback,
+                HookMoment::AfterRollback,
+            ]);
         }
         for tag in 0..3 {
             if dice.one_in(2) {

@@ -263,6 +263,9 @@ pub enum ClaimAnswer {
         budget: String,
         /// Who has its places: hosts, where known with whose run.
         taken_by: Vec<String>,
+        /// The hosts that do not answer, and so count, where they alone take all of its places.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        silent: Vec<String>,
     },
     /// They cannot be claimed.
     Failed(Failure),

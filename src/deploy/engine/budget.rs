@@ -48,6 +48,8 @@ struct Rival {
     holds: bool,
     /// For people.
     words: String,
+    /// Whether it did not answer: it may have a place.
+    is_silent: bool,
     /// Why it cannot be asked, where waiting does not change that: somebody has to do something first.
     never: Option<Reason>,
 }
@@ -207,8 +209,9 @@ impl HostClaim {
             }
             let never = never_free(&self.host, budget, &rivals);
             let keeps = rivals.iter().all(|rival| !rival.holds && rival.host > self.host);
+            let silent = all_silent(budget, &rivals);
             let taken_by = rivals.into_iter().map(|rival| rival.words).collect();
-            let waits = ClaimAnswer::Waits { budget: budget.name.clone(), taken_by };
+            let waits = ClaimAnswer::Waits { budget: budget.name.clone(), taken_by, silent };
             return Some(InTheWay { waits, keeps, never });
         }
         None
@@ -305,7 +308,8 @@ fn whose(text: &str) -> String {
 fn taken(host: &str, output: &Output) -> Option<InTheWay> {
     let (_, budget, text) = lines(output).find(|(key, ..)| *key == "taken")?;
     let taken_by = vec![format!("{host} ({})", whose(text))];
-    let waits = ClaimAnswer::Waits { budget: printable_line(budget), taken_by };
+    let (budget, silent) = (printable_line(budget), Vec::new());
+    let waits = ClaimAnswer::Waits { budget, taken_by, silent };
     Some(InTheWay { waits, keeps: false, never: None })
 }
 
@@ -313,7 +317,7 @@ fn taken(host: &str, output: &Output) -> Option<InTheWay> {
 fn rival(host: &str, budget: &str, done: Result<Output, RemoteError>) -> Option<Rival> {
     let rival = |holds, words: &str| {
         let (host, words) = (host.to_owned(), format!("{host} ({words})"));
-        Some(Rival { host, holds, words, never: None })
+        Some(Rival { host, holds, words, is_silent: false, never: None })
     };
     let output = match done {
         Ok(output) if output.is_ok() => output,
@@ -363,7 +367,15 @@ fn not_asked(host: &str, error: &RemoteError) -> Rival {
         format!("{host} (cannot be asked: {cause}; {hint})")
     };
     let never = needs_somebody.then(|| Reason::new(error.code(), format!("{cause}; {hint}")));
-    Rival { host: host.to_owned(), holds: true, words, never }
+    Rival { host: host.to_owned(), holds: true, words, is_silent: true, never }
+}
+
+/// Returns the hosts that do not answer, where they alone take all places of a budget: what the others have of them
+/// becomes free when they are done.
+fn all_silent(budget: &Budget, rivals: &[Rival]) -> Vec<String> {
+    let silent = rivals.iter().filter(|rival| rival.is_silent).map(|rival| rival.host.clone());
+    let silent: Vec<String> = silent.collect();
+    if silent.len() >= budget.in_flight { silent } else { Vec::new() }
 }
 
 /// Returns the failure of a host for which no place becomes free by waiting, since hosts of the tag that may

@@ -1,9 +1,11 @@
 //! Places in budgets: which hosts claim them, and what is heard of that.
 
-use super::host::Claim;
+use super::host::{Claim, HostProgress, Stage};
+use super::stuck::DECISION_LIMIT;
+use super::watch::later;
 use super::{Machine, MachineCommand};
-use crate::deploy::{ClaimAnswer, Failure};
-use crate::fleet::{Budget, Phase, Wait};
+use crate::deploy::{ClaimAnswer, Failure, Reason};
+use crate::fleet::{Budget, Code, Outcome, Phase, Wait, duration};
 use jiff::Timestamp;
 
 impl Machine {
@@ -32,7 +34,7 @@ impl Machine {
             });
             let hosts: Vec<String> = claimed.map(|other| other.setup.name.clone()).collect();
             if hosts.len() >= budget.in_flight {
-                return Some(Wait::Budget { budget: budget.name.clone(), hosts });
+                return Some(Wait::place_in(&budget.name, hosts));
             }
         }
         let wait = being_asked(&budgets)?;
@@ -73,8 +75,11 @@ impl Machine {
         }
         match answer {
             ClaimAnswer::Held => host.claim = Claim::Held,
-            ClaimAnswer::Waits { budget, taken_by } => {
-                host.claim = Claim::Asked(Wait::Budget { budget, hosts: taken_by });
+            ClaimAnswer::Waits { budget, taken_by, silent } => {
+                let until = host.waits_for_silent(&budget);
+                let until = until.unwrap_or_else(|| later(now, DECISION_LIMIT));
+                let until = Some(until).filter(|_| !silent.is_empty());
+                host.claim = Claim::Asked(Wait::Budget { budget, hosts: taken_by, silent, until });
             }
             ClaimAnswer::Failed(Failure { outcome, reason }) => {
                 self.leave_out(index, outcome, reason, now, out);
@@ -95,8 +100,59 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Ends the hosts that have waited long enough for places which only hosts take that do not answer, with the other
+    /// hosts of the run that wait for the same places: they would wait as long, one after the other.
+    pub(super) fn end_without_place(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        if self.paused {
+            return;
+        }
+        let over = self.hosts.iter().find_map(|host| match &host.claim {
+            Claim::Asked(Wait::Budget { budget, silent, until: Some(until), .. })
+                if *until <= now =>
+            {
+                Some((budget.clone(), silent.clone()))
+            }
+            Claim::Asked(_) | Claim::None | Claim::Held => None,
+        });
+        let Some((name, silent)) = over else { return };
+        for index in 0..self.hosts.len() {
+            let host = &self.hosts[index];
+            let waits =
+                matches!(&host.waits_for, Some(Wait::Budget { budget, .. }) if *budget == name);
+            if waits && host.claim != Claim::Held && matches!(host.stage, Stage::Waiting(_)) {
+                let why = no_place(&host.setup.name, &name, &silent);
+                self.leave_out(index, Outcome::Failed, why, now, out);
+            }
+        }
+    }
+}
+
+impl HostProgress {
+    /// Returns until when it waits for a place in a budget that only hosts take which do not answer; none where it does
+    /// not wait for such a place.
+    pub(super) fn waits_for_silent(&self, name: &str) -> Option<Timestamp> {
+        match &self.claim {
+            Claim::Asked(Wait::Budget { budget, until, .. }) if budget == name => *until,
+            Claim::Asked(_) | Claim::None | Claim::Held => None,
+        }
+    }
+}
+
+/// Says that a host got no place in a budget, since only hosts take its places that do not answer.
+fn no_place(host: &str, budget: &str, silent: &[String]) -> Reason {
+    let limit = duration(DECISION_LIMIT);
+    let text = format!(
+        "{host}: for {limit} every place in the budget {budget} was taken by hosts that do not answer and may be \
+         changing ({}), so nothing was changed. Wake them or, where they stay off, take the tag of the budget from \
+         them in hosts.toml; then deploy again",
+        silent.join(", ")
+    );
+    Reason::new(Code::BudgetLost, text)
+}
+
 /// Returns what a host waits for whose places in budgets are being asked for; nothing where it needs none.
 fn being_asked(budgets: &[&Budget]) -> Option<Wait> {
     let budget = budgets.first()?.name.clone();
-    Some(Wait::Budget { budget, hosts: Vec::new() })
+    Some(Wait::place_in(&budget, Vec::new()))
 }

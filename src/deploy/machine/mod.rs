@@ -263,6 +263,7 @@ impl Machine {
         self.ask(now, out);
         // Whoever ends here may be the last of a wave.
         self.end_undecided(now, out);
+        self.end_without_place(now, out);
         self.leave_followers_out(now, out);
         self.move_waves(now, out);
         if !self.cancelled {
@@ -361,7 +362,16 @@ impl Machine {
         let sleepers = sleepers.filter_map(|host| host.away.map(|(_, next)| next));
         let waves = self.waves.iter().filter_map(|wave| wave.wakes_at(now));
         let undecided = self.hosts.iter().filter_map(|host| Some(host.stuck.as_ref()?.until));
-        let earliest = sleepers.chain(waves).chain(undecided).filter(|at| *at > now).min();
+        let without_place = self.hosts.iter().filter_map(|host| match &host.claim {
+            Claim::Asked(Wait::Budget { until, .. }) => *until,
+            Claim::Asked(_) | Claim::None | Claim::Held => None,
+        });
+        let earliest = sleepers
+            .chain(waves)
+            .chain(undecided)
+            .chain(without_place)
+            .filter(|at| *at > now)
+            .min();
         if let Some(at) = earliest
             && self.wakes_at.is_none_or(|asked| at < asked || asked <= now)
         {

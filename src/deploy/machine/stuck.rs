@@ -3,7 +3,7 @@
 //! Every cache that could serve its system is down, and its builder cannot copy it. Where somebody
 //! confirmed the plan, somebody is asked; a run that asked nobody ends the host at once.
 
-use super::host::{Stage, Stuck};
+use super::host::{Claim, Stage, Stuck};
 use super::{Machine, MachineCommand, tell_phase, watch};
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{ANSWER_LIMIT, Outcome, Phase, PhaseState, Wait};
@@ -54,11 +54,15 @@ impl Machine {
             if let Some(stuck) = &mut host.stuck {
                 stuck.until = until;
             }
+            if let Claim::Asked(Wait::Budget { until: Some(told), .. }) = &mut host.claim {
+                *told = until;
+            }
             match &mut host.waits_for {
                 Some(
                     Wait::Way { until: Some(told), .. }
                     | Wait::Decision { until: Some(told), .. }
-                    | Wait::Confirmation { until: Some(told) },
+                    | Wait::Confirmation { until: Some(told) }
+                    | Wait::Budget { until: Some(told), .. },
                 ) => *told = until,
                 Some(Wait::Hook { moment, .. }) => {
                     let moment = *moment;

@@ -612,8 +612,8 @@ codes! {
         "The host got its new system in a run and was taken back to the previous one."
         "See why the run was rolled back, then deploy again.";
     BudgetLost "budget-lost" Error "budget lost"
-        "The host lost its place in a budget before it began to change, so nothing was changed."
-        "See whether another run has the place now, then deploy again.";
+        "The host got no place in a budget, or lost it before it began to change, so nothing was changed."
+        "See whether another run has the place now, or hosts with the tag of the budget do not answer, then deploy again.";
     RunEnded "run-ended" Warning "ended"
         "nixdash was ended while the run went on."
         "Look at the host, then deploy again.";

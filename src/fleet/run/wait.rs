@@ -102,6 +102,13 @@ pub enum Wait {
         budget: String,
         /// Who has its places: hosts, where known with whose run; none while that is being asked.
         hosts: Vec<String>,
+        /// Those that do not answer, and so count, where they alone take all of its places.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        silent: Vec<String>,
+        /// Until when it waits where those do not answer; then the host fails. None where somebody else has a place,
+        /// which becomes free.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// Its hooks to end, before it begins to change or after its attempt.
     Hook {
@@ -174,6 +181,11 @@ impl Wait {
             | Self::Cache { .. }
             | Self::Back { .. } => None,
         }
+    }
+
+    /// Returns the wait for a place in a budget that hosts have; none of them while that is being asked.
+    pub fn place_in(budget: &str, hosts: Vec<String>) -> Self {
+        Self::Budget { budget: budget.to_owned(), hosts, silent: Vec::new(), until: None }
     }
 
     /// Returns whether what was told of it still says enough, so that a run over many hosts does not tell each of

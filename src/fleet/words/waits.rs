@@ -93,11 +93,22 @@ impl Wait {
                     "the host to come back: it has been away for {away} and is tried again{every}"
                 )
             }
-            Self::Budget { budget, hosts } if hosts.is_empty() => {
+            Self::Budget { budget, hosts, .. } if hosts.is_empty() => {
                 format!("a place in the budget {budget}: its hosts are being asked")
             }
-            Self::Budget { budget, hosts } => {
-                format!("a place in the budget {budget}: taken by {}", names(hosts))
+            Self::Budget { budget, hosts, silent, until } => {
+                let ends = until.map(|until| {
+                    format!(
+                        "; {} may be changing, and without an answer the host fails in {}",
+                        names(silent),
+                        time_left(until, now)
+                    )
+                });
+                format!(
+                    "a place in the budget {budget}: taken by {}{}",
+                    names(hosts),
+                    ends.unwrap_or_default()
+                )
             }
             Self::Hook { moment, until } => {
                 let limit = until.map(|until| format!(", in {} at most", time_left(until, now)));
@@ -193,6 +204,16 @@ mod tests {
                  it goes back",
             ),
             (
+                Wait::Budget {
+                    budget: "etcd".to_owned(),
+                    hosts: vec!["b (cannot be reached: no route)".to_owned()],
+                    silent: vec!["b".to_owned()],
+                    until,
+                },
+                "a place in the budget etcd: taken by b (cannot be reached: no route); b may be changing, and \
+                 without an answer the host fails in 1 min 05 s",
+            ),
+            (
                 Wait::Place { places: 2, hosts: hosts(2) },
                 "a free place (rollout.parallel is 2): taken by h1, h2",
             ),
@@ -216,6 +237,7 @@ mod tests {
             "{\"for\":\"confirmation\"}",
             "{\"for\":\"place\",\"places\":2}",
             "{\"for\":\"activation\"}",
+            "{\"for\":\"budget\",\"budget\":\"etcd\",\"hosts\":[\"b\"]}",
             "{\"for\":\"offline\",\"since\":\"2026-01-01T00:00:00Z\",\"next\":\"2026-01-01T00:00:30Z\"}",
         ] {
             assert!(serde_json::from_str::<Wait>(old).is_ok(), "{old}");

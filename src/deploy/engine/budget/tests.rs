@@ -284,3 +284,16 @@ fn who_claims_who_holds_and_who_cannot_be_reached_is_in_flight() {
     assert!(rival("b", "etcd", Err(changed)).unwrap().never.is_some(), "somebody has to look");
     assert!(rival("b", "etcd", said("")).unwrap().holds, "no answer is no free place");
 }
+
+#[test]
+fn hosts_that_do_not_answer_are_named_where_they_alone_take_all_places() {
+    let budget = |in_flight| Budget { name: "etcd".into(), tag: "etcd".into(), in_flight };
+    let away = |host: &str| {
+        rival(host, "etcd", Err(RemoteError::new(host, Trouble::Unreachable, "no route"))).unwrap()
+    };
+    let held = rival("d", "etcd", said(TAKEN)).unwrap();
+    let rivals = [away("b"), held, away("c")];
+    assert_eq!(all_silent(&budget(2), &rivals), ["b", "c"]);
+    assert!(all_silent(&budget(2), &rivals[..2]).is_empty(), "what d has becomes free");
+    assert!(all_silent(&budget(1), &rivals[1..2]).is_empty());
+}

@@ -157,11 +157,14 @@ fn a_run_that_is_gone_on_with_asks_for_a_place_again_before_its_host_begins() {
     hooks_end(&mut ride);
     assert_eq!(ride.began("razer", Phase::Activate), None);
     let taken_by = vec!["p510 (you@desk, run 9)".to_owned()];
-    let waits = ClaimAnswer::Waits { budget: "etcd".to_owned(), taken_by: taken_by.clone() };
+    let waits = ClaimAnswer::Waits {
+        budget: "etcd".to_owned(),
+        taken_by: taken_by.clone(),
+        silent: Vec::new(),
+    };
     ride.inputs.push_back(claimed_by_razer(1, waits));
     ride.go(&mut well, &mut passes);
-    let budget = "etcd".to_owned();
-    assert_eq!(ride.machine.hosts[0].waits_for, Some(Wait::Budget { budget, hosts: taken_by }));
+    assert_eq!(ride.machine.hosts[0].waits_for, Some(Wait::place_in("etcd", taken_by)));
     ride.inputs.push_back(claimed_by_razer(1, ClaimAnswer::Held));
     ride.go(&mut well, &mut passes);
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
@@ -190,4 +193,58 @@ fn a_run_that_is_gone_on_with_asks_nobody_for_the_place_of_a_host_that_has_begun
     ride.go(&mut well, &mut passes);
     assert_eq!(ride.outcome("razer"), Outcome::Switched);
     assert_eq!(claimed(&ride), [true, false]);
+}
+
+/// Says that hosts have razer's place, of which these do not answer.
+fn taken_by(silent: &[&str]) -> Input {
+    let silent = silent.iter().map(|host| (*host).to_owned()).collect();
+    let taken_by = vec!["p510 (cannot be reached: no route)".to_owned()];
+    claimed_by_razer(1, ClaimAnswer::Waits { budget: "etcd".to_owned(), taken_by, silent })
+}
+
+/// Lets razer hear that, and returns until when it waits.
+fn hears(ride: &mut Ride, silent: &[&str]) -> Option<Timestamp> {
+    ride.inputs.push_back(taken_by(silent));
+    ride.go(&mut well, &mut passes);
+    match ride.machine.hosts[0].waits_for.clone() {
+        Some(Wait::Budget { until, .. }) => until,
+        other => panic!("it waits for {other:?}"),
+    }
+}
+
+#[test]
+fn a_place_that_only_hosts_take_that_do_not_answer_is_waited_for_15_minutes() {
+    let mut ride = with_a_budget();
+    ride.machine.hosts[1].setup.tags = vec!["etcd".to_owned()];
+    until_it_claims(&mut ride);
+    assert_eq!(hears(&mut ride, &[]), None, "who answers is done some time");
+    let until = hears(&mut ride, &["p510"]);
+    assert_eq!(until, Timestamp::from_second(15 * 60).ok());
+    ride.now += Duration::from_secs(60);
+    assert_eq!(hears(&mut ride, &["p510"]), until, "nothing has changed");
+    assert_eq!(hears(&mut ride, &[]), None, "it answers again");
+    assert_eq!(hears(&mut ride, &["p510"]), Timestamp::from_second(16 * 60).ok());
+    ride.finish(&mut well, &mut passes);
+    // Samsung waits for the same place, and not as long again.
+    for host in ["razer", "samsung"] {
+        assert_eq!(ride.outcome(host), Outcome::Failed, "{host}");
+        let error = ride.error(host);
+        for part in ["every place in the budget etcd", "(p510)", "Wake them", "[budget-lost]"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    assert_eq!(ride.now, Timestamp::from_second(16 * 60).unwrap());
+}
+
+#[test]
+fn a_run_that_is_gone_on_with_waits_as_long_again_for_hosts_that_do_not_answer() {
+    let mut ride = with_a_budget();
+    until_it_claims(&mut ride);
+    hears(&mut ride, &["p510"]);
+    ride.now += Duration::from_secs(3600);
+    ride.machine.gone_on_with(ride.now);
+    assert_eq!(hears(&mut ride, &["p510"]), Timestamp::from_second(3600 + 15 * 60).ok());
+    ride.inputs.push_back(claimed_by_razer(1, ClaimAnswer::Held));
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
 }

@@ -188,8 +188,9 @@ impl World {
                 let fails = self.dice.one_in(20);
                 let failure = Failure::failed(Code::ConnectionLost, "away");
                 let answer = if fails { ClaimAnswer::Failed(failure) } else { ClaimAnswer::Held };
-                let waits =
-                    ClaimAnswer::Waits { budget: budgets[0].clone(), taken_by: vec!["x".into()] };
+                let (budget, taken_by) = (budgets[0].clone(), vec!["x".into()]);
+                let silent = if self.dice.one_in(3) { taken_by.clone() } else { Vec::new() };
+                let waits = ClaimAnswer::Waits { budget, taken_by, silent };
                 if self.dice.one_in(2) {
                     self.pending.push(Input::Claimed { host: host.clone(), claim, answer: waits });
                 }

@@ -94,7 +94,7 @@ pub(super) struct OptionArgs {
     /// Where systems are built and how they travel [default: the host's, else the fleet's]
     #[arg(long, value_enum)]
     strategy: Option<StrategyArg>,
-    /// Deploys, even with --yes, a revision that does not contain the one that a host runs
+    /// Deploys, even with --yes, what does not contain the revision, or uncommitted changes, that a host runs
     #[arg(long)]
     allow_older: bool,
     /// Activates the system itself on hosts that run a specialisation

@@ -417,6 +417,9 @@ pub enum Report {
         /// The specialisation that runs and that the new system lacks; none where it has that, or nobody knows yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lacks_specialisation: Option<String>,
+        /// What else the person should know before saying yes, now that it is known which system the host gets.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<Reason>,
     },
     /// Build.
     Built {

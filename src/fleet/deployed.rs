@@ -49,6 +49,11 @@ impl DeployedFrom {
         is_revision(&self.revision).then(|| self.clone())
     }
 
+    /// Returns whether the work tree had changes that no revision has.
+    pub fn is_dirty(&self) -> bool {
+        self.commit() != self.revision
+    }
+
     /// Returns the revision that git knows, without what says that the work tree had changes.
     pub fn commit(&self) -> &str {
         commit_of(&self.revision)

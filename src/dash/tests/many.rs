@@ -78,6 +78,16 @@ fn the_details_of_a_host_say_what_it_was_built_from_and_how_far_that_is_behind()
 }
 
 #[test]
+fn a_host_that_runs_changes_of_no_revision_is_not_shown_as_simply_up_to_date() {
+    let mut model = large(200, 50, "");
+    for (revision, shown) in [("8f2c1abcd012-dirty", true), ("8f2c1abcd012", false)] {
+        runs_from(&mut model, 0, revision, Ancestry { behind: 0, ahead: 0 });
+        let told = text(&draw(&model, &look(false)));
+        assert_eq!(told.contains(" 0 * "), shown, "{told}");
+    }
+}
+
+#[test]
 fn history_and_the_plan_say_how_far_what_they_deploy_and_replace_is_behind() {
     let mut model = demo::model(demo::well(), 120, 35);
     runs_from(&mut model, 1, "8f2c1abcd012", Ancestry { behind: 3, ahead: 0 });

@@ -282,10 +282,13 @@ pub(in crate::dash) fn run_name(paint: &Paint<'_>, run: &RunView) -> String {
 }
 
 /// Returns by how many commits something is behind the flake, for a column: `?` where that is not known,
-/// with a mark where it has commits that the flake lacks.
-pub(in crate::dash) fn behind_figure(counted: Option<Ancestry>) -> (String, Role) {
+/// with a mark where it has commits that the flake lacks, and with another one where it has changes of no revision.
+pub(in crate::dash) fn behind_figure(counted: Option<Ancestry>, is_dirty: bool) -> (String, Role) {
     match counted {
         None => ("?".to_owned(), Role::Dim),
+        Some(ancestry) if ancestry.is_contained() && is_dirty => {
+            (format!("{} *", ancestry.behind), Role::Warn)
+        }
         Some(ancestry) if ancestry.is_contained() => (ancestry.behind.to_string(), Role::Text),
         Some(ancestry) => (format!("{} ▲", ancestry.behind), Role::Warn),
     }

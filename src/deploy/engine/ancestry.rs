@@ -2,12 +2,14 @@
 //! what the person should know of them before the answer to the plan.
 
 use super::flake::{LocalFlake, locate};
+use super::owner::this_person;
 use super::scripts::BUILT_FROM;
 use super::step::Step;
 use crate::deploy::{Failure, GivenPlace, Preflight, Reason};
 use crate::fleet::words::deploys;
 use crate::fleet::{
-    Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, StorePath, redact,
+    Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, StorePath, is_same_revision,
+    redact,
 };
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
@@ -116,6 +118,42 @@ pub(super) fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason>, Fai
     }
     notes.push(reason);
     Ok(notes)
+}
+
+/// Says, of a host that gets another system, that what it runs was built from changes which are in no revision: no
+/// revision contains them. Stops a host that nobody is asked about. Whoever deployed a work tree with changes and
+/// deploys it again goes on with their own work.
+pub(super) fn of_uncommitted(step: &Step) -> Result<Option<Reason>, Failure> {
+    let found = &step.known.preflight;
+    let from = found.deploys.built_from.as_ref().filter(|from| from.is_dirty());
+    let Some(from) = from.filter(|_| step.host.goal.deploys() && !goes_back(step)) else {
+        return Ok(None);
+    };
+    let is_told = found.notes.iter().any(|note| note.code == Code::RevisionNotContained);
+    if is_told || found.runs(step.toplevel()?) || is_own_work(from, found.source.as_ref()) {
+        return Ok(None);
+    }
+    let finding = deploys::not_committed(&step.host.name, from, Timestamp::now());
+    let reason = Reason { fix: Some(finding.fix), ..Reason::new(finding.code, finding.cause) };
+    if !step.shared.refuses_older {
+        return Ok(Some(reason));
+    }
+    let text = format!(
+        "{}; nothing was done. Commit those changes and deploy them, or deploy with --allow-older",
+        reason.text
+    );
+    Err(Failure { outcome: Outcome::Failed, reason: Reason { text, ..reason } })
+}
+
+/// Returns whether a host goes back to what it has, which takes away what it runs on purpose.
+fn goes_back(step: &Step) -> bool {
+    step.host.goal == Goal::Rollback || step.host.goes_back()
+}
+
+/// Returns whether this person deployed what runs from the same work tree with changes that they deploy now.
+fn is_own_work(runs: &DeployedFrom, source: Option<&DeployedFrom>) -> bool {
+    let is_same = |source: &DeployedFrom| is_same_revision(&source.revision, &runs.revision);
+    source.is_some_and(is_same) && runs.by.as_ref() == Some(&this_person())
 }
 
 /// Returns what a host's system is built from: what its flake is at or, of a system that was built earlier,

@@ -36,6 +36,7 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
             to_download: Some(0),
             changes: None,
             lacks_specialisation: None,
+            notes: Vec::new(),
         });
     }
     if step.shared.skips_caches && is_here(toplevel).await {
@@ -48,6 +49,7 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
                 to_download: Some(0),
                 changes: None,
                 lacks_specialisation,
+                notes: Vec::new(),
             });
         }
         let host = &step.host.name;
@@ -170,6 +172,7 @@ impl Compared {
             to_download: found.as_ref().map(|found| found.to_fetch),
             changes: Some(Box::new(changes)),
             lacks_specialisation,
+            notes: Vec::new(),
         })
     }
 }

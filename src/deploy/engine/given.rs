@@ -33,7 +33,13 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     }
     let lacks_specialisation = found.lacks(step, &UnbuiltSystem::default());
     let changes = Some(Box::new(changes::with_tiers(step, found).await));
-    Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes, lacks_specialisation })
+    Ok(Report::Compared {
+        to_build: Some(0),
+        to_download: Some(0),
+        changes,
+        lacks_specialisation,
+        notes: Vec::new(),
+    })
 }
 
 /// Roots the system on the host that builds, which serves it to others; returns whether it is there.

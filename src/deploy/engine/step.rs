@@ -9,8 +9,8 @@ use super::silence::HostSilence;
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
-    acknowledge, activate, budget, build, changes, check, evaluate, fetch, hooks, persist,
-    preflight, reboot, room, settle, stopped, verify, wake,
+    acknowledge, activate, ancestry, budget, build, changes, check, evaluate, fetch, hooks,
+    persist, preflight, reboot, room, settle, stopped, verify, wake,
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
@@ -136,7 +136,14 @@ impl Step {
                 wake::builder(self).await;
                 evaluate::evaluate(self).await
             }
-            Phase::Compare => build::compare(self).await,
+            Phase::Compare => {
+                let found = ancestry::of_uncommitted(self)?;
+                let mut report = build::compare(self).await?;
+                if let Report::Compared { notes, .. } = &mut report {
+                    notes.extend(found);
+                }
+                Ok(report)
+            }
             Phase::Build => build::build(self).await,
             Phase::Publish => self.publish().await,
             Phase::Verify => {

@@ -23,8 +23,8 @@ use std::collections::BTreeMap;
 /// makes of its inputs: a journal of another format is not replayed. Since 10, a
 /// host whose new system lacks the specialisation that runs is refused once its plan was confirmed; since 11, a host
 /// whose hooks before the activation ran ends only when those after it have; since 12, a host fails that waits too long
-/// for places which hosts take that do not answer.
-pub const JOURNAL_FORMAT: u32 = 12;
+/// for places which hosts take that do not answer; since 13, the plan also says what compare noted.
+pub const JOURNAL_FORMAT: u32 = 13;
 
 /// The version of this nixdash. Another version may decide otherwise about the same inputs.
 pub const NIXDASH_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -93,6 +93,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
             to_download: None,
             changes: None,
             lacks_specialisation: None,
+            notes: Vec::new(),
         },
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
         Phase::Settle if byte.is_multiple_of(17) => {

@@ -316,7 +316,8 @@ impl HostProgress {
                 self.known.drv = Some(drv);
                 self.known.toplevel = Some(toplevel);
             }
-            Report::Compared { to_build, to_download, changes, lacks_specialisation } => {
+            Report::Compared { to_build, to_download, changes, lacks_specialisation, notes } => {
+                self.known.preflight.notes.extend(notes);
                 if let Some(name) = lacks_specialisation {
                     self.leave_specialisation(&name);
                 }

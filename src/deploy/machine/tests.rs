@@ -91,6 +91,7 @@ fn good(phase: Phase, goal: Goal) -> Report {
             to_download: Some(1),
             changes: None,
             lacks_specialisation: None,
+            notes: Vec::new(),
         },
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
         Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge | Phase::Settle => {

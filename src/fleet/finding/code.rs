@@ -552,8 +552,8 @@ codes! {
         "The host is to go after another one, which does not get its system in this run."
         "Deploy the host that goes first, or take the rule out of `[[rollout.order]]`.";
     RevisionNotContained "revision-not-contained" Warning "older revision"
-        "The host runs a revision that the revision to deploy does not contain."
-        "Merge or pull that revision first, or deploy with `--allow-older` to leave it out.";
+        "The host runs a revision that the revision to deploy does not contain, or changes that are in no revision."
+        "Merge or pull that revision first, or commit those changes; or deploy with `--allow-older` to leave them out.";
     RevisionUnknown "revision-unknown" Note "revision?"
         "The host runs a revision of which it is not known here whether the system to deploy contains it."
         "Run `git fetch` in the flake's repository (`git fetch --unshallow` in a shallow clone), to see whether that revision is contained.";

@@ -121,6 +121,17 @@ pub fn not_contained(
     Some(Finding::new(subject, Code::RevisionNotContained, &cause, fix))
 }
 
+/// Says that a host which gets another system runs changes that are in no revision.
+pub fn not_committed(host: &str, from: &DeployedFrom, now: Timestamp) -> Finding {
+    let base = DeployedFrom { revision: from.commit().to_owned(), ..from.clone() };
+    let cause = format!(
+        "{host} runs changes that are in no revision, made on top of {}: this deploy takes away what of them the new system does not have",
+        built_from(&base, now)
+    );
+    let fix = "commit those changes and deploy that revision, or deploy with `--allow-older`";
+    Finding::new(Subject::host(host), Code::RevisionNotContained, &cause, fix)
+}
+
 /// Says that a deploy may leave out what runs on the host: of which revision it is made is not known.
 pub fn contains_unknown(host: &str, from: &DeployedFrom, now: Timestamp) -> Finding {
     let runs = built_from(from, now);
@@ -213,6 +224,18 @@ mod tests {
         );
         let clean = FlakeSource { changed: Vec::new(), locked: None, ..source };
         assert_eq!(of_source("4", &clean, now), []);
+    }
+
+    #[test]
+    fn a_host_that_runs_changes_of_no_revision_says_who_deployed_them_and_when() {
+        let now = Timestamp::from_second(7200).unwrap();
+        let runs = DeployedFrom::parse("0123456789abcdef-dirty\tflake\tme@desk\t0").unwrap();
+        let found = not_committed("s", &runs, now);
+        assert_eq!(found.code, Code::RevisionNotContained);
+        assert_eq!(
+            found.cause,
+            "s runs changes that are in no revision, made on top of revision 012345678 (deployed by me@desk 2 h ago): this deploy takes away what of them the new system does not have"
+        );
     }
 
     #[test]

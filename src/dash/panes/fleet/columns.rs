@@ -13,7 +13,7 @@ use crate::dash::widgets::text::{cut, fitted, left, right, width};
 use crate::dash::words::runs::{behind_figure, revision_words};
 use crate::dash::words::{busy_mark, figure_role, host_mark, milliseconds, short_version};
 use crate::dash::world::{HostModel, coverage_tier, shown_age};
-use crate::fleet::{Code, Host, bytes, duration, percent};
+use crate::fleet::{Code, DeployedFrom, Host, bytes, duration, percent};
 use ratatui::text::Span;
 use std::time::Duration;
 
@@ -285,7 +285,10 @@ impl HostColumn {
             }
             C::Generation => facts.generation_words().map(|words| generation(&words, columns)),
             C::Revision => view.built_from().map(|from| revision_words(&from.revision)),
-            C::Behind => return behind_figure(paint.model.world.ancestry(host, view)),
+            C::Behind => {
+                let is_dirty = view.built_from().is_some_and(DeployedFrom::is_dirty);
+                return behind_figure(paint.model.world.ancestry(host, view), is_dirty);
+            }
             C::Spark => {
                 let full = facts.cpus.map_or(1.0, f64::from);
                 return (spark(view.loads.iter().copied(), full, SPARK), Role::Graph);

@@ -204,7 +204,8 @@ fn revision(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
 fn behind(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
     let world = &paint.model.world;
     let counted = run.plan.as_ref().and_then(|plan| world.ancestry_of_plan(plan));
-    let (text, role) = behind_figure(counted);
+    // Its revision says that itself.
+    let (text, role) = behind_figure(counted, false);
     paint.span(role, left(&text, BEHIND))
 }
 

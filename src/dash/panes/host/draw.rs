@@ -199,7 +199,7 @@ fn built_from(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Option<Fact> 
     view.facts.upkeep.as_ref()?;
     let label = "built from";
     let Some(from) = view.built_from() else { return Some(unknown(label)) };
-    let dirty = if from.commit() == from.revision { "" } else { ", with uncommitted changes" };
+    let dirty = if from.is_dirty() { ", with uncommitted changes" } else { "" };
     let mut words = vec![(Role::Text, format!("{}{dirty}", deploys::built_from(from, paint.now)))];
     let world = &paint.model.world;
     if world.fleet.flake_of(host).is_some() {

@@ -197,3 +197,55 @@ async fn a_later_runs_system_is_built_from_what_that_run_says_and_not_from_this_
     let other = DeployedFrom::parse("8f2c1abcd012");
     assert_eq!(source(of(other)).await.as_deref(), Some("8f2c1abcd012"));
 }
+
+/// Deploys what a flake with uncommitted changes, or without, says to a host that remembers this of what it runs.
+async fn deploy_over(flake: &Path, remembers: &str, options: RunOptions) -> WaysStory {
+    let preflight = format!(
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nbuilt_from\t{remembers}\n"
+    );
+    let answers = move |host: &str, name: &str, _: &_| match (host, name) {
+        ("samsung", "preflight") => prints(&preflight),
+        ("p620", "evaluate") => prints(&format!("{{\"drv\":\"{NEW}.drv\",\"out\":\"{NEW}\"}}")),
+        _ => None,
+    };
+    let options = RunOptions { strategy: Some(Strategy::Push), ..options };
+    let request = requested(&["samsung"], options);
+    deploy_requested(&request, (flake.to_str().unwrap(), FLEET), None, Box::new(answers)).await
+}
+
+#[tokio::test]
+async fn changes_that_are_in_no_revision_are_not_overwritten_where_nobody_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = flake_with_two_commits(dir.path());
+    let me = crate::deploy::engine::owner::this_person();
+    let none = RunOptions::default;
+    // The commit contains what the changes were made on, and not the changes.
+    for base in [&first, &second] {
+        let remembers = format!("{base}-dirty\tflake\tyou@desk\t1");
+        let story = deploy_over(dir.path(), &remembers, none()).await;
+        assert_eq!(story.result.outcome, Outcome::Failed);
+        assert_eq!(story.result.findings[0].code, Code::RevisionNotContained);
+        let error = story.result.error.as_ref().unwrap();
+        for part in ["in no revision", "deployed by you@desk", "nothing was done", "--allow-older"]
+        {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert_eq!(story.job("p620", "build"), None);
+        let allowed = RunOptions { allow_older: true, ..none() };
+        let story = deploy_over(dir.path(), &remembers, allowed).await;
+        assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+        let found = &story.plan().findings;
+        assert!(found.iter().any(|one| one.code == Code::RevisionNotContained), "{found:?}");
+    }
+    // The same work tree again, with other changes.
+    std::fs::write(dir.path().join("flake.nix"), "{ outputs = _: { }; } # changed").unwrap();
+    for (by, base, outcome) in [
+        (me.as_str(), &second, Outcome::Switched),
+        (me.as_str(), &first, Outcome::Failed),
+        ("you@desk", &second, Outcome::Failed),
+    ] {
+        let remembers = format!("{base}-dirty\tflake\t{by}\t1");
+        let story = deploy_over(dir.path(), &remembers, none()).await;
+        assert_eq!(story.result.outcome, outcome, "{by} {base}: {:?}", story.result.error);
+    }
+}

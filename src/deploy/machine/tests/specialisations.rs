@@ -130,6 +130,7 @@ fn lacks_gaming(goal: Goal, asks: bool) -> (Machine, MachineStory) {
             to_download: Some(0),
             changes: None,
             lacks_specialisation: Some("gaming".to_owned()),
+            notes: Vec::new(),
         }),
         phase => Ok(good(phase, goal)),
     };

@@ -5,7 +5,8 @@ use crate::dash::tests::keys::{fold, id, press};
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Overlay, Screen, StartChoices, update};
 use crate::fleet::{
-    BootChoice, DeployFacts, Generation, Generations, Goal, RunWhat, Specialisation, Strategy, UpkeepFacts,
+    BootChoice, DeployFacts, Generation, Generations, Goal, RunWhat, Specialisation, Strategy,
+    UpkeepFacts,
 };
 
 fn deploy(hosts: &[&str]) -> Effect {

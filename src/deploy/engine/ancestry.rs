@@ -8,8 +8,7 @@ use super::step::Step;
 use crate::deploy::{Failure, GivenPlace, Preflight, Reason};
 use crate::fleet::words::deploys;
 use crate::fleet::{
-    Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, StorePath, is_same_revision,
-    redact,
+    Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, StorePath, redact,
 };
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
@@ -121,8 +120,7 @@ pub(super) fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason>, Fai
 }
 
 /// Says, of a host that gets another system, that what it runs was built from changes which are in no revision: no
-/// revision contains them. Stops a host that nobody is asked about. Whoever deployed a work tree with changes and
-/// deploys it again goes on with their own work.
+/// revision contains them. Stops a host that nobody is asked about. Whoever deployed them may go on with their own work.
 pub(super) fn of_uncommitted(step: &Step) -> Result<Option<Reason>, Failure> {
     let found = &step.known.preflight;
     let from = found.deploys.built_from.as_ref().filter(|from| from.is_dirty());
@@ -150,10 +148,11 @@ fn goes_back(step: &Step) -> bool {
     step.host.goal == Goal::Rollback || step.host.goes_back()
 }
 
-/// Returns whether this person deployed what runs from the same work tree with changes that they deploy now.
+/// Returns whether this person deployed the changes that run, and goes on with them: in a work tree that has changes
+/// still, or in a later commit. The same commit without them leaves them out.
 fn is_own_work(runs: &DeployedFrom, source: Option<&DeployedFrom>) -> bool {
-    let is_same = |source: &DeployedFrom| is_same_revision(&source.revision, &runs.revision);
-    source.is_some_and(is_same) && runs.by.as_ref() == Some(&this_person())
+    let goes_on = |source: &DeployedFrom| source.is_dirty() || source.commit() != runs.commit();
+    source.is_some_and(goes_on) && runs.by.as_ref() == Some(&this_person())
 }
 
 /// Returns what a host's system is built from: what its flake is at or, of a system that was built earlier,

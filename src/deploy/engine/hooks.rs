@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_failed_hook_stands_behind_what_was_wrong_before() {
         let failed = || Reason::new(Code::HookFailed, "its hook failed");
-        let good = with_failed_hook(Ending { outcome: Outcome::Switched, reason: None }, failed());
+        let good = Ending { outcome: Outcome::Switched, reason: None }.with_failed_hook(failed());
         assert_eq!((good.outcome, good.reason), (Outcome::Switched, Some(failed())));
         let bad = Reason::new(Code::CheckFailed, "a check failed");
         let ending = Ending { outcome: Outcome::RolledBack, reason: Some(bad) };

@@ -20,11 +20,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The format of journals. It grows with every change of what an entry means, or of what the machine
-/// makes of its inputs: a journal of another format is not replayed. Since 10, a
-/// host whose new system lacks the specialisation that runs is refused once its plan was confirmed; since 11, a host
-/// whose hooks before the activation ran ends only when those after it have; since 12, a host fails that waits too long
-/// for places which hosts take that do not answer; since 13, the plan also says what compare noted.
-pub const JOURNAL_FORMAT: u32 = 13;
+/// makes of its inputs: a journal of another format is not replayed. Since 10 a host is refused whose new system lacks
+/// the specialisation that runs, hooks after an activation follow on those before it, and nobody waits for ever for
+/// places in budgets that silent hosts take.
+pub const JOURNAL_FORMAT: u32 = 10;
 
 /// The version of this nixdash. Another version may decide otherwise about the same inputs.
 pub const NIXDASH_VERSION: &str = env!("CARGO_PKG_VERSION");

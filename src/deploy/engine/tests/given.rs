@@ -201,7 +201,7 @@ async fn a_later_runs_system_is_built_from_what_that_run_says_and_not_from_this_
 /// Deploys what a flake with uncommitted changes, or without, says to a host that remembers this of what it runs.
 async fn deploy_over(flake: &Path, remembers: &str, options: RunOptions) -> WaysStory {
     let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nbuilt_from\t{remembers}\n"
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nbuilt_from\t{remembers}\n"
     );
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),
@@ -237,11 +237,17 @@ async fn changes_that_are_in_no_revision_are_not_overwritten_where_nobody_is_ask
         let found = &story.plan().findings;
         assert!(found.iter().any(|one| one.code == Code::RevisionNotContained), "{found:?}");
     }
+    // Whoever made them has committed them since, or left them out.
+    for (base, outcome) in [(&first, Outcome::Switched), (&second, Outcome::Failed)] {
+        let remembers = format!("{base}-dirty\tflake\t{me}\t1");
+        let story = deploy_over(dir.path(), &remembers, none()).await;
+        assert_eq!(story.result.outcome, outcome, "{base}: {:?}", story.result.error);
+    }
     // The same work tree again, with other changes.
     std::fs::write(dir.path().join("flake.nix"), "{ outputs = _: { }; } # changed").unwrap();
     for (by, base, outcome) in [
         (me.as_str(), &second, Outcome::Switched),
-        (me.as_str(), &first, Outcome::Failed),
+        (me.as_str(), &first, Outcome::Switched),
         ("you@desk", &second, Outcome::Failed),
     ] {
         let remembers = format!("{base}-dirty\tflake\t{by}\t1");

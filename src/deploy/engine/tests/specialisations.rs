@@ -10,7 +10,7 @@ async fn deploy_to_gaming(built: &str, room: &str, options: RunOptions) -> WaysS
         "{FLEET}[hosts.samsung.hooks]\nbefore_activate = [{{ run = [\"drain\"], on = \"host\" }}]\n"
     );
     let preflight = format!(
-        "running\t{OLD}-gaming\nspecialisation\t{OLD}\tgaming\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n"
+        "running\t{OLD}-gaming\nspecialisation\t{OLD}\tgaming\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n"
     );
     let (built, room) = (built.to_owned(), room.to_owned());
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {

@@ -3,7 +3,6 @@
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
-use crate::dash::words::some_of;
 use crate::dash::world::Starting;
 use crate::fleet::{Fleet, Goal, RootHosts, RunId, Secret, SudoQuestion};
 use jiff::Timestamp;
@@ -18,7 +17,7 @@ pub(in crate::dash) fn ask(model: &mut Model, hosts: Vec<String>, goal: Goal, no
     let own_actions = goal.deploys() && hosts.iter().any(has_action);
     let specialisations = specialisations(model, &hosts);
     let form = StartForm::new(hosts, goal, StartFrom::Flake);
-    model.open(Overlay::Start(StartForm { own_actions, read_only, specialisations, ..form }));
+    model.open(Overlay::Start(StartForm { read_only, own_actions, specialisations, ..form }));
 }
 
 /// Returns the specialisations that hosts are known to run.
@@ -39,7 +38,10 @@ fn changeable(
     let (left, others): (Vec<String>, Vec<String>) = hosts.into_iter().partition(is_left);
     if others.is_empty() {
         if !left.is_empty() {
-            let hosts = some_of(&left);
+            let hosts = match &left[..] {
+                [host] => host.clone(),
+                all => format!("all {} chosen hosts", all.len()),
+            };
             let text = format!(
                 "nothing was done: hosts.toml says read_only = true for {hosts}, so nothing is changed there"
             );

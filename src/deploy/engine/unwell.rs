@@ -31,9 +31,6 @@ const KINDS: [&str; 11] = [
     ".scope",
 ];
 
-/// What stands between that which is wrong and why nobody could look at it again.
-const NOT_LOOKED_AT: &str = ". It could not be looked at again: ";
-
 /// Looks again at a host that was left degraded, where it has what it is to get. Returns what is still wrong.
 pub(super) async fn look(step: &Step, found: &Preflight) -> Result<Option<Reason>, Failure> {
     let (host, toplevel) = (&step.host, step.known.toplevel.as_ref());
@@ -114,19 +111,17 @@ fn still_wrong(host: &str, left: &LeftWrong, commands: &[String], text: &str) ->
         let text = format!("a check still fails: {}", broken.join("; "));
         all.push(Reason::new(Code::CheckFailed, text));
     }
-    let wrong = Reason::of_all(&format!("{host} runs this system, and "), all, "; and ");
     if said("units").is_empty() {
-        let wrong = wrong.map_or_else(String::new, |wrong| format!("; {}", wrong.text));
-        return Some(not_looked_at(left, &format!("{FAILED_UNITS_UNREAD}{wrong}")));
+        return Some(not_looked_at(left, FAILED_UNITS_UNREAD));
     }
-    wrong
+    Reason::of_all(&format!("{host} runs this system, and "), all, "; and ")
 }
 
-/// Returns what is wrong with a host at which nobody could look again: the same as before, with its code, so that
-/// the next look knows what to look for.
+/// Returns what is wrong with a host at which nobody could look again: the same as before, so that the next look knows
+/// what to look for. What is to be done now is to see why.
 fn not_looked_at(left: &LeftWrong, why: &str) -> Reason {
-    let known = left.why.text.split(NOT_LOOKED_AT).next().unwrap_or_default();
-    Reason { text: format!("{known}{NOT_LOOKED_AT}{why}"), ..left.why.clone() }
+    let fix = Some(format!("see why it could not be looked at again: {why}"));
+    Reason { fix, ..left.why.clone() }
 }
 
 /// Returns whether a unit that failed is none that had failed before the host was changed. Where that is not known, it
@@ -183,7 +178,6 @@ mod tests {
         let other = look("failed\tmigrate.service\nunits\tread\n");
         assert_eq!(other, None, "its name only ends so");
         let silent = look("running\t/x\n").unwrap();
-        assert!(silent.text.ends_with("systemd did not say which units failed"), "{silent}");
         assert_eq!(silent.code, Code::UnitsFailed, "what was wrong may be so still");
     }
 
@@ -205,7 +199,9 @@ mod tests {
         let silent = look(&first.clone().into(), "broken\t0\n").unwrap();
         assert_eq!(silent.code, Code::SystemDegraded);
         let silent = look(&silent.into(), "running\t/x\n").unwrap();
-        assert_eq!(silent.text.matches("could not be looked at again").count(), 1, "{silent}");
+        assert_eq!(silent.text, first.text, "all of it stays");
+        let fix = silent.fix.as_ref().unwrap();
+        assert!(fix.ends_with("looked at again: systemd did not say which units failed"), "{fix}");
         let units =
             look(&silent.into(), "state\tdegraded\nfailed\tweb.service\nunits\tread\n").unwrap();
         assert_eq!(units.code, Code::UnitsFailed, "{units}");

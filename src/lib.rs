@@ -15,6 +15,18 @@
 //! | [`dash`] | the screen: model, update, keys, views |
 //! | [`cli`] | the other face: one file per subcommand, and the joints between the rooms |
 
+// They panic where nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+/// Tells a person something beside the output, a line on standard error. That may be gone, and whoever closed it wants to
+/// hear nothing: the exit code says it too.
+macro_rules! tell_aside {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        drop(writeln!(std::io::stderr(), $($text)*));
+    }};
+}
+
 pub mod cli;
 pub mod config;
 pub mod dash;

@@ -318,7 +318,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
     let known = history::read(|history| Remembered::read(history, &fleet, now, args.since));
     // What was measured now is worth showing without it.
     let known = known.unwrap_or_else(|error| {
-        eprintln!("nixdash: hit rates, shares and growth are not known: {error}");
+        tell_aside!("nixdash: hit rates, shares and growth are not known: {error}");
         Remembered::default()
     });
     let tiers: Vec<CacheTierJson<'_>> = found

@@ -373,7 +373,7 @@ pub(super) async fn run(
         remote,
         runs,
         writer,
-        journal: journal.inspect_err(|error| eprintln!("nixdash: {}", no_journal(error))).ok(),
+        journal: journal.inspect_err(|error| tell_aside!("nixdash: {}", no_journal(error))).ok(),
         goal,
         hosts: request.hosts.clone(),
         begin: RunBegin::Fresh { setup: Box::new(setup), hosts_file },

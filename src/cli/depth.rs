@@ -78,7 +78,7 @@ pub(super) async fn run(
 /// Keeps what was found, so that the dashboard shows it with its age.
 async fn remember(fleet: &Arc<Fleet>, found: &BTreeMap<String, DepthJson>) {
     let memory = earlier::read(fleet).memory;
-    let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
+    let Some(recorder) = history::recorder(fleet, |line| tell_aside!("nixdash: {line}")) else {
         return;
     };
     for tier in fleet.tiers.iter().filter(|tier| tier.kind == TierKind::Local) {

@@ -96,7 +96,7 @@ pub(super) fn add_last_runs(fleet: &Fleet, found: &mut Snapshot, now: Timestamp)
 
 /// Writes what was measured once into the history, as the dashboard does.
 pub(super) async fn keep(fleet: &Arc<Fleet>, found: &Snapshot, earlier: &EarlierLooks) {
-    let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
+    let Some(recorder) = history::recorder(fleet, |line| tell_aside!("nixdash: {line}")) else {
         return;
     };
     for (host, facts) in &found.hosts {

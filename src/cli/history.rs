@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +138,7 @@ pub(super) fn read<T>(
     let state = state_home();
     let tell = |history: &History| {
         if let Some(aside) = history.moved_aside() {
-            eprintln!(
+            tell_aside!(
                 "nixdash: the history was corrupt; it was moved to {} and a fresh one begun",
                 aside.display()
             );
@@ -186,7 +186,7 @@ pub(super) async fn run(
     let runs = read(|history| history.runs(&hosts, since, args.limit))?;
     let ended = print_runs(&runs, args.json, &folders)?;
     if let Some(note) = (!args.json).then(|| elsewhere(&runs, &folders, fleet)).flatten() {
-        println!("\n{note}");
+        writeln!(io::stdout(), "\n{note}")?;
     }
     Ok(ended)
 }

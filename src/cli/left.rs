@@ -180,13 +180,13 @@ pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs, ends: Ends
                 "a run was ended from outside; asking its hosts what became of them".to_owned()
             }
         };
-        eprintln!("nixdash: {what}");
+        tell_aside!("nixdash: {what}");
     }
     let remote = Remote::new(Arc::clone(fleet));
-    let recorder = history::recorder(fleet, |line| eprintln!("nixdash: {line}"));
+    let recorder = history::recorder(fleet, |line| tell_aside!("nixdash: {line}"));
     let done = end_runs(fleet, &remote, runs, recorder.as_ref(), ends).await;
     for line in done.ended.iter().chain(&done.spared) {
-        eprintln!("nixdash: {line}");
+        tell_aside!("nixdash: {line}");
     }
     remote.close().await;
     if let Some(recorder) = recorder {
@@ -200,7 +200,7 @@ pub(super) fn say_what_is_left(runs: &Runs, fleet: &Fleet) {
     let now = Timestamp::now();
     for left in Ends::Old.among(runs, fleet) {
         if Ends::Old.ends(&left, can_go_on(runs, &left.run), now) {
-            eprintln!(
+            tell_aside!(
                 "nixdash: run {0} was ended from outside; its hosts are not asked what became of them, since that \
                  may change them (--read-only): `nixdash history` without that asks them",
                 left.run

@@ -153,7 +153,7 @@ pub(super) async fn run(fleet: Fleet, args: ReattachArgs) -> Result<ExitCode, Cl
             follow(&runs, &fleet, &run, FollowedProcess { process, is_stopped }, face, yes).await
         }
         RunStands::Ended => {
-            eprintln!("nixdash: run {run} has ended; `nixdash history` shows how");
+            tell_aside!("nixdash: run {run} has ended; `nixdash history` shows how");
             Ok(ExitCode::SUCCESS)
         }
         RunStands::Left if args.end => {
@@ -255,7 +255,7 @@ async fn go_on(
         return Err(ReattachError::Password { run, host, source }.into());
     }
     if replayed.begun.hosts_file != trust::hash_of(fleet.file.as_deref()) {
-        eprintln!(
+        tell_aside!(
             "nixdash: {} was changed since run {run} began: the run uses its new addresses, checks \
              and caches; which hosts take part, and how, stays as it was",
             fleet.file.as_deref().unwrap_or_else(|| "hosts.toml".as_ref()).display()

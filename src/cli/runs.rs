@@ -11,7 +11,7 @@ use crate::remote::resolve;
 use clap::{Args, Subcommand, ValueHint};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -188,8 +188,9 @@ async fn export(fleet: Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
     let size = std::fs::metadata(&path).map(|data| crate::fleet::bytes(data.len()));
     let size = size.map(|size| format!(", {size}")).unwrap_or_default();
     say_unread(&written);
-    println!("wrote run {run} to {}: {} lines{size}", path.display(), written.lines);
-    println!("`nixdash runs view {}` shows it on any machine", path.display());
+    let mut out = io::stdout();
+    writeln!(out, "wrote run {run} to {}: {} lines{size}", path.display(), written.lines)?;
+    writeln!(out, "`nixdash runs view {}` shows it on any machine", path.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -206,7 +207,7 @@ fn to_output(error: ExportError) -> CliError {
 /// Says what of a run could not be read, and is not in its file.
 fn say_unread(written: &WrittenExport) {
     for unread in &written.unread {
-        eprintln!("nixdash: {unread}; the rest of the run is in the file");
+        tell_aside!("nixdash: {unread}; the rest of the run is in the file");
     }
 }
 
@@ -215,7 +216,7 @@ fn say_unread(written: &WrittenExport) {
 async fn known_secrets(fleet: &Fleet) -> KnownSecrets {
     let mut known = KnownSecrets::default();
     if fleet.trust.doubt().is_some() {
-        eprintln!(
+        tell_aside!(
             "nixdash: which secrets hosts.toml names is not read as long as that file is not trusted, so the \
              file hides them only where they look like one; look through the file before you pass it on"
         );
@@ -238,7 +239,7 @@ async fn known_secrets(fleet: &Fleet) -> KnownSecrets {
             }
             (Err(why), _) => why,
         };
-        eprintln!(
+        tell_aside!(
             "nixdash: {what} is not known here ({why}), so the file hides it only where it looks \
              like a secret; look through the file before you pass it on"
         );
@@ -252,7 +253,7 @@ async fn view(hosts: Option<&Path>, args: &ViewArgs) -> Result<ExitCode, CliErro
     let runs = Runs::open(folder.path())?;
     let exported = runs.import(&args.file)?;
     for damage in &exported.damage {
-        eprintln!("nixdash: {} is damaged: {damage}", args.file.display());
+        tell_aside!("nixdash: {} is damaged: {damage}", args.file.display());
     }
     let events = runs.decided(&exported.run);
     if args.json || !io::stdout().is_terminal() {

@@ -9,7 +9,7 @@ use crate::fleet::{
 use crate::record::{RunStands, Runs, Word, state_home};
 use clap::{Args, Subcommand, ValueEnum};
 use stand::Stand;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -146,10 +146,10 @@ fn say(hosts_file: Option<&Path>, args: &SayArgs) -> Result<ExitCode, CliError> 
             return Err(CliError::NobodyToAsk);
         }
         for line in &preview {
-            println!("{line}");
+            writeln!(io::stdout(), "{line}")?;
         }
         if !asked_yes() {
-            println!("run {run} was given no order");
+            writeln!(io::stdout(), "run {run} was given no order")?;
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     }
@@ -158,17 +158,20 @@ fn say(hosts_file: Option<&Path>, args: &SayArgs) -> Result<ExitCode, CliError> 
         runs.say(&run, word)?;
     }
     if let ListeningProcess { number, is_stopped: true } = process {
-        println!("{}", said_to_stopped(&run, number));
+        writeln!(io::stdout(), "{}", said_to_stopped(&run, number))?;
         return Ok(ExitCode::SUCCESS);
     }
     let refused = refusals(&words, || runs.decided(&run).split_off(before));
     for (order, why) in &refused {
-        eprintln!("nixdash: run {run} refused the order ({order}): {why}");
+        tell_aside!("nixdash: run {run} refused the order ({order}): {why}");
     }
     if !refused.is_empty() {
         return Ok(ExitCode::from(EXIT_FAILED));
     }
-    println!("run {run} was given the order; `nixdash logs {run}` shows what it does");
+    writeln!(
+        io::stdout(),
+        "run {run} was given the order; `nixdash logs {run}` shows what it does"
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -265,9 +268,9 @@ fn refusals(words: &[Word], mut events: impl FnMut() -> Vec<RunEvent>) -> Vec<(R
 
 /// Asks for a yes; anything else is no.
 fn asked_yes() -> bool {
-    print!("do that? [y/N] ");
+    let mut out = io::stdout();
     // A terminal that takes no more text answers no.
-    let _ = std::io::stdout().flush();
+    let _ = write!(out, "do that? [y/N] ").and_then(|()| out.flush());
     let mut line = String::new();
     let _ = std::io::stdin().lock().read_line(&mut line);
     matches!(line.trim().to_lowercase().as_str(), "y" | "yes")

@@ -98,7 +98,7 @@ pub(super) fn passwords(
             Ok(terminal) => terminal,
             Err(_) if is_needed => return Err(CliError::NoTerminalForPassword(list)),
             Err(_) => {
-                eprintln!(
+                tell_aside!(
                     "nixdash: there is no terminal to ask for the sudo password on {list}, so nobody can ask \
                      whether a budget has a place there"
                 );

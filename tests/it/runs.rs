@@ -99,6 +99,33 @@ fn what_cannot_be_exported_or_shown_is_told() {
 }
 
 #[test]
+fn commands_end_well_where_nobody_reads_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    // A run of another fleet, which a note behind the list names.
+    old_run(&dir.path().join("here"), 1);
+    fs::write(dir.path().join("fleet.toml"), "[hosts.p620]\naddresses = [\"127.0.0.1:1\"]\n")
+        .unwrap();
+    for args in [
+        &["history"][..],
+        &["runs", "export", "7", "-o", "run.jsonl.gz"],
+        &["runs", "view", "run.jsonl.gz"],
+        &["reattach", "7"],
+        &["say", "7", "pause", "--yes"],
+        &["status"],
+        &["caches"],
+    ] {
+        let (nobody, pipe) = std::io::pipe().unwrap();
+        drop(nobody);
+        let args = [&["--hosts", "fleet.toml"][..], args].concat();
+        let mut nixdash = command(dir.path(), "here", &args);
+        nixdash.stdin(Stdio::null()).stdout(pipe.try_clone().unwrap()).stderr(pipe);
+        let code = nixdash.status().unwrap().code();
+        // 101 is the code of a program that panicked.
+        assert!(code.is_some_and(|code| code < 100), "{args:?}: {code:?}");
+    }
+}
+
+#[test]
 fn a_run_begins_only_in_a_folder_that_was_made_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let fleet =

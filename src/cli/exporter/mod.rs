@@ -47,7 +47,7 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
     let fleet = Arc::new(fleet);
     let remote = Remote::new(Arc::clone(&fleet));
     let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
-    let recorder = history::recorder(&fleet, |line| eprintln!("nixdash: {line}"));
+    let recorder = history::recorder(&fleet, |line| tell_aside!("nixdash: {line}"));
     let figures = Arc::new(Mutex::new(FleetFigures::with(fleet.alarms.clone())));
     let kept = KeptSilences::of(&state_home(), fleet.file.as_deref());
     let stop = CancellationToken::new();
@@ -69,7 +69,7 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
         std::future::ready(true)
     }));
     tokio::spawn(look_back(Arc::clone(&fleet), Arc::clone(&figures)));
-    eprintln!("nixdash: serving http://{address}/metrics");
+    tell_aside!("nixdash: serving http://{address}/metrics");
     let page = move |format| lock(&figures).page(&fleet, format);
     tokio::select! {
         () = server::serve(listener, page) => {}
@@ -106,7 +106,7 @@ async fn keep(
             let now = Timestamp::now();
             match kept.end(&silence, now) {
                 Ok(all) => lock(&figures).set_silences(all, now),
-                Err(error) => eprintln!("nixdash: {}", SilenceError::Keep(error)),
+                Err(error) => tell_aside!("nixdash: {}", SilenceError::Keep(error)),
             }
         }
     }

@@ -462,6 +462,20 @@ pub enum Report {
 }
 
 impl Report {
+    /// Says that a system is built already. The rest is as in [`Self::Compared`].
+    pub(super) fn built_already(
+        changes: Option<Box<PlannedChanges>>,
+        lacks_specialisation: Option<String>,
+    ) -> Self {
+        Self::Compared {
+            to_build: Some(0),
+            to_download: Some(0),
+            changes,
+            lacks_specialisation,
+            notes: Vec::new(),
+        }
+    }
+
     /// Returns whether it says how the supervisor of a host left it. The hooks after that have run.
     pub(super) fn is_end(&self) -> bool {
         match self {

@@ -462,21 +462,30 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    /// Returns what is asked of hosts, and nothing besides.
+    fn request(hosts: &[&str], goal: Goal) -> Request {
+        Request {
+            set_aside: BTreeMap::new(),
+            degraded: BTreeMap::new(),
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            goal,
+            goals: BTreeMap::new(),
+            options: RunOptions::default(),
+            allow_protected: Vec::new(),
+            asks: false,
+            given: BTreeMap::new(),
+            reboot: None,
+        }
+    }
+
     #[test]
     fn a_host_with_an_action_of_its_own_gets_that_one_and_the_others_what_the_run_is_for() {
         let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\n[hosts.b]\n";
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
         let request = |hosts: &[&str], goals: &[(&str, Goal)]| Request {
-            set_aside: BTreeMap::new(),
-            degraded: BTreeMap::new(),
-            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            goal: Goal::Switch,
             goals: goals.iter().map(|(host, goal)| ((*host).to_owned(), *goal)).collect(),
-            options: RunOptions::default(),
-            allow_protected: Vec::new(),
-            asks: false,
-            given: BTreeMap::new(),
             reboot: Some(Duration::from_secs(60)),
+            ..request(hosts, Goal::Switch)
         };
         let both = setup(&fleet, &request(&["a", "b"], &[("b", Goal::Test)])).unwrap();
         assert_eq!(both.goal, Goal::Switch);
@@ -499,18 +508,7 @@ mod tests {
     fn a_read_only_host_is_built_and_never_deployed() {
         let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\nread_only = true\n";
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
-        let request = |goal| Request {
-            set_aside: BTreeMap::new(),
-            degraded: BTreeMap::new(),
-            hosts: vec!["a".to_owned()],
-            goal,
-            goals: BTreeMap::new(),
-            options: RunOptions::default(),
-            allow_protected: Vec::new(),
-            asks: false,
-            given: BTreeMap::new(),
-            reboot: None,
-        };
+        let request = |goal| request(&["a"], goal);
         assert!(setup(&fleet, &request(Goal::Build)).is_ok());
         for goal in [Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate, Goal::Rollback] {
             let refused = setup(&fleet, &request(goal)).unwrap_err();
@@ -526,15 +524,7 @@ mod tests {
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
         let request = Request {
             set_aside: [("b".to_owned(), Failure::of_read_only("b"))].into(),
-            degraded: BTreeMap::new(),
-            hosts: vec!["a".to_owned(), "b".to_owned()],
-            goal: Goal::Switch,
-            goals: BTreeMap::new(),
-            options: RunOptions::default(),
-            allow_protected: Vec::new(),
-            asks: false,
-            given: BTreeMap::new(),
-            reboot: None,
+            ..request(&["a", "b"], Goal::Switch)
         };
         let planned = setup(&fleet, &request).unwrap();
         let left: Vec<bool> = planned.hosts.iter().map(HostSetup::is_read_only).collect();

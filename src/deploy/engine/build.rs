@@ -31,26 +31,13 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     let (toplevel, found) = (step.toplevel()?, &step.known.preflight);
     if [&found.running, &found.profile].iter().all(|system| system.as_ref() == Some(toplevel)) {
         step.log("the running system is the one asked for").await;
-        return Ok(Report::Compared {
-            to_build: Some(0),
-            to_download: Some(0),
-            changes: None,
-            lacks_specialisation: None,
-            notes: Vec::new(),
-        });
+        return Ok(Report::built_already(None, None));
     }
     if step.shared.skips_caches && is_here(toplevel).await {
         let refused = stores::refused_from_here(step).await?;
         if refused == 0 {
             step.log("the system is in the store of this machine, and comes from there").await;
-            let lacks_specialisation = lacked_here(step);
-            return Ok(Report::Compared {
-                to_build: Some(0),
-                to_download: Some(0),
-                changes: None,
-                lacks_specialisation,
-                notes: Vec::new(),
-            });
+            return Ok(Report::built_already(None, lacked_here(step)));
         }
         let host = &step.host.name;
         step.log(&format!(

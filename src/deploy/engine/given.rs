@@ -32,14 +32,8 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         return Err(Failure::failed(Code::SystemMissing, text));
     }
     let lacks_specialisation = found.lacks(step, &UnbuiltSystem::default());
-    let changes = Some(Box::new(changes::with_tiers(step, found).await));
-    Ok(Report::Compared {
-        to_build: Some(0),
-        to_download: Some(0),
-        changes,
-        lacks_specialisation,
-        notes: Vec::new(),
-    })
+    let changes = changes::with_tiers(step, found).await;
+    Ok(Report::built_already(Some(Box::new(changes)), lacks_specialisation))
 }
 
 /// Roots the system on the host that builds, which serves it to others; returns whether it is there.

@@ -1,6 +1,6 @@
 //! Systems that were built earlier: what they were built from.
 
-use super::target::{NEW, OLD, fleet, switch};
+use super::target::{NEW, fleet, found_by_preflight, switch};
 use super::ways::{FLEET, WaysStory, deploy_requested, prints, requested};
 use crate::deploy::engine::ancestry::source_of;
 use crate::deploy::engine::context::RunContext;
@@ -45,10 +45,8 @@ async fn deploy_built(
     let given = GivenSystem::new(toplevel, place.clone());
     request.given.insert("samsung".into(), given);
     let remembered = format!("{built}\t/home/me/fleet\tme@desk\t1\n");
-    let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n\
-         built_from\t{runs}\t/home/me/fleet\tme@desk\t1\n"
-    );
+    let preflight =
+        found_by_preflight("1", &format!("built_from\t{runs}\t/home/me/fleet\tme@desk\t1\n"));
     // What a host ran before it remembers itself.
     let remembers = if place == GivenPlace::Host { "samsung" } else { "p620" };
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
@@ -108,9 +106,7 @@ async fn a_host_with_a_flake_of_its_own_is_deployed_as_the_revision_of_that() {
     let hosts =
         FLEET.replace("[hosts.samsung]\n", &format!("[hosts.samsung]\nflake = \"{own}\"\n"));
     std::fs::write(own_dir.path().join("flake.nix"), "{ outputs = _: { }; } # changed").unwrap();
-    let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nbuilt_from\t{first}\n"
-    );
+    let preflight = found_by_preflight("1", &format!("built_from\t{first}\n"));
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),
         ("p620", "evaluate") => prints(&format!("{{\"drv\":\"{NEW}.drv\",\"out\":\"{NEW}\"}}")),
@@ -131,9 +127,7 @@ async fn a_host_with_a_flake_of_its_own_is_deployed_as_the_revision_of_that() {
 
 /// Deploys what a flake says to a host that runs a revision.
 async fn deploy_flake(flake: &str, runs: &str) -> WaysStory {
-    let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nbuilt_from\t{runs}\n"
-    );
+    let preflight = found_by_preflight("1", &format!("built_from\t{runs}\n"));
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),
         _ => None,
@@ -200,9 +194,7 @@ async fn a_later_runs_system_is_built_from_what_that_run_says_and_not_from_this_
 
 /// Deploys what a flake with uncommitted changes, or without, says to a host that remembers this of what it runs.
 async fn deploy_over(flake: &Path, remembers: &str, options: RunOptions) -> WaysStory {
-    let preflight = format!(
-        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nbuilt_from\t{remembers}\n"
-    );
+    let preflight = found_by_preflight("1", &format!("built_from\t{remembers}\n"));
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),
         ("p620", "evaluate") => prints(&format!("{{\"drv\":\"{NEW}.drv\",\"out\":\"{NEW}\"}}")),

@@ -1,6 +1,6 @@
 //! A host that runs a specialisation, whose new system has none of that name.
 
-use super::target::OLD;
+use super::target::{OLD, found_by_preflight};
 use super::ways::{FLEET, WaysStory, deploy_requested, prints, requested};
 use crate::fleet::{Code, Outcome, RunOptions, Strategy};
 
@@ -9,9 +9,9 @@ async fn deploy_to_gaming(built: &str, room: &str, options: RunOptions) -> WaysS
     let hosts = format!(
         "{FLEET}[hosts.samsung.hooks]\nbefore_activate = [{{ run = [\"drain\"], on = \"host\" }}]\n"
     );
-    let preflight = format!(
-        "running\t{OLD}-gaming\nspecialisation\t{OLD}\tgaming\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n"
-    );
+    // What is said later counts.
+    let runs = format!("running\t{OLD}-gaming\nspecialisation\t{OLD}\tgaming\n");
+    let preflight = found_by_preflight("1", &runs);
     let (built, room) = (built.to_owned(), room.to_owned());
     let answers = move |host: &str, name: &str, _: &_| match (host, name) {
         ("samsung", "preflight") => prints(&preflight),

@@ -17,6 +17,13 @@ use tokio::sync::mpsc;
 pub(super) const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
 pub(super) const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
 
+/// Returns what preflight prints of a host that runs the old system, and more.
+pub(super) fn found_by_preflight(boot: &str, more: &str) -> String {
+    format!(
+        "running\t{OLD}\nprofile\t{OLD}\nboot_id\t{boot}\nnix_free\t90000000000\nunits\tread\n{more}"
+    )
+}
+
 /// What a script of the engine is called here.
 pub(super) fn name_of(script: &Script) -> &'static str {
     for (body, name) in [
@@ -188,11 +195,9 @@ impl Target {
     /// Does what a script does, and returns what it prints.
     fn run(&mut self, name: &str, args: &[String]) -> String {
         match name {
-            "preflight" => format!(
-                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t{}\nnix_free\t90000000000\nunits\tread\n{}",
-                self.boot_before.unwrap_or(self.boot),
-                self.preflight
-            ),
+            "preflight" => {
+                found_by_preflight(self.boot_before.unwrap_or(self.boot), self.preflight)
+            }
             "evaluate" => format!("{{\"drv\":\"{NEW}.drv\",\"out\":\"{NEW}\"}}"),
             "start" => {
                 let begun = self.begun.entry(args[0].clone()).or_default();

@@ -1,7 +1,7 @@
 //! Ways by which a system reaches its host: push, auto, a cache that fails, and what was evaluated before.
 
 use super::failover::cache_is_down;
-use super::target::{NEW, OLD, Target, name_of};
+use super::target::{NEW, OLD, Target, found_by_preflight, name_of};
 use crate::deploy::{Control, Deploy, Request, RunBegin, RunJournal, setup};
 use crate::fleet::{
     Code, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Route, RunEvent, RunId,
@@ -393,9 +393,7 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
         ("p620", _) => {
             Some(Err(RemoteError::new("p620", Trouble::Unreachable, "No route to host")))
         }
-        (_, "preflight") => prints(&format!(
-            "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\nmains\t0\nbattery\t41\n"
-        )),
+        (_, "preflight") => prints(&found_by_preflight("1", "mains\t0\nbattery\t41\n")),
         _ => None,
     };
     let story = deploy("github:me/x", FLEET, Strategy::Auto, None, Box::new(no_builder)).await;
@@ -422,11 +420,11 @@ async fn of_which_system_a_host_is_is_known_from_its_own_nix_where_hosts_toml_do
         Box::new(move |host, name, script| match (host, name) {
             ("samsung", "preflight") => {
                 assert_eq!(script.args, ["settings"]);
-                prints(&format!(
-                    "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n\
-                     \n--- settings\nsystem = {system}\nsubstituters = http://p620.lan:5000\n\
+                let settings = format!(
+                    "\n--- settings\nsystem = {system}\nsubstituters = http://p620.lan:5000\n\
                      trusted-public-keys = {KEY}\n"
-                ))
+                );
+                prints(&found_by_preflight("1", &settings))
             }
             ("pi", "systems") => prints("aarch64-linux\n"),
             (_, "verify") => prints("\n--- narinfo\n\n--- status 404 \n"),
@@ -687,9 +685,9 @@ async fn auto_takes_no_cache_that_the_host_does_not_trust_or_ask() {
     ] {
         let told = format!("trusted-public-keys = {keys}\nsubstituters = {asks}\n");
         let answers = move |_: &str, name: &str, script: &Script| match name {
-            "preflight" if script.args == ["settings"] => prints(&format!(
-                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nunits\tread\n\n--- settings\n{told}"
-            )),
+            "preflight" if script.args == ["settings"] => {
+                prints(&found_by_preflight("1", &format!("\n--- settings\n{told}")))
+            }
             "verify" => prints("\n--- narinfo\n\n--- status 404 \n"),
             _ => None,
         };
